@@ -127,7 +127,7 @@ func TestSoftmaxRows(t *testing.T) {
 			const rows = 3
 			ld := cols + 2
 			x := randoms(r, rows*ld)
-			Scale(20, x)
+			Scale(20, x) // the shift by the largest rounds: an error of 6e-8 times the distance
 			x[ld] = float32(math.Inf(-1)) // a masked column
 			if cols == 1 {
 				x[ld] = -500
@@ -148,7 +148,7 @@ func TestSoftmaxRows(t *testing.T) {
 					if j < cols {
 						want = math.Exp(want-most) / total
 					}
-					require.InDelta(t, want, x[i*ld+j], 1e-6*math.Abs(want)+1e-37)
+					require.InDelta(t, want, x[i*ld+j], 2e-5*math.Abs(want)+1e-37)
 				}
 			}
 		}
