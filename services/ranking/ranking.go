@@ -1,0 +1,48 @@
+package ranking
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/freshet/freshet/schemas"
+)
+
+// Candidate is an item that may come on a user's page. Ranking and rules work on the same slice of them.
+type Candidate struct {
+	Item *schemas.ItemChange
+	// Retrieval is the index's inner product of user and item vector; NaN where the candidate came another way.
+	Retrieval float32
+	// Score orders the page; rankers set it, rules may move it.
+	Score float32
+	// Source says where the candidate came from: "retrieval", "similar", "popular", "recent".
+	Source string
+	// Reasons tell a person why the item is here; filled only where a query asks to explain.
+	Reasons []string
+}
+
+// Query is what a ranker knows of the user and the moment.
+type Query struct {
+	Now time.Time
+	// PriceTaste is what the user's recent items cost; the zero value says nothing.
+	PriceTaste PriceTaste
+	// Popularity is how often an item was wanted of late, in any unit, 0 for unknown items; nil where nobody counts.
+	Popularity func(itemID string) float64
+	// Explain asks for reasons.
+	Explain bool
+}
+
+// A Ranker gives each candidate its score and sorts by it. It is safe for use by several goroutines.
+type Ranker interface {
+	Rank(q *Query, candidates []Candidate)
+}
+
+// Sort orders candidates by falling score, equal scores by item id, so that an order never depends on the one before.
+func Sort(candidates []Candidate) {
+	slices.SortFunc(candidates, func(a, b Candidate) int {
+		if a.Score != b.Score {
+			return cmp.Compare(b.Score, a.Score)
+		}
+		return cmp.Compare(a.Item.ItemID, b.Item.ItemID)
+	})
+}
