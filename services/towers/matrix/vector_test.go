@@ -127,7 +127,7 @@ func TestSoftmaxRows(t *testing.T) {
 			const rows = 3
 			ld := cols + 2
 			x := randoms(r, rows*ld)
-			Scale(20, x) // the shift by the largest rounds: an error of 6e-8 times the distance
+			Scale(20, x)                  // the shift by the largest rounds: an error of 6e-8 times the distance
 			x[ld] = float32(math.Inf(-1)) // a masked column
 			if cols == 1 {
 				x[ld] = -500
