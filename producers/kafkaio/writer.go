@@ -1,0 +1,265 @@
+package kafkaio
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/semaphore"
+)
+
+// Writer writes messages with group commit: while one request of a partition is in flight the messages for that partition
+// queue, and the next request takes them all. A lone message thus goes at once, and under load the batches grow by
+// themselves; there is no timer to tune.
+//
+// A partition has one request in flight, so its messages keep their order under retry. A goroutine serves it while it has
+// messages and ends with them, so that a thousand reply partitions cost nothing while they are quiet.
+type Writer struct {
+	cfg      WriterConfig
+	log      *slog.Logger
+	client   *kafka.Client
+	metadata *metadata
+	room     *semaphore.Weighted // bytes of WriterConfig.QueueBytes
+
+	sending     context.Context // ends when Close gives up on flushing
+	stopSending context.CancelFunc
+	taking      context.Context // ends when Close begins
+	stopTaking  context.CancelCauseFunc
+
+	mu       sync.Mutex
+	queues   map[destination]*queue // those that have messages without an answer
+	entering int                    // calls that are on their way to a queue
+	closed   bool
+	empty    chan struct{} // closed once closed is set, queues is empty and nothing is entering
+}
+
+// destination is a partition of a topic.
+type destination struct {
+	topic     string
+	partition int32
+}
+
+// queue holds the messages of one partition that no request has taken yet.
+type queue struct {
+	destination
+	waiting []*pending // guarded by Writer.mu
+}
+
+// pending is a message without an answer.
+type pending struct {
+	Message
+	bytes  int64
+	expiry time.Time
+	done   func(Position, error)
+}
+
+// NewWriter returns a Writer with connections of its own, which it makes with the first message.
+func NewWriter(cfg Config, wc WriterConfig, log *slog.Logger) *Writer {
+	client := cfg.Client()
+	sending, stopSending := context.WithCancel(context.Background())
+	taking, stopTaking := context.WithCancelCause(context.Background())
+	return &Writer{
+		cfg:         wc,
+		log:         log,
+		client:      client,
+		metadata:    newMetadata(client, cfg.MetadataTTL),
+		room:        semaphore.NewWeighted(wc.QueueBytes),
+		sending:     sending,
+		stopSending: stopSending,
+		taking:      taking,
+		stopTaking:  stopTaking,
+		queues:      make(map[destination]*queue),
+		empty:       make(chan struct{}),
+	}
+}
+
+// Write writes a message and returns where it lies once all in-sync replicas have it. When ctx ends first, the message may
+// still be written.
+func (w *Writer) Write(ctx context.Context, m Message) (Position, error) {
+	type answer struct {
+		position Position
+		err      error
+	}
+	answered := make(chan answer, 1)
+	if err := w.Enqueue(ctx, m, func(p Position, err error) { answered <- answer{p, err} }); err != nil {
+		return Position{}, err
+	}
+	select {
+	case a := <-answered:
+		return a.position, a.err
+	case <-ctx.Done():
+		return Position{}, fmt.Errorf("writing to %s: %w", m.Topic, ctx.Err())
+	}
+}
+
+// Enqueue takes a message to be written and returns. It waits, until ctx ends, for room in the queue and for the number of
+// partitions of a topic that is new to it.
+//
+// If it returns nil, done is called exactly once, with the position or the error; if it returns an error, never. The calls
+// for one partition come one after the other, in the order of the log, from the goroutine that sends: done must return
+// soon, and must not call Write, Enqueue or Close. An error means that the message is not known to be in the log.
+func (w *Writer) Enqueue(ctx context.Context, m Message, done func(Position, error)) error {
+	p := &pending{Message: m, bytes: m.size(), done: done}
+	if limit := w.cfg.MaxBatchBytes - batchOverhead; p.bytes > limit {
+		return &MessageTooLargeError{Topic: m.Topic, Size: p.bytes, Limit: limit}
+	}
+	if !w.enter() {
+		return ErrClosed
+	}
+	defer w.leave()
+	ctx, stop := w.whileTaking(ctx)
+	defer stop()
+	if err := w.address(ctx, p); err != nil {
+		return fmt.Errorf("finding the partition for a message to %s: %w", m.Topic, err)
+	}
+	if err := w.room.Acquire(ctx, p.bytes); err != nil {
+		return fmt.Errorf("waiting for room in the queue of messages to write: %w", context.Cause(ctx))
+	}
+	now := time.Now()
+	if p.Time.IsZero() {
+		p.Time = now
+	}
+	p.expiry = now.Add(w.cfg.DeliveryTimeout)
+	w.push(p)
+	return nil
+}
+
+// PartitionCount returns how many partitions a topic has, from a view that is at most metadata_ttl old.
+func (w *Writer) PartitionCount(ctx context.Context, topic string) (int, error) {
+	if !w.enter() {
+		return 0, ErrClosed
+	}
+	defer w.leave()
+	ctx, stop := w.whileTaking(ctx)
+	defer stop()
+	n, err := w.metadata.partitions(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("counting the partitions of %s: %w", topic, err)
+	}
+	return n, nil
+}
+
+// address makes sure that the message has a partition which exists.
+func (w *Writer) address(ctx context.Context, p *pending) error {
+	if p.Partition != AnyPartition {
+		return w.metadata.require(ctx, p.Topic, p.Partition)
+	}
+	n, err := w.metadata.partitions(ctx, p.Topic)
+	switch {
+	case err != nil:
+		return err
+	case p.Key != nil:
+		p.Partition = JavaPartition(p.Key, n)
+	default:
+		p.Partition = w.metadata.nextInTurn(n)
+	}
+	return nil
+}
+
+// enter keeps Close from letting go of the connections until leave; it refuses when the Writer is closed.
+//
+// Without it: Enqueue asks for metadata; Close flushes and lets the connections go; the client, asked by Enqueue, connects
+// anew; nobody ever closes that connection.
+func (w *Writer) enter() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	w.entering++
+	return true
+}
+
+func (w *Writer) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.entering--
+	w.checkEmpty()
+}
+
+// checkEmpty tells Close when there is nothing to wait for. The caller holds the lock.
+func (w *Writer) checkEmpty() {
+	if w.closed && w.entering == 0 && len(w.queues) == 0 {
+		close(w.empty)
+	}
+}
+
+// whileTaking returns ctx, ended with ErrClosed as its cause when the Writer closes.
+func (w *Writer) whileTaking(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(w.taking, func() { cancel(ErrClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// push adds a message to its partition's queue, and starts a goroutine for a queue that was empty.
+func (w *Writer) push(p *pending) {
+	d := destination{p.Topic, p.Partition}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	q := w.queues[d]
+	if q == nil {
+		q = &queue{destination: d}
+		w.queues[d] = q
+		go w.serve(q)
+	}
+	q.waiting = append(q.waiting, p)
+}
+
+// serve sends what waits in a queue until nothing waits any more.
+//
+// The check for emptiness and the end of the queue are one step under the lock. Otherwise: serve finds the queue empty;
+// push appends to it, since it is still in the map; serve ends; the message waits for ever.
+func (w *Writer) serve(q *queue) {
+	for batch := w.take(q); batch != nil; batch = w.take(q) {
+		w.deliver(q.destination, batch)
+	}
+}
+
+// take returns the next batch, at most MaxBatchBytes and MaxBatchMessages, or nil after having removed the empty queue.
+func (w *Writer) take(q *queue) []*pending {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(q.waiting) == 0 {
+		delete(w.queues, q.destination)
+		w.checkEmpty()
+		return nil
+	}
+	n, bytes := 0, int64(batchOverhead)
+	for n < len(q.waiting) && n < w.cfg.MaxBatchMessages && bytes+q.waiting[n].bytes <= w.cfg.MaxBatchBytes {
+		bytes += q.waiting[n].bytes
+		n++
+	}
+	batch := q.waiting[:n:n]
+	q.waiting = q.waiting[n:]
+	return batch
+}
+
+// Close takes no more messages and returns when all that were taken have their answer. When ctx ends first, the rest gets
+// an error and Close says so. A second Close waits for the same.
+func (w *Writer) Close(ctx context.Context) error {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		w.checkEmpty()
+	}
+	w.mu.Unlock()
+	w.stopTaking(ErrClosed)
+
+	var err error
+	select {
+	case <-w.empty:
+	case <-ctx.Done():
+		err = fmt.Errorf("flushing the messages to write: %w", ctx.Err())
+		w.stopSending()
+		<-w.empty
+	}
+	w.stopSending()
+	CloseIdle(w.client)
+	return err
+}
