@@ -1,0 +1,133 @@
+package towers
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Bundle is a model about to be written.
+type Bundle struct {
+	// Version may be empty; it is then made of Created and the weights' checksum.
+	Version    string
+	Created    time.Time
+	Vocabulary VocabularyConfig
+	Data       DataRange
+	Metrics    map[string]float64
+	Items      *ItemWeights
+	Users      *UserWeights
+}
+
+// WriteBundle writes the bundle as the folder dir, whole or not at all. A bundle that is there already is replaced, on Linux in
+// one step; a reader that was in the midst of it is refused by a checksum instead of mixing the two, and may load again.
+func WriteBundle(dir string, b *Bundle) (Manifest, error) {
+	m, files, err := b.encode()
+	if err != nil {
+		return Manifest{}, fmt.Errorf("encoding the bundle: %w", err)
+	}
+	parent, base := filepath.Split(filepath.Clean(dir))
+	if parent == "" {
+		parent = "."
+	}
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return Manifest{}, fmt.Errorf("making the bundle's parent folder: %w", err)
+	}
+	tmp, err := os.MkdirTemp(parent, "."+base+".new-")
+	if err != nil {
+		return Manifest{}, fmt.Errorf("making a folder for the new bundle: %w", err)
+	}
+	defer os.RemoveAll(tmp)
+	for name, content := range files {
+		if err := writeSynced(filepath.Join(tmp, name), content); err != nil {
+			return Manifest{}, fmt.Errorf("writing %s: %w", name, err)
+		}
+	}
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return Manifest{}, fmt.Errorf("opening the new bundle to readers: %w", err)
+	}
+	if err := replaceFolder(tmp, dir); err != nil {
+		return Manifest{}, fmt.Errorf("moving the new bundle to %s: %w", dir, err)
+	}
+	return m, nil
+}
+
+// encode gives the manifest and the content of every file.
+func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
+	if b.Items.Dim != b.Users.Dim {
+		return Manifest{}, nil, fmt.Errorf("the item tower has %d dimensions and the user tower %d: train both together",
+			b.Items.Dim, b.Users.Dim)
+	}
+	files := map[string][]byte{
+		itemFile:       encodeTensors(b.Items.tensors()),
+		userFile:       encodeTensors(b.Users.tensors()),
+		vocabularyFile: encodeLists(b.Items.IDs, b.Items.Tokens),
+	}
+	m := Manifest{
+		Format: bundleFormat, FormatVersion: bundleVersion,
+		Version: b.Version, Created: b.Created.UTC().Truncate(time.Second),
+		Dim: b.Users.Dim, Layers: b.Users.Layers,
+		Features: Features{Items: len(b.Items.IDs), Tokens: len(b.Items.Tokens), Vocabulary: b.Vocabulary},
+		Data:     b.Data, Metrics: b.Metrics, Checksums: map[string]Checksum{},
+	}
+	var sums []byte
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		m.Checksums[name] = checksumOf(files[name])
+		sums = append(sums, m.Checksums[name].SHA256...)
+	}
+	if m.Version == "" {
+		m.Version = m.Created.Format("20060102t150405") + "_" + checksumOf(sums).SHA256[:8]
+	}
+	if err := m.check(manifestFile); err != nil {
+		return Manifest{}, nil, err
+	}
+	manifest, err := json.MarshalIndent(&m, "", "  ")
+	if err != nil {
+		return Manifest{}, nil, err
+	}
+	files[manifestFile] = append(manifest, '\n')
+	return m, files, nil
+}
+
+// writeSynced makes sure that the bytes are on the disk before the folder gets its name: otherwise a power cut could leave
+// a folder of the right name with empty files.
+func writeSynced(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// replaceFolder gives tmp the name dir. A folder cannot be renamed over one that has files: where the system can, the two
+// change places at once. Elsewhere the old bundle first steps aside, so that for a moment there is none, and steps back when
+// the second rename fails.
+func replaceFolder(tmp, dir string) error {
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return os.Rename(tmp, dir)
+	}
+	if exchange(tmp, dir) == nil {
+		return nil
+	}
+	aside := tmp + ".old"
+	if err := os.Rename(dir, aside); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, dir); err != nil {
+		return errors.Join(err, os.Rename(aside, dir))
+	}
+	return os.RemoveAll(aside)
+}
+
+func readLimited(r io.Reader, limit int64) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(r, limit))
+}
+
+func wrapReading(err error) error { return fmt.Errorf("reading the bundle: %w", err) }

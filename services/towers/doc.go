@@ -1,0 +1,27 @@
+// Package towers is the two-tower model as it serves: the item tower that turns catalogue features into a vector, the user
+// tower that turns what a user did into an embedding, and the bundle in which both travel from training to serving.
+//
+// The item vector is e = id embedding + mean of the content embeddings. The same e is what the index holds, what the item
+// record holds beside it, and what an event feeds into the user tower; a score is the plain inner product u · e.
+//
+// The user tower is a gated linear recurrence (in the family of LRURec, HGRN and Griffin's RG-LRU) over the item vectors of
+// the user's events, oldest first. Its whole memory is a state of Layers x Dim floats, so that one event costs O(Dim²):
+//
+//	x = LayerNorm(e)
+//	per layer:
+//	  a, c, g = LayerNorm(x) W_p + b_p          three parts, each Dim wide
+//	  f       = sigmoid(a)
+//	  h       = f * h + (1 - f) * c             the state
+//	  x       = x + (LayerNorm(h) * silu(g)) W_o + b_o
+//	  x       = x + gelu(LayerNorm(x) W_1 + b_1) W_2 + b_2      4 x Dim wide inside
+//	u = LayerNorm(x)
+//
+// The package may import schemas, services/towers/matrix and general libraries, and knows neither Kafka nor any server.
+//
+// What always holds in it:
+//   - Advance, AdvanceBatch and Encode give the same bits for the same events on one machine, however these are cut into
+//     calls. Between machines with other vector units the last bits may differ.
+//   - A tower never changes after it was loaded, and all its methods may be called from many goroutines at once.
+//   - One definition of features (Features.Tokens) serves training and serving.
+//   - A bundle is verified on load (format, sizes, checksums, dimensions), and each refusal says what is wrong and what to do.
+package towers

@@ -1,0 +1,151 @@
+package towers
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+)
+
+// The files of a bundle.
+const (
+	manifestFile   = "manifest.json"
+	itemFile       = "item_tower.bin"
+	userFile       = "user_tower.bin"
+	vocabularyFile = "vocabulary.bin"
+)
+
+const (
+	bundleFormat  = "freshet-towers"
+	bundleVersion = 1
+	// maxWidth and maxDepth are far beyond any useful tower; a manifest beyond them is damaged.
+	maxWidth = 4096
+	maxDepth = 64
+	// maxManifestBytes bounds what is read before anything is verified.
+	maxManifestBytes = 1 << 20
+)
+
+// versionShape is what may stand in a Redis hash field and in a Milvus collection name.
+var versionShape = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+
+// Manifest describes a bundle.
+type Manifest struct {
+	Format        string `json:"format"`
+	FormatVersion int    `json:"format_version"`
+	// Version names the model: [a-z0-9_]+, so that it can be a Redis field and a part of a collection's name.
+	Version   string              `json:"version"`
+	Created   time.Time           `json:"created"`
+	Dim       int                 `json:"dim"`
+	Layers    int                 `json:"layers"`
+	Features  Features            `json:"features"`
+	Data      DataRange           `json:"data"`
+	Metrics   map[string]float64  `json:"metrics,omitempty"`
+	Checksums map[string]Checksum `json:"checksums"`
+}
+
+// Features is the feature spec: how the item tower reads an item.
+type Features struct {
+	// Items and Tokens count the id and the content embeddings.
+	Items      int              `json:"items"`
+	Tokens     int              `json:"tokens"`
+	Vocabulary VocabularyConfig `json:"vocabulary"`
+}
+
+// DataRange is what the towers were trained on.
+type DataRange struct {
+	From   time.Time `json:"from,omitzero"`
+	To     time.Time `json:"to,omitzero"`
+	Users  int       `json:"users"`
+	Items  int       `json:"items"`
+	Events int       `json:"events"`
+}
+
+// Checksum is a file's size and SHA-256 in hexadecimal digits.
+type Checksum struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+func checksumOf(b []byte) Checksum {
+	sum := sha256.Sum256(b)
+	return Checksum{Bytes: int64(len(b)), SHA256: hex.EncodeToString(sum[:])}
+}
+
+// LoadManifest reads and checks a bundle's manifest; the weights are verified when a tower is loaded.
+func LoadManifest(dir string) (Manifest, error) {
+	path := filepath.Join(dir, manifestFile)
+	b, err := readFile(path, maxManifestBytes)
+	if err != nil {
+		return Manifest{}, err
+	}
+	var m Manifest
+	if err := json.Unmarshal(b, &m); err != nil {
+		return Manifest{}, refuse(corrupted, path, remedyTrainAgain, "is no manifest: %v", err)
+	}
+	if err := m.check(path); err != nil {
+		return Manifest{}, err
+	}
+	return m, nil
+}
+
+func (m *Manifest) check(path string) error {
+	switch {
+	case m.Format != bundleFormat:
+		return refuse(unsupported, path, remedySameBuild, "format is %q instead of %q", m.Format, bundleFormat)
+	case m.FormatVersion != bundleVersion:
+		return refuse(unsupported, path, remedySameBuild, "format_version is %d, this build reads %d",
+			m.FormatVersion, bundleVersion)
+	case !versionShape.MatchString(m.Version):
+		return refuse(corrupted, path, remedyTrainAgain, "version %q is not made of 1 to 64 of a-z, 0-9 and _", m.Version)
+	case m.Dim < 1 || m.Dim > maxWidth:
+		return refuse(corrupted, path, remedyTrainAgain, "dim %d is not between 1 and %d", m.Dim, maxWidth)
+	case m.Layers < 1 || m.Layers > maxDepth:
+		return refuse(corrupted, path, remedyTrainAgain, "layers %d is not between 1 and %d", m.Layers, maxDepth)
+	}
+	return nil
+}
+
+// readVerified reads one of the manifest's files and holds it against its checksum.
+func (m *Manifest) readVerified(dir, name string) ([]byte, error) {
+	path := filepath.Join(dir, name)
+	want, ok := m.Checksums[name]
+	if !ok {
+		return nil, refuse(corrupted, filepath.Join(dir, manifestFile), remedyTrainAgain, "has no checksum of %s", name)
+	}
+	b, err := readFile(path, want.Bytes+1)
+	if err != nil {
+		return nil, err
+	}
+	switch got := checksumOf(b); {
+	case got.Bytes < want.Bytes:
+		return nil, refuse(truncated, path, remedyTrainAgain, "has %d of the manifest's %d bytes", got.Bytes, want.Bytes)
+	case got != want:
+		return nil, refuse(corrupted, path, remedyTrainAgain,
+			"is not the file that the manifest lists (it is damaged, or belongs to another bundle)")
+	}
+	return b, nil
+}
+
+// readFile reads at most limit bytes.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		r := refuse(missing, path, "name a folder that freshet train wrote", "does not exist")
+		r.cause = err
+		return nil, r
+	}
+	if err != nil {
+		return nil, wrapReading(err)
+	}
+	defer f.Close()
+	b, err := readLimited(f, limit)
+	if err != nil {
+		return nil, wrapReading(err)
+	}
+	return b, nil
+}

@@ -1,0 +1,71 @@
+// Package towertest makes bundles of random weights for the tests of other rooms: towers with every property of trained ones
+// but taste. It may import services/towers alone.
+package towertest
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/freshet/freshet/services/towers"
+)
+
+// Shape says what to make; zero fields get Dim 16, Layers 2 and Seed 0.
+type Shape struct {
+	// Version names the model; empty makes one of the weights.
+	Version     string
+	Dim, Layers int
+	// Seed makes the weights: the same seed, shape and items give the same bits.
+	Seed uint64
+	// Unknown leaves these items without an id embedding.
+	Unknown map[string]bool
+}
+
+// Created is when every test bundle says it was made.
+var Created = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// Bundle makes a model of random weights whose vocabulary comes from the items.
+func Bundle(s Shape, items []towers.ItemFeatures) *towers.Bundle {
+	if s.Dim == 0 {
+		s.Dim = 16
+	}
+	if s.Layers == 0 {
+		s.Layers = 2
+	}
+	rng := rand.New(rand.NewPCG(s.Seed, 0))
+	vocabulary := towers.VocabularyConfig{MinItems: 1, MaxWordShare: 1, MaxTokens: 100_000}
+	var ids []string
+	for i := range items {
+		if !s.Unknown[items[i].ItemID] {
+			ids = append(ids, items[i].ItemID)
+		}
+	}
+	itemWeights := towers.NewItemWeights(s.Dim, ids, towers.BuildVocabulary(items, vocabulary))
+	itemWeights.Randomise(rng)
+	userWeights := towers.NewUserWeights(s.Dim, s.Layers)
+	userWeights.Randomise(rng)
+	return &towers.Bundle{
+		Version: s.Version, Created: Created, Vocabulary: vocabulary,
+		Data:  towers.DataRange{Items: len(items)},
+		Items: itemWeights, Users: userWeights,
+	}
+}
+
+// Write writes such a bundle into a folder of the test's own and returns the folder.
+func Write(tb testing.TB, s Shape, items []towers.ItemFeatures) string {
+	tb.Helper()
+	dir := tb.TempDir() + "/bundle"
+	if _, err := towers.WriteBundle(dir, Bundle(s, items)); err != nil {
+		tb.Fatal(err)
+	}
+	return dir
+}
+
+// Towers gives both towers of such a bundle without touching the disk. An empty Version is "test".
+func Towers(s Shape, items []towers.ItemFeatures) (*towers.ItemTower, *towers.UserTower) {
+	b := Bundle(s, items)
+	if b.Version == "" {
+		b.Version = "test"
+	}
+	return towers.NewItemTower(b.Version, b.Items), towers.NewUserTower(b.Version, b.Users)
+}
