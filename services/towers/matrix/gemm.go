@@ -14,8 +14,12 @@ const (
 	blockN = 2048
 )
 
+// fewRows is how many rows of A are too few to repay the packing of B, which then is read where it lies, if its rows are rows.
+const fewRows = 24
+
 // Gemm computes C = alpha * op(A) * op(B) + beta * C, where op transposes when its flag is set; op(A) is m x k, op(B) is
 // k x n and C is m x n. With beta 0, C is written without being read, so that it may hold anything. C must not overlap A or B.
+// For a few rows of A, which then are bound by reading B, give B untransposed: it is packed otherwise.
 // A dimension below zero or a slice too short for its shape is a programming error and panics.
 func Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int,
 	beta float32, c []float32, ldc int) {
@@ -112,35 +116,41 @@ func (g *product) pass(s *scratch, pc, kc int) {
 	cols := g.kern.cols
 	for jc := 0; jc < g.n; jc += blockN {
 		nc := min(blockN, g.n-jc)
-		s.b = grow(s.b, (nc+cols-1)/cols*cols*kc)
-		packColumns(s.b, &g.b, pc, kc, jc, nc, cols)
+		inPlace := 0 // columns of the block that are read where they lie
+		if !g.b.trans && g.m <= fewRows {
+			inPlace = nc / cols * cols
+		}
+		s.b = grow(s.b, (nc-inPlace+cols-1)/cols*cols*kc)
+		packColumns(s.b, &g.b, pc, kc, jc+inPlace, nc-inPlace, cols)
 		for ic := 0; ic < g.m; ic += blockM {
 			mc := min(blockM, g.m-ic)
 			s.a = grow(s.a, mc*kc)
 			packRows(s.a, &g.a, ic, mc, pc, kc, g.kern)
-			g.block(s, ic, mc, jc, nc, kc)
+			for j := 0; j < nc; j += cols {
+				if j < inPlace {
+					g.panel(s, ic, mc, jc+j, kc, g.b.x[pc*g.b.ld+jc+j:], g.b.ld)
+				} else {
+					g.panel(s, ic, mc, jc+j, kc, s.b[(j-inPlace)*kc:], cols)
+				}
+			}
 		}
 	}
 }
 
-// block multiplies the packed mc rows of A with the packed nc columns of B into C at (ic, jc).
-func (g *product) block(s *scratch, ic, mc, jc, nc, kc int) {
+// panel multiplies the packed mc rows of A with a panel of B, as wide as a tile, into C at (ic, jc).
+func (g *product) panel(s *scratch, ic, mc, jc, kc int, b []float32, bStep int) {
 	cols := g.kern.cols
-	for j := 0; j < nc; j += cols {
-		b := s.b[j*kc:]
-		width := min(cols, nc-j)
-		for i := 0; i < mc; {
-			rows := g.kern.height(mc - i)
-			a := s.a[i*kc:]
-			c := g.c[(ic+i)*g.ldc+jc+j:]
-			if width == cols {
-				g.kern.tile(rows, kc, a, rows, b, cols, c, g.ldc, g.alpha, g.add)
-			} else {
-				g.kern.tile(rows, kc, a, rows, b, cols, s.tile[:], cols, g.alpha, false)
-				merge(c, g.ldc, s.tile[:], cols, rows, width, g.add)
-			}
-			i += rows
+	width := min(cols, g.n-jc)
+	for i := 0; i < mc; {
+		rows := g.kern.height(mc - i)
+		a, c := s.a[i*kc:], g.c[(ic+i)*g.ldc+jc:]
+		if width == cols {
+			g.kern.tile(rows, kc, a, rows, b, bStep, c, g.ldc, g.alpha, g.add)
+		} else {
+			g.kern.tile(rows, kc, a, rows, b, bStep, s.tile[:], cols, g.alpha, false)
+			merge(c, g.ldc, s.tile[:], cols, rows, width, g.add)
 		}
+		i += rows
 	}
 }
 

@@ -144,6 +144,28 @@ func TestGemmRowsDoNotDependOnTheBatch(t *testing.T) {
 	})
 }
 
+// A model trained on one machine must serve on another with the same numbers.
+func TestAssemblyTiersAgreeBitForBit(t *testing.T) {
+	tiers := available()
+	if len(tiers) < 3 {
+		t.Skip("needs a processor with AVX-512")
+	}
+	best := active
+	defer func() { active = best }()
+	r := rand.New(rand.NewPCG(15, 16))
+	for range 30 {
+		m, n, k := 1+r.IntN(50), 1+r.IntN(100), 1+r.IntN(600)
+		a, b := randoms(r, m*k), randoms(r, k*n)
+		var got [2][]float32
+		for i := range got {
+			active = tiers[i]
+			got[i] = make([]float32, m*n)
+			Gemm(false, true, m, n, k, 1.5, a, k, b, k, 0, got[i], n)
+		}
+		require.Equal(t, got[0], got[1])
+	}
+}
+
 // gemmPart computes the rows from on of a product whose A has m rows.
 func gemmPart(transA, transB bool, from, rows, m, n, k int, a, b, c []float32) {
 	lda, ldb := k, n
