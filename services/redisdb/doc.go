@@ -1,0 +1,10 @@
+// Package redisdb is what items and profiles share about Redis: how to connect, how a key is named so that all keys of one
+// user or item lie in one cluster slot, how a Lua script runs for many keys in one pipeline, and what a value is that
+// cannot be read.
+//
+// It may import nothing of the project. What always holds in it:
+//
+//   - Different ids never share a key, and every key of one id has the same hash tag, whatever bytes the id has.
+//   - A script call touches the keys of one hash tag only, so that everything works on Redis Cluster unchanged.
+//   - Nothing needs a Redis newer than 7.0.
+package redisdb
