@@ -1,0 +1,195 @@
+package topics_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
+
+	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/pipelines/topics"
+	"github.com/freshet/freshet/producers/kafkaio"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T) (*embedded.Kafka, kafkaio.Config) {
+	t.Helper()
+	k, err := embedded.StartKafka(t.Context(), embedded.Config{})
+	require.NoError(t, err)
+	t.Cleanup(k.Close)
+	cfg := kafkaio.DefaultConfig()
+	cfg.Brokers = []string{k.Addr()}
+	return k, cfg
+}
+
+var all = []string{
+	"freshet.interactions", "freshet.items", "freshet.requests", "freshet.replies",
+	"freshet.interactions.dlt", "freshet.items.dlt", "freshet.requests.dlt",
+}
+
+func TestEnsureCreatesWhatIsMissing(t *testing.T) {
+	_, cfg := start(t)
+	report, err := topics.Ensure(t.Context(), cfg, topics.DefaultConfig())
+	require.NoError(t, err)
+	require.Equal(t, topics.Report{Created: all}, report)
+
+	report, err = topics.Ensure(t.Context(), cfg, topics.DefaultConfig())
+	require.NoError(t, err)
+	require.Equal(t, topics.Report{}, report)
+
+	got, err := topics.Describe(t.Context(), cfg, all...)
+	require.NoError(t, err)
+	for i, want := range []struct {
+		partitions         int
+		cleanup, retention string
+	}{
+		{8, "delete", "15552000000"},
+		{8, "compact", "604800000"}, // the broker's default, without effect
+		{8, "delete", "3600000"},
+		{8, "delete", "3600000"},
+		{1, "delete", "2592000000"},
+		{1, "delete", "2592000000"},
+		{1, "delete", "2592000000"},
+	} {
+		require.Equal(t, all[i], got[i].Name)
+		require.Len(t, got[i].Partitions, want.partitions)
+		require.Equal(t, want.cleanup, got[i].Settings["cleanup.policy"], got[i].Name)
+		require.Equal(t, want.retention, got[i].Settings["retention.ms"], got[i].Name)
+		require.Equal(t, 1, got[i].Replication)
+	}
+}
+
+func TestEnsureByManyAtOnce(t *testing.T) {
+	_, cfg := start(t)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var created []string
+	for range 8 {
+		wg.Go(func() {
+			report, err := topics.Ensure(t.Context(), cfg, topics.DefaultConfig())
+			if err != nil || report.Err() != nil {
+				t.Error(err, report.Err())
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			created = append(created, report.Created...)
+		})
+	}
+	wg.Wait()
+	slices.Sort(created)
+	want := slices.Clone(all)
+	slices.Sort(want)
+	require.Equal(t, want, created, "each topic is created by one")
+}
+
+func TestEnsureReportsDifferencesAndChangesNothing(t *testing.T) {
+	k, cfg := start(t)
+	require.NoError(t, k.CreateTopic("freshet.items", 3, nil))
+	require.NoError(t, k.CreateTopic("freshet.requests", 12, map[string]string{"retention.ms": "1000"}))
+	c := topics.DefaultConfig()
+	c.Replication = 1
+	for range 2 {
+		report, err := topics.Ensure(t.Context(), cfg, c)
+		require.NoError(t, err)
+		require.Equal(t, []topics.Difference{
+			{
+				Topic: "freshet.items", Property: "partitions", Want: "8", Have: "3",
+				Remedy: "set items.partitions to 3, or add partitions with `kafka-topics --alter --topic freshet.items " +
+					"--partitions 8`, which moves keys to other partitions",
+			},
+			{
+				Topic: "freshet.items", Property: "cleanup.policy", Want: "compact", Have: "delete",
+				Remedy: "`kafka-configs --alter --entity-type topics --entity-name freshet.items " +
+					"--add-config cleanup.policy=compact`",
+			},
+			{
+				Topic: "freshet.requests", Property: "partitions", Want: "8", Have: "12",
+				Remedy: "Kafka cannot take partitions away, so set requests.partitions to 12",
+			},
+			{
+				Topic: "freshet.requests", Property: "retention.ms", Want: "3600000", Have: "1000",
+				Remedy: "`kafka-configs --alter --entity-type topics --entity-name freshet.requests " +
+					"--add-config retention.ms=3600000`, or set requests.retention to match",
+			},
+		}, report.Differences)
+		require.ErrorContains(t, report.Err(), "topic freshet.items has cleanup.policy delete instead of compact: `kafka-configs")
+	}
+}
+
+func TestEnsureNamesTheTopicThatCannotBeMade(t *testing.T) {
+	_, cfg := start(t)
+	c := topics.DefaultConfig()
+	c.Replication = 3 // with one broker
+	_, err := topics.Ensure(t.Context(), cfg, c)
+	require.ErrorIs(t, err, kafka.InvalidReplicationFactor)
+	require.ErrorContains(t, err, "creating topic freshet.interactions")
+
+	k, cfg := start(t)
+	k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Topic: "freshet.items", Err: kerr.TopicAuthorizationFailed})
+	report, err := topics.Ensure(t.Context(), cfg, topics.DefaultConfig())
+	require.ErrorIs(t, err, kafka.TopicAuthorizationFailed)
+	require.ErrorContains(t, err, "creating topic freshet.items")
+	require.NotContains(t, report.Created, "freshet.items")
+	require.Len(t, report.Created, len(all)-1)
+}
+
+func TestDescribe(t *testing.T) {
+	k, cfg := start(t)
+	require.NoError(t, k.CreateTopic("a", 2, nil))
+	client := cfg.Client()
+	defer kafkaio.CloseIdle(client)
+	for range 3 {
+		_, err := client.Produce(t.Context(), &kafka.ProduceRequest{
+			Topic: "a", Partition: 1, RequiredAcks: kafka.RequireAll,
+			Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes([]byte("v"))}),
+		})
+		require.NoError(t, err)
+	}
+	require.NoError(t, k.DeleteRecords("a", 1, 1))
+
+	got, err := topics.Describe(t.Context(), cfg, "nowhere", "a")
+	require.NoError(t, err)
+	require.Equal(t, topics.Description{Name: "nowhere", Missing: true}, got[0])
+	require.Equal(t, "a", got[1].Name)
+	require.EqualValues(t, 2, got[1].Records())
+	leader := int(k.LeaderFor("a", 1))
+	require.Equal(t, topics.Partition{
+		ID: 1, Leader: leader, Replicas: []int{leader}, InSync: []int{leader}, Begin: 1, End: 3,
+	}, got[1].Partitions[1])
+	require.EqualValues(t, 0, got[1].Partitions[0].End)
+}
+
+func TestBrokersOutOfReach(t *testing.T) {
+	k, cfg := start(t)
+	k.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := topics.Ensure(ctx, cfg, topics.DefaultConfig())
+	require.ErrorContains(t, err, "asking the brokers at "+k.Addr())
+	require.ErrorContains(t, err, "connection refused")
+}
+
+func TestValidate(t *testing.T) {
+	require.NoError(t, topics.DefaultConfig().Validate())
+	for want, change := range map[string]func(*topics.Config){
+		`items.name is "a b"`:                          func(c *topics.Config) { c.Items.Name = "a b" },
+		`replies.name is "x", as is interactions.name`: func(c *topics.Config) { c.Interactions.Name, c.Replies.Name = "x", "x" },
+		"requests.partitions is 0":                     func(c *topics.Config) { c.Requests.Partitions = 0 },
+		"dead_letters.partitions is -1":                func(c *topics.Config) { c.DeadLetters.Partitions = -1 },
+		"interactions.retention is 1ms":                func(c *topics.Config) { c.Interactions.Retention = time.Millisecond },
+		"replication is -2":                            func(c *topics.Config) { c.Replication = -2 },
+	} {
+		c := topics.DefaultConfig()
+		change(&c)
+		require.ErrorContains(t, c.Validate(), want)
+	}
+}
