@@ -24,18 +24,18 @@ const (
 // Interaction is one thing that one user did with one item. Its Kafka key is UserID.
 type Interaction struct {
 	// EventID is the producer's own id of the event; the same id sent twice counts once.
-	EventID string
-	UserID  string
-	ItemID  string
-	Type    InteractionType
+	EventID string          `json:"event_id"`
+	UserID  string          `json:"user_id"`
+	ItemID  string          `json:"item_id"`
+	Type    InteractionType `json:"type"`
 	// Value is the rating, the fraction watched or the like; nil where the type has none.
-	Value *float64
+	Value *float64 `json:"value,omitempty"`
 	// OccurredAt is when the user acted, to the millisecond.
-	OccurredAt time.Time
+	OccurredAt time.Time `json:"occurred_at"`
 	// RequestID names the recommendation request that showed the item; empty where there was none.
-	RequestID string
+	RequestID string `json:"request_id,omitempty"`
 	// Surface is the place in the product: "home", "cart"; empty where unknown.
-	Surface string
+	Surface string `json:"surface,omitempty"`
 	// Context holds whatever else the producer wants to keep with the event.
-	Context map[string]string
+	Context map[string]string `json:"context,omitempty"`
 }

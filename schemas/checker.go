@@ -1,0 +1,175 @@
+package schemas
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// checker holds the first thing that is wrong with a record. A rule is a function that returns the remedy, or nothing where the value
+// is well: names and values for the error are put together only when one is needed.
+type checker struct {
+	limits Limits
+	now    time.Time
+	err    error
+}
+
+func (c *checker) refuse(field, value, remedy string) {
+	if c.err == nil {
+		c.err = invalid(field, value, remedy)
+	}
+}
+
+func (c *checker) id(field, id string) {
+	if remedy := c.idRemedy(id); remedy != "" {
+		c.refuse(field, shorten(id), remedy)
+	}
+}
+
+func (c *checker) optionalID(field, id string) {
+	if id != "" {
+		c.id(field, id)
+	}
+}
+
+func (c *checker) idRemedy(id string) string {
+	if id == "" {
+		return "give an id: it must not be empty"
+	}
+	return textRemedy(id, c.limits.MaxIDBytes)
+}
+
+func (c *checker) text(field, s string, most int) {
+	if remedy := textRemedy(s, most); remedy != "" {
+		c.refuse(field, shorten(s), remedy)
+	}
+}
+
+func textRemedy(s string, most int) string {
+	switch {
+	case len(s) > most:
+		return fmt.Sprintf("give at most %d bytes", most)
+	case !utf8.ValidString(s):
+		return "give valid UTF-8"
+	}
+	return ""
+}
+
+func (c *checker) texts(field string, list []string) {
+	c.length(field, len(list), c.limits.MaxListLength)
+	for i, s := range list {
+		c.element(field, i, "", s, textRemedy(s, c.limits.MaxStringBytes))
+	}
+}
+
+// element refuses a string within a list: field[i], or a part of it such as ".item_id".
+func (c *checker) element(field string, i int, part, value, remedy string) {
+	if remedy != "" {
+		c.refuse(elementName(field, i, part), shorten(value), remedy)
+	}
+}
+
+func elementName(field string, i int, part string) string {
+	return field + "[" + strconv.Itoa(i) + "]" + part
+}
+
+func (c *checker) entries(field string, m map[string]string) {
+	c.length(field, len(m), c.limits.MaxListLength)
+	for key, value := range m {
+		if remedy := textRemedy(key, c.limits.MaxStringBytes); remedy != "" {
+			c.refuse(field+" key", shorten(key), remedy)
+		}
+		if remedy := textRemedy(value, c.limits.MaxStringBytes); remedy != "" {
+			c.refuse(field+"["+shorten(key)+"]", shorten(value), remedy)
+		}
+	}
+}
+
+func (c *checker) length(field string, n, most int) {
+	if n > most {
+		c.refuse(field, fmt.Sprintf("of %d entries", n), fmt.Sprintf("give at most %d", most))
+	}
+}
+
+func (c *checker) atLeast(field string, v, least int64) {
+	if v < least {
+		c.refuse(field, strconv.FormatInt(v, 10), fmt.Sprintf("give a number from %d", least))
+	}
+}
+
+func (c *checker) atMost(field string, v int64, most int) {
+	if v > int64(most) {
+		c.refuse(field, strconv.FormatInt(v, 10), fmt.Sprintf("give at most %d", most))
+	}
+}
+
+func (c *checker) number(field string, v, least float64) {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		c.refuse(field, strconv.FormatFloat(v, 'g', -1, 64), "give a finite number, or leave it out")
+	case v < least:
+		c.refuse(field, strconv.FormatFloat(v, 'g', -1, 64), fmt.Sprintf("give a number from %g, or leave it out", least))
+	}
+}
+
+// past checks the time of something that has happened.
+func (c *checker) past(field string, t time.Time) {
+	if remedy := c.pastRemedy(t); remedy != "" {
+		c.refuse(field, showTime(t), remedy)
+	}
+}
+
+func (c *checker) pastRemedy(t time.Time) string {
+	switch {
+	case t.IsZero():
+		return "give the time when it happened"
+	case t.Before(epoch):
+		return "give a time after 1970, as milliseconds since then in Avro, as RFC 3339 in JSON"
+	case t.After(c.now.Add(c.limits.MaxFutureSkew)):
+		return fmt.Sprintf("give a time at most %v ahead of now (%s), in milliseconds", c.limits.MaxFutureSkew, showTime(c.now))
+	}
+	return ""
+}
+
+// epoch and end bound the times that every part of Freshet can hold: RFC 3339 has four digits for the year.
+var (
+	epoch = time.Unix(0, 0)
+	end   = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// calendar checks a time that may lie ahead.
+func (c *checker) calendar(field string, t time.Time) {
+	if !t.Before(end) || t.Year() < 1 {
+		c.refuse(field, showTime(t), "give a time between the years 1 and 9999, in milliseconds since 1970")
+	}
+}
+
+func showTime(t time.Time) string {
+	if t.IsZero() {
+		return "(none)"
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+func (c *checker) recent(i int, e *RecentEvent) {
+	c.element("recent", i, ".item_id", e.ItemID, c.idRemedy(e.ItemID))
+	if !known(e.Type, interactionTypes) {
+		c.refuse(elementName("recent", i, ".type"), e.Type.String(), oneOf(interactionTypes))
+	}
+	if remedy := c.pastRemedy(e.OccurredAt); remedy != "" {
+		c.refuse(elementName("recent", i, ".occurred_at"), showTime(e.OccurredAt), remedy)
+	}
+}
+
+func checkSymbol[E enum](c *checker, field string, v E, symbols []string) {
+	if !known(v, symbols) {
+		c.refuse(field, symbol(v, symbols), oneOf(symbols))
+	}
+}
+
+func known[E enum](v E, symbols []string) bool { return v > 0 && int(v) < len(symbols) }
+
+func oneOf(symbols []string) string { return "give one of " + strings.Join(symbols[1:], ", ") }
