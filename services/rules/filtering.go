@@ -19,7 +19,7 @@ func (f *filterRule) apply(p *pass, list []ranking.Candidate) []ranking.Candidat
 	return keep(list, func(c *ranking.Candidate) bool { return p.passes(bound, c.Item) })
 }
 
-func (f *filterRule) push(r *Request, e *evaluator) (string, bool) {
+func (f *filterRule) push(r *Request, e *evaluator) string {
 	return f.keep.root.bind(e).milvus(r.Now.UnixMilli())
 }
 
@@ -54,9 +54,9 @@ func (f *requestFilterRule) apply(p *pass, list []ranking.Candidate) []ranking.C
 	})
 }
 
-func (f *requestFilterRule) push(r *Request, _ *evaluator) (string, bool) {
+func (f *requestFilterRule) push(r *Request, _ *evaluator) string {
 	if r.Filter == nil {
-		return "", false
+		return ""
 	}
 	return r.Filter.expression.root.milvus(r.Now.UnixMilli())
 }
@@ -82,15 +82,15 @@ const (
 	maxPushedExclusions = 256
 )
 
-func (x *excludeListedRule) push(r *Request, _ *evaluator) (string, bool) {
+func (x *excludeListedRule) push(r *Request, _ *evaluator) string {
 	if len(r.Exclude) < minPushedExclusions {
-		return "", false
+		return ""
 	}
 	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(r.Exclude)), func(id string) bool { return !quotable([]string{id}) })
 	if len(ids) == 0 {
-		return "", false
+		return ""
 	}
-	return "not (item_id in " + quoteList(ids[:min(len(ids), maxPushedExclusions)]) + ")", true
+	return "not (item_id in " + quoteList(ids[:min(len(ids), maxPushedExclusions)]) + ")"
 }
 
 // excludeSeenRule drops what the user has interacted with, unless the request asks for it.

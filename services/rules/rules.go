@@ -49,8 +49,8 @@ type rule interface {
 
 // pusher is a rule that the index can help with.
 type pusher interface {
-	// push is a Milvus expression that is true of all rows that the rule keeps; ok is false where there is none.
-	push(r *Request, e *evaluator) (expression string, ok bool)
+	// push is a Milvus expression that is true of all rows that the rule keeps; empty where that is all rows.
+	push(r *Request, e *evaluator) string
 }
 
 // pass is one application of a set to one request's candidates.
@@ -122,7 +122,7 @@ func (s *Set) Pushdown(r *Request) string {
 	var parts []string
 	for _, rule := range s.rules {
 		if p, ok := rule.(pusher); ok {
-			if expression, ok := p.push(r, e); ok && !slices.Contains(parts, expression) {
+			if expression := p.push(r, e); expression != "" && !slices.Contains(parts, expression) {
 				parts = append(parts, expression)
 			}
 		}
