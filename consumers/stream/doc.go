@@ -1,0 +1,2 @@
+// Package stream is the consumer runtime.
+package stream

@@ -1,0 +1,172 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// generation is the time from one rebalance of the group to the next: a fixed set of partitions.
+type generation struct {
+	*member
+	gen      *kafka.Generation
+	dialer   *kafka.Dialer
+	expected int // partitions that the topic had when this member assigned them, -1 if another one did
+
+	cluster *cluster
+	commits *committer
+	starts  map[int32]int64 // the partitions of this member, and where to begin
+
+	intake context.Context
+	stop   context.CancelFunc // ends intake
+	work   context.Context
+}
+
+// run takes the partitions, has serve work them off until intake ends, and commits what is left to commit. It returns
+// within the drain time after intake, if the handlers heed their contexts.
+//
+// The group waits for it: a rebalance goes on only when all members have given up their partitions, so within run the
+// commits still count, and the next owner begins behind them.
+func (g *generation) run(ctx, intake, genCtx context.Context, serve func(*generation) error) error {
+	g.intake, g.stop = context.WithCancel(intake)
+	defer g.stop()
+	defer context.AfterFunc(genCtx, g.stop)()
+	var endWork context.CancelFunc
+	g.work, endWork = context.WithCancel(context.WithoutCancel(ctx))
+	defer endWork()
+	defer context.AfterFunc(g.aborts, endWork)()
+	defer context.AfterFunc(g.intake, func() { time.AfterFunc(g.cfg.DrainTimeout, endWork) })()
+	g.cluster = newCluster(g.kafka, g.topic)
+	defer g.cluster.close()
+	g.commits = newCommitter(g.commit, g.cfg.CommitInterval, &g.stats)
+
+	if err := g.start(); err != nil {
+		return nil // intake ended
+	}
+	var background sync.WaitGroup
+	background.Go(g.commitUntilLost)
+	background.Go(g.watchPartitions)
+	err := serve(g)
+	g.stop()
+	background.Wait()
+	g.ready.Store(false)
+	if g.aborts.Err() != nil {
+		return ErrAborted
+	}
+	if flushErr := g.commits.flush(); flushErr != nil {
+		g.log.Warn("the last commit before giving up the partitions failed: the next owner handles some records again",
+			slog.Any("error", flushErr))
+	}
+	return err
+}
+
+// commit sends one commit request, unless the member was stopped at once: then it must be as if it had died.
+func (g *generation) commit(offsets map[int]int64) error {
+	if g.aborts.Err() != nil {
+		return ErrAborted
+	}
+	return g.gen.CommitOffsets(map[string]map[int]int64{g.topic: offsets})
+}
+
+// commitUntilLost commits until intake ends, and ends intake when a commit fails.
+//
+// The coordinator refuses commits of a member that it has given up. Without an end to intake the member would go on
+// handling records that others handle as well, until its next heartbeat tells it.
+func (g *generation) commitUntilLost() {
+	if err := g.commits.run(g.intake); err != nil {
+		if g.intake.Err() == nil {
+			g.log.Warn("joining the group anew", slog.Any("error", err))
+		}
+		g.stop()
+	}
+}
+
+// start finds out where to begin on each partition, and waits for brokers that are out of reach until intake ends.
+func (g *generation) start() error {
+	assigned := g.gen.Assignments[g.topic]
+	partitions := make([]int32, len(assigned))
+	for i, a := range assigned {
+		partitions[i] = int32(a.ID)
+	}
+	failures := g.cfg.Backoff.retry()
+	for {
+		spans, err := g.cluster.spans(g.intake, partitions...)
+		if err == nil {
+			g.starts = g.startOffsets(assigned, spans)
+			return nil
+		}
+		if g.intake.Err() == nil {
+			g.log.Warn("finding out where to begin failed, trying again", slog.Any("error", err))
+		}
+		if !pause(g.intake, failures.NextBackOff()) {
+			return g.intake.Err()
+		}
+	}
+}
+
+// startOffsets decides where to begin. Where nothing was committed it commits that decision at once: a group that starts
+// at the end would otherwise lose records when it crashes before its first commit. (It starts at 10, the end; it crashes;
+// 10 to 12 are written; it starts again at the end, 13.)
+func (g *generation) startOffsets(assigned []kafka.PartitionAssignment, spans map[int32]span) map[int32]int64 {
+	starts := make(map[int32]int64, len(assigned))
+	for _, a := range assigned {
+		partition := int32(a.ID)
+		switch {
+		case a.Offset >= 0:
+			starts[partition] = settle(a.Offset, spans[partition], g.log.With(slog.Int("partition", a.ID)), &g.stats)
+			continue
+		case g.cfg.Group.StartAt == StartLast:
+			starts[partition] = spans[partition].end
+		default:
+			starts[partition] = spans[partition].first
+		}
+		g.commits.mark(partition, starts[partition])
+	}
+	return starts
+}
+
+// watchPartitions says that the member is ready and, if it leads the group, ends the generation when the topic has another
+// number of partitions than it assigned: the leader's joining anew is what makes the group assign them.
+func (g *generation) watchPartitions() {
+	if len(g.starts) > 0 {
+		g.ready.Store(true)
+	}
+	ticker := time.NewTicker(g.cfg.Group.PartitionCheckInterval)
+	defer ticker.Stop()
+	for g.expected >= 0 || !g.ready.Load() {
+		count, err := g.countPartitions()
+		switch {
+		case g.intake.Err() != nil:
+			return
+		case err != nil:
+			g.log.Warn("looking for added partitions failed", slog.Any("error", err))
+		case g.expected >= 0 && count != g.expected:
+			g.log.Info("the number of partitions changed", slog.Int("from", g.expected), slog.Int("to", count))
+			g.stop()
+			return
+		case count == 0:
+			g.log.Warn("the topic does not exist, or has no partitions yet: create it")
+		default:
+			g.ready.Store(true) // without partitions: others have them all, and this member stands by
+		}
+		select {
+		case <-g.intake.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (g *generation) countPartitions() (int, error) {
+	ctx, cancel := context.WithTimeout(g.intake, g.kafka.RequestTimeout)
+	defer cancel()
+	count, err := countPartitions(ctx, g.dialer, g.kafka.Brokers, g.topic)
+	if err != nil {
+		return 0, fmt.Errorf("checking partitions: %w", err)
+	}
+	return count, nil
+}

@@ -1,0 +1,155 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+)
+
+// errUnfinished says that a batch was left before it was done, because the partition must be given up.
+var errUnfinished = errors.New("the batch is not done")
+
+// handling gets batches of one partition handled, whatever their handler does.
+type handling struct {
+	*Consumer
+	intake, work context.Context
+	log          *slog.Logger
+}
+
+// handle returns once every record of the batch is done or a dead letter. Otherwise it returns errUnfinished, when intake
+// ended while something had to be tried again, or the handler's permanent error. All records below next are done in any
+// case; a hole in the offsets counts as done.
+func (h *handling) handle(batch []Record) (next int64, err error) {
+	failures := h.cfg.Backoff.retry()
+	rest := batch // what is not done
+	for {
+		failure := h.attempt(rest)
+		var panicked *panicError
+		var failed Failures
+		switch {
+		case failure == nil:
+		case errors.As(failure, &panicked) && len(rest) > 1:
+			if next, err := h.handleOneByOne(rest); err != nil {
+				return next, err
+			}
+		case errors.As(failure, &panicked):
+			failed = Failures{{Index: 0, Err: Permanent(panicked)}}
+		case errors.As(failure, &failed):
+		case IsPermanent(failure):
+			return rest[0].Offset, failure
+		default:
+			failed = all(rest, failure)
+		}
+		left, err := h.bury(rest, failed)
+		h.stats.records.Add(int64(len(rest) - len(left)))
+		if err != nil {
+			return left[0].Offset, err
+		}
+		if len(left) == 0 {
+			return batch[len(batch)-1].Offset + 1, nil
+		}
+		rest = left
+		h.stats.retries.Add(1)
+		wait := failures.NextBackOff()
+		h.log.Warn("handling failed, trying again", slog.Int64("offset", rest[0].Offset), slog.Int("records", len(rest)),
+			slog.Any("error", failure), slog.Duration("in", wait))
+		if !pause(h.intake, wait) {
+			return rest[0].Offset, fmt.Errorf("%w: %w", errUnfinished, failure)
+		}
+	}
+}
+
+// handleOneByOne finds the record that makes the handler panic: it alone is lost to the stream, not its neighbours.
+func (h *handling) handleOneByOne(batch []Record) (next int64, err error) {
+	for i := range batch {
+		if h.intake.Err() != nil {
+			return batch[i].Offset, fmt.Errorf("%w: a handler's panic is being narrowed down", errUnfinished)
+		}
+		if next, err = h.handle(batch[i : i+1]); err != nil {
+			return next, err
+		}
+		h.stats.records.Add(-1) // the caller counts it
+	}
+	return next, nil
+}
+
+// attempt calls the handler once, on a context that does not end with Run's.
+func (h *handling) attempt(batch []Record) (err error) {
+	ctx, cancel := context.WithTimeout(h.work, h.cfg.HandleTimeout)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			p := &panicError{value: v, stack: debug.Stack()}
+			h.log.Error(p.Error(), slog.Int64("offset", batch[0].Offset), slog.Int("records", len(batch)),
+				slog.String("stack", string(p.stack)))
+			err = p
+		}
+	}()
+	h.stats.batches.Add(1)
+	return h.handler.Handle(ctx, batch)
+}
+
+// bury writes the records that failed for good to the dead-letter topic and returns those to try again, in their order.
+//
+// It returns before the offset is committed, so a record may have two dead letters: the letter is written; the member dies,
+// or its commit is refused; the next owner handles the record, which fails again, and writes a second letter. Both name the
+// same original offset. The other order would lose the record.
+//
+// When it fails, intake ended before a letter could be written; then the records from that one on count as not done.
+func (h *handling) bury(batch []Record, failed Failures) (rest []Record, err error) {
+	failed = slices.Clone(failed)
+	slices.SortStableFunc(failed, func(a, b Failure) int { return a.Index - b.Index })
+	for i, f := range failed {
+		switch {
+		case f.Index < 0 || f.Index >= len(batch):
+			return batch, fmt.Errorf("the handler named record %d of a batch of %d: its code must be mended", f.Index, len(batch))
+		case f.Err == nil || i > 0 && f.Index == failed[i-1].Index:
+			continue
+		case !IsPermanent(f.Err):
+			rest = append(rest, batch[f.Index])
+			continue
+		}
+		if err := h.writeLetter(&batch[f.Index], f.Err); err != nil {
+			return append(rest, batch[f.Index:]...), err
+		}
+	}
+	return rest, nil
+}
+
+// writeLetter writes one dead letter, for as long as it takes: without it the record must not be committed.
+func (h *handling) writeLetter(r *Record, reason error) error {
+	return buryUntil(h.intake, h.work, h.member, h.letters, r, reason)
+}
+
+// buryUntil writes a dead letter, again and again, until intake ends. An attempt that has begun goes on while work does.
+func buryUntil(intake, work context.Context, m *member, letters *DeadLetters, r *Record, reason error) error {
+	failures := m.cfg.Backoff.retry()
+	for {
+		ctx, cancel := context.WithTimeout(work, m.cfg.HandleTimeout)
+		err := letters.Write(ctx, r, m.group, reason)
+		cancel()
+		if err == nil {
+			m.stats.deadLetters.Add(1)
+			return nil
+		}
+		m.stats.retries.Add(1)
+		wait := failures.NextBackOff()
+		m.log.Warn("writing a dead letter failed, trying again; its partition waits", slog.Int("partition", int(r.Partition)),
+			slog.Int64("offset", r.Offset), slog.Any("error", err), slog.Duration("in", wait))
+		if !pause(intake, wait) {
+			return fmt.Errorf("%w: %w", errUnfinished, err)
+		}
+	}
+}
+
+// all fails every record for the same reason.
+func all(batch []Record, err error) Failures {
+	failed := make(Failures, len(batch))
+	for i := range failed {
+		failed[i] = Failure{Index: i, Err: err}
+	}
+	return failed
+}

@@ -1,0 +1,144 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/freshet/freshet/producers/kafkaio"
+)
+
+// member is the membership of a Consumer or Gatherer in its group, from generation to generation.
+//
+// Two contexts rule its work. Intake ends when no new record may be taken: Run's context ended, the partitions are being
+// taken away, or a commit failed. Work ends when what was taken must stop too: a drain time after intake, or on abort.
+type member struct {
+	kafka  kafkaio.Config
+	cfg    Runtime
+	group  string
+	topic  string
+	log    *slog.Logger
+	stats  counters
+	ready  atomic.Bool
+	aborts context.Context
+	abort  context.CancelFunc
+}
+
+func newMember(k kafkaio.Config, cfg Runtime, group, topic string, log *slog.Logger) *member {
+	m := &member{
+		kafka: k, cfg: cfg, group: group, topic: topic,
+		log: log.With(slog.String("group", group), slog.String("topic", topic)),
+	}
+	m.aborts, m.abort = context.WithCancel(context.Background())
+	return m
+}
+
+// run joins the group and has serve work off one generation after the other, until ctx ends, serve fails or abort.
+func (m *member) run(ctx context.Context, serve func(*generation) error) error {
+	intake, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(m.aborts, stop)()
+	conns := newSeverable(net.Dialer{Timeout: m.kafka.DialTimeout, KeepAlive: 30 * time.Second})
+	defer context.AfterFunc(m.aborts, conns.sever)()
+	dialer := m.kafka.Dialer()
+	dialer.DialFunc = conns.dial
+	balancer := &countingBalancer{}
+
+	group, err := kafka.NewConsumerGroup(m.groupConfig(dialer, balancer))
+	if err != nil {
+		return fmt.Errorf("joining group %s: %w", m.group, err)
+	}
+	defer m.leave(group, conns)
+	for {
+		gen, err := group.Next(intake)
+		switch {
+		case m.aborts.Err() != nil:
+			return ErrAborted
+		case intake.Err() != nil:
+			return nil
+		case err != nil && m.stats.generations.Load() == 0 && isRefusal(err):
+			return fmt.Errorf("joining group %s of topic %s: the brokers refuse it: %w", m.group, m.topic, err)
+		case err != nil:
+			m.log.Warn("joining the group failed, trying again", slog.Any("error", err))
+			continue
+		}
+		m.stats.generations.Add(1)
+		// One function for the whole generation: the first that returns ends it for all, heartbeats included.
+		served := make(chan error, 1)
+		gen.Start(func(genCtx context.Context) {
+			g := &generation{member: m, gen: gen, dialer: dialer, expected: balancer.taken()}
+			served <- g.run(ctx, intake, genCtx, serve)
+		})
+		if err := <-served; err != nil {
+			return err
+		}
+	}
+}
+
+// leave leaves the group, so that the others take over now and not when the session times out; after abort it does not, as
+// a process that died would not.
+func (m *member) leave(group *kafka.ConsumerGroup, conns *severable) {
+	if m.aborts.Err() != nil {
+		conns.sever()
+	}
+	_ = group.Close() // always nil
+}
+
+func (m *member) groupConfig(dialer *kafka.Dialer, balancer kafka.GroupBalancer) kafka.ConsumerGroupConfig {
+	return kafka.ConsumerGroupConfig{
+		ID:                m.group,
+		Brokers:           m.kafka.Brokers,
+		Dialer:            dialer,
+		Topics:            []string{m.topic},
+		GroupBalancers:    []kafka.GroupBalancer{balancer},
+		HeartbeatInterval: m.cfg.Group.HeartbeatInterval,
+		SessionTimeout:    m.cfg.Group.SessionTimeout,
+		RebalanceTimeout:  m.cfg.Group.RebalanceTimeout,
+		JoinGroupBackoff:  m.cfg.Group.JoinBackoff,
+		Timeout:           m.kafka.RequestTimeout,
+		StartOffset:       kafka.FirstOffset, // stands for "nothing committed"; generation.start decides
+		// Its own watcher can miss partitions; see countingBalancer.
+		WatchPartitionChanges: false,
+	}
+}
+
+// isRefusal says whether the brokers turned the member down for what it is or asks, rather than for their own state.
+func isRefusal(err error) bool {
+	for _, code := range []kafka.Error{
+		kafka.GroupAuthorizationFailed, kafka.TopicAuthorizationFailed, kafka.ClusterAuthorizationFailed,
+		kafka.SASLAuthenticationFailed, kafka.InvalidGroupId, kafka.InvalidSessionTimeout, kafka.InconsistentGroupProtocol,
+	} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
+}
+
+// countingBalancer is kafka-go's range balancer, and remembers how many partitions the topic had when this member, as the
+// group's leader, assigned them.
+//
+// kafka-go's own watcher takes its first count after the assignment, so it can miss an addition for good: the leader reads
+// 8 partitions and assigns them; a partition is added; the watcher's first count is 9, and so is every later one; nobody
+// reads the ninth.
+type countingBalancer struct {
+	kafka.RangeGroupBalancer
+	partitions atomic.Int64 // one more than the count; 0: this member did not assign
+}
+
+// AssignGroups implements kafka.GroupBalancer.
+func (b *countingBalancer) AssignGroups(members []kafka.GroupMember, topicPartitions []kafka.Partition) kafka.GroupMemberAssignments {
+	b.partitions.Store(int64(len(topicPartitions)) + 1)
+	return b.RangeGroupBalancer.AssignGroups(members, topicPartitions)
+}
+
+// taken returns how many partitions this member assigned for the generation that begins, -1 if another member did.
+func (b *countingBalancer) taken() int {
+	return int(b.partitions.Swap(0)) - 1
+}

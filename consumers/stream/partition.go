@@ -1,0 +1,74 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+)
+
+// partition works off one partition for one generation.
+type partition struct {
+	*handling
+	g       *generation
+	id      int32
+	fetcher *fetcher
+}
+
+func newPartition(c *Consumer, g *generation, id int32, start int64) *partition {
+	log := c.log.With(slog.Int("partition", int(id)))
+	return &partition{
+		handling: &handling{Consumer: c, work: g.work, intake: g.intake, log: log},
+		g:        g,
+		id:       id,
+		fetcher:  newFetcher(g.cluster, id, start, c.member.cfg, c.member.log, &c.stats),
+	}
+}
+
+// run handles batch after batch until intake ends, while the next fetch is on its way. It returns an error only when the
+// handler refused a batch, and then ends the generation.
+func (p *partition) run() error {
+	fetched := make(chan []Record)
+	var reading sync.WaitGroup
+	reading.Go(func() { p.fetcher.feed(p.intake, fetched) })
+	defer reading.Wait()
+	defer p.g.stop()
+	batches := &batcher{cfg: p.cfg, fetched: fetched}
+	for {
+		batch := batches.next(p.intake)
+		if batch == nil {
+			return nil
+		}
+		next, err := p.handle(batch)
+		if next > batch[0].Offset {
+			p.g.commits.mark(p.id, next)
+		}
+		switch {
+		case errors.Is(err, errUnfinished):
+			p.log.Warn("giving up the partition before its batch was done: the next owner goes on with it",
+				slog.Int64("offset", next), slog.Any("error", err))
+			return nil
+		case err != nil:
+			return fmt.Errorf("handling %s/%d from offset %d on: %w", p.topic, p.id, next, err)
+		}
+	}
+}
+
+// feed sends what is fetched until ctx ends.
+func (f *fetcher) feed(ctx context.Context, to chan<- []Record) {
+	for {
+		records, err := f.poll(ctx)
+		if err != nil {
+			return
+		}
+		if len(records) == 0 {
+			continue
+		}
+		select {
+		case to <- records:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
