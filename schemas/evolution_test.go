@@ -1,0 +1,157 @@
+package schemas
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/linkedin/goavro/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/schemas/internal/avro"
+)
+
+// problems says what a record of the earlier schema text could hold that the later one cannot read.
+func problems(t *testing.T, earlier, later string) []string {
+	t.Helper()
+	writer, err := avro.Parse(earlier)
+	require.NoError(t, err)
+	reader, err := avro.Parse(later)
+	require.NoError(t, err)
+	return avro.Resolve(writer, reader).Problems()
+}
+
+// TestEachSchemaReadsItsEarlierVersions is the compatibility check that a registry makes (BACKWARD_TRANSITIVE), made here, where it
+// fails before anything is released.
+func TestEachSchemaReadsItsEarlierVersions(t *testing.T) {
+	for i, later := range contracts {
+		for _, earlier := range contracts[:i+1] {
+			if earlier.record == later.record {
+				require.Empty(t, problems(t, embeddedSchemas().byID[earlier.id], embeddedSchemas().byID[later.id]),
+					"%s reads %s", later.file(), earlier.file())
+			}
+		}
+	}
+}
+
+// The check itself must see what breaks a reader.
+func TestCompatibilityCheckSeesBreakage(t *testing.T) {
+	current := embeddedSchemas().current["item_change"]
+	for _, c := range []struct{ name, older, want string }{
+		{"a required field was added", `{"type": "record", "name": "ItemChange", "namespace": "freshet.v1", "fields": [
+			{"name": "item_id", "type": "string"}]}`, "ItemChange.op: the writer has no such field, and it has no default"},
+		{"a type was narrowed", `{"type": "record", "name": "ItemChange", "namespace": "freshet.v1", "fields": [
+			{"name": "item_id", "type": "string"}, {"name": "op", "type": {"type": "enum", "name": "ItemOp", "symbols": ["upsert"]}},
+			{"name": "version", "type": "double"}, {"name": "occurred_at", "type": "long"}]}`, "double cannot be read as long"},
+		{"the record was renamed", `{"type": "record", "name": "Item", "namespace": "freshet.v1", "fields": []}`, "cannot be read as"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			found := problems(t, c.older, current)
+			require.NotEmpty(t, found)
+			require.Contains(t, fmt.Sprint(found), c.want)
+		})
+	}
+}
+
+// evolved is a registry with one schema of somebody else's.
+type evolved struct {
+	Registry
+	id   int
+	text string
+}
+
+func (r evolved) Schema(ctx context.Context, id int) (string, error) {
+	if id == r.id {
+		return r.text, nil
+	}
+	return r.Registry.Schema(ctx, id)
+}
+
+type m = map[string]any
+
+// TestDecodesOlderAndNewerWriters decodes records that goavro wrote by an older and by a newer schema: defaults filled, fields dropped,
+// symbols that are too new turned into unknown.
+func TestDecodesOlderAndNewerWriters(t *testing.T) {
+	at := time.Date(2026, 1, 31, 12, 0, 0, 5e6, time.UTC)
+	ten, half := 10.0, 0.5
+	t.Run("interaction, older", func(t *testing.T) {
+		decodes(t, "interaction.older", m{"event_id": "e", "user_id": "u", "item_id": "i", "type": "purchase", "value": float32(0.5), "occurred_at": at},
+			Interaction{EventID: "e", UserID: "u", ItemID: "i", Type: Purchase, Value: &half, OccurredAt: at})
+	})
+	newer := m{"session": goavro.Union("freshet.v1.Session", m{"id": "s", "steps": []any{nil, goavro.Union("freshet.v1.Session", m{"id": "t"})}}),
+		"event_id": "e", "user_id": "u", "item_id": "i", "type": "like", "value": nil, "occurred_at": at,
+		"request_id": goavro.Union("string", "r"), "surface": goavro.Union("string", "home"), "context": m{"k": "v"}, "weight": 2.0}
+	t.Run("interaction, newer", func(t *testing.T) {
+		decodes(t, "interaction.newer", newer, Interaction{EventID: "e", UserID: "u", ItemID: "i", Type: Like, OccurredAt: at,
+			RequestID: "r", Surface: "home", Context: map[string]string{"k": "v"}})
+	})
+	t.Run("interaction, newer type", func(t *testing.T) {
+		newer["type"] = "share"
+		decodes(t, "interaction.newer", newer, Interaction{EventID: "e", UserID: "u", ItemID: "i", Type: UnknownInteraction, OccurredAt: at,
+			RequestID: "r", Surface: "home", Context: map[string]string{"k": "v"}})
+	})
+	t.Run("item change, older", func(t *testing.T) {
+		decodes(t, "item_change.older", m{"item_id": "i", "op": "delete", "version": 7, "occurred_at": at.UnixMilli(), "title": "T",
+			"price": goavro.Union("int", 10)},
+			ItemChange{ItemID: "i", Op: DeleteItem, Version: 7, OccurredAt: at, Title: "T", Price: &ten, Available: true})
+	})
+	t.Run("item change, newer", func(t *testing.T) {
+		decodes(t, "item_change.newer", m{"item_id": "i", "op": "archive", "version": 7, "occurred_at": at, "available": false,
+			"images": []any{m{"url": "http://x", "digest": []byte("abcd")}}, "tags": []any{"a", "b"},
+			"published_at": goavro.Union("long.timestamp-millis", at), "min_age": 18, "attributes": m{"k": "v"}},
+			ItemChange{ItemID: "i", Op: UnknownItemOp, Version: 7, OccurredAt: at, Tags: []string{"a", "b"}, PublishedAt: at, MinAge: 18,
+				Attributes: map[string]string{"k": "v"}})
+	})
+	t.Run("request, older", func(t *testing.T) {
+		decodes(t, "recommendation_request.older", m{"request_id": "r", "user_id": "u"},
+			RecommendationRequest{RequestID: "r", UserID: "u", Count: 10})
+	})
+	t.Run("request, newer", func(t *testing.T) {
+		decodes(t, "recommendation_request.newer", m{"request_id": "r", "user_id": "u", "count": 3, "household": []any{"x", "y"},
+			"recent":       []any{m{"occurred_at": at, "type": "view", "item_id": "i"}, m{"occurred_at": at, "type": "share", "item_id": "j", "dwell": 3.0}},
+			"seen_through": goavro.Union("freshet.v1.Position", m{"partition": 1, "offset": 2})},
+			RecommendationRequest{RequestID: "r", UserID: "u", Count: 3, Recent: []RecentEvent{{"i", View, at}, {"j", UnknownInteraction, at}},
+				SeenThrough: &Position{1, 2}})
+	})
+	t.Run("reply, older", func(t *testing.T) {
+		decodes(t, "recommendation_reply.older", m{"request_id": "r", "user_id": "u", "status": "internal",
+			"items": []any{m{"item_id": "i", "score": float32(1.5)}}, "freshness": m{"model_version": "mv"}},
+			RecommendationReply{RequestID: "r", UserID: "u", Status: StatusInternal, Items: []RecommendedItem{{ItemID: "i", Score: 1.5}},
+				Freshness: Freshness{ModelVersion: "mv"}})
+	})
+	t.Run("reply, newer", func(t *testing.T) {
+		yes := true
+		decodes(t, "recommendation_reply.newer", m{"request_id": "r", "user_id": "u", "status": "throttled",
+			"items": []any{m{"item_id": "i", "score": float32(1.5), "position": 4, "source": "popular", "reasons": []any{"why"}}},
+			"freshness": m{"profile": goavro.Union("freshet.v1.Position", m{"partition": 1, "offset": 2}), "ranker_version": "x",
+				"seen_through_satisfied": goavro.Union("boolean", true)}},
+			RecommendationReply{RequestID: "r", UserID: "u", Items: []RecommendedItem{{"i", 1.5, "popular", []string{"why"}}},
+				Freshness: Freshness{Profile: &Position{1, 2}, SeenThroughSatisfied: &yes}})
+	})
+}
+
+func decodes[T Record](t *testing.T, fixture string, native m, want T) {
+	text, err := os.ReadFile(filepath.Join("testdata", "evolution", fixture+".avsc"))
+	require.NoError(t, err)
+	writer, err := goavro.NewCodec(string(text))
+	require.NoError(t, err)
+	const id = 17
+	framed, err := writer.BinaryFromNative(binary.BigEndian.AppendUint32([]byte{0}, id), native)
+	require.NoError(t, err)
+	s, err := NewSerde[T](t.Context(), evolved{EmbeddedRegistry(), id, string(text)}, "topic")
+	require.NoError(t, err)
+	got, err := s.Decode(t.Context(), framed)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+
+	current := embeddedSchemas().current[codecOf[T]().record]
+	require.Empty(t, problems(t, string(text), current), "the current schema reads what it wrote")
+	for cut := range framed {
+		_, err := s.Decode(t.Context(), framed[:cut])
+		require.True(t, IsMalformed(err), "cut to %d bytes: %v", cut, err)
+	}
+}
