@@ -1,0 +1,93 @@
+package dataset
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
+)
+
+// Dataset is a catalogue, its users and what they did.
+type Dataset struct {
+	// Name says where the data comes from, and starts the event ids.
+	Name   string
+	Items  []schemas.ItemChange
+	Users  []User
+	Events []Event
+}
+
+// User is what is known of a user besides events.
+type User struct {
+	ID string
+	// Region is empty where unknown.
+	Region string
+	// Age in years, 0 where unknown.
+	Age int32
+}
+
+// Event is an interaction in 24 bytes.
+type Event struct {
+	// At is in ms since 1970.
+	At   int64
+	User int32
+	Item int32
+	// Value is NaN where the event has none.
+	Value float32
+	Type  schemas.InteractionType
+}
+
+// Interaction is event i as product apps would publish it. Its id is made of what happened, so that it is the same whichever part of
+// a split it is taken from.
+func (d *Dataset) Interaction(i int) schemas.Interaction {
+	e := &d.Events[i]
+	interaction := schemas.Interaction{
+		UserID:     d.Users[e.User].ID,
+		ItemID:     d.Items[e.Item].ItemID,
+		Type:       e.Type,
+		OccurredAt: time.UnixMilli(e.At).UTC(),
+	}
+	interaction.EventID = fmt.Sprintf("%s-%s-%s-%d-%d", d.Name, interaction.UserID, interaction.ItemID, e.Type, e.At)
+	if v := float64(e.Value); !math.IsNaN(v) {
+		interaction.Value = &v
+	}
+	return interaction
+}
+
+// Histories are each user's items by which the user tower moves, oldest first, repeats included.
+func (d *Dataset) Histories() [][]int32 {
+	counts := make([]int, len(d.Users))
+	total := 0
+	for i := range d.Events {
+		if towers.CountsForTaste(d.Events[i].Type) {
+			counts[d.Events[i].User]++
+			total++
+		}
+	}
+	all := make([]int32, 0, total)
+	histories := make([][]int32, len(d.Users))
+	for u, n := range counts {
+		histories[u] = all[len(all) : len(all) : len(all)+n]
+		all = all[:len(all)+n]
+	}
+	for i := range d.Events {
+		if e := &d.Events[i]; towers.CountsForTaste(e.Type) {
+			histories[e.User] = append(histories[e.User], e.Item)
+		}
+	}
+	return histories
+}
+
+// part is the events from lo up to hi.
+func (d *Dataset) part(lo, hi int) *Dataset {
+	p := *d
+	p.Events = d.Events[lo:hi:hi]
+	return &p
+}
+
+func sortByTime(events []Event) {
+	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+}

@@ -1,0 +1,95 @@
+package dataset
+
+import (
+	"math"
+
+	"github.com/freshet/freshet/services/towers"
+)
+
+// Case is a question with its answer: what comes after History?
+type Case struct {
+	User int32
+	// History is what the user did so far, oldest first.
+	History []int32
+	// Targets are the items that came later, in order, without repeats and none of them in History.
+	Targets []int32
+}
+
+// SplitByTime parts the events at the moment by which the fraction of them, from 0 to 1, has happened. Events of one moment stay
+// together, in the later part. Both parts share the catalogue and the users.
+func SplitByTime(d *Dataset, fraction float64) (past, later *Dataset) {
+	cut := int(float64(len(d.Events)) * min(max(fraction, 0), 1))
+	for cut > 0 && cut < len(d.Events) && d.Events[cut-1].At == d.Events[cut].At {
+		cut--
+	}
+	return d.part(0, cut), d.part(cut, len(d.Events))
+}
+
+// CasesAfter asks, for each user who is in both parts of a split by time, for the items of the later part that are new to the user: at
+// most most of them, or all when most is 0. Users are in order.
+func CasesAfter(past, later *Dataset, most int) []Case {
+	before, after := past.Histories(), later.Histories()
+	var cases []Case
+	for u, history := range before {
+		if len(history) == 0 {
+			continue
+		}
+		known := make(map[int32]bool, len(history))
+		for _, item := range history {
+			known[item] = true
+		}
+		var targets []int32
+		for _, item := range after[u] {
+			if known[item] || most > 0 && len(targets) == most {
+				continue
+			}
+			known[item] = true
+			targets = append(targets, item)
+		}
+		if len(targets) > 0 {
+			cases = append(cases, Case{User: int32(u), History: history, Targets: targets})
+		}
+	}
+	return cases
+}
+
+// LeaveLastOut holds back, for each user with at least two items, the last item that was new to the user, and everything from
+// then on. Where nobody meets an item twice, that is the usual leave-one-out; where a view is followed by a purchase of the same item,
+// the question stays one that has not been answered before. rest is what may be trained on.
+func LeaveLastOut(d *Dataset) (rest *Dataset, cases []Case) {
+	histories := d.Histories()
+	keep := make([]int, len(histories)) // how many items of the user stay
+	for u, history := range histories {
+		keep[u] = math.MaxInt
+		if at := lastNew(history); at > 0 {
+			keep[u] = at
+			cases = append(cases, Case{User: int32(u), History: history[:at:at], Targets: history[at : at+1 : at+1]})
+		}
+	}
+	part := *d
+	part.Events = make([]Event, 0, len(d.Events))
+	for i := range d.Events {
+		e := &d.Events[i]
+		if keep[e.User] == 0 {
+			continue // at or after what was held back
+		}
+		if towers.CountsForTaste(e.Type) {
+			keep[e.User]--
+		}
+		part.Events = append(part.Events, *e)
+	}
+	return &part, cases
+}
+
+// lastNew is the position of the last item that does not stand earlier in the history, 0 where there is none but the first.
+func lastNew(history []int32) int {
+	seen := make(map[int32]bool, len(history))
+	last := 0
+	for i, item := range history {
+		if !seen[item] {
+			seen[item] = true
+			last = i
+		}
+	}
+	return last
+}

@@ -1,0 +1,63 @@
+package dataset
+
+import (
+	"testing"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/stretchr/testify/require"
+)
+
+// small makes a data set of clicks from user, item, time.
+func small(events ...[3]int) *Dataset {
+	d := &Dataset{Name: "small"}
+	for _, e := range events {
+		d.Events = append(d.Events, Event{User: int32(e[0]), Item: int32(e[1]), At: int64(e[2]), Type: schemas.Click})
+		for len(d.Users) <= e[0] {
+			d.Users = append(d.Users, User{ID: string(rune('a' + len(d.Users)))})
+		}
+		for len(d.Items) <= e[1] {
+			d.Items = append(d.Items, schemas.ItemChange{ItemID: string(rune('A' + len(d.Items)))})
+		}
+	}
+	sortByTime(d.Events)
+	return d
+}
+
+func TestSplitByTimeKeepsAMomentTogether(t *testing.T) {
+	d := small([3]int{0, 0, 1}, [3]int{0, 1, 2}, [3]int{1, 0, 2}, [3]int{1, 1, 2}, [3]int{0, 2, 3})
+	for _, c := range []struct {
+		fraction float64
+		past     int
+	}{{-1, 0}, {0, 0}, {.2, 1}, {.4, 1}, {.6, 1}, {.8, 4}, {1, 5}, {7, 5}} {
+		past, later := SplitByTime(d, c.fraction)
+		require.Len(t, past.Events, c.past, "%v", c.fraction)
+		require.Len(t, later.Events, 5-c.past)
+	}
+	past, later := SplitByTime(d, .8)
+	require.Equal(t, d.Interaction(4), later.Interaction(0))
+	require.NotEqual(t, past.Interaction(0).EventID, later.Interaction(0).EventID)
+}
+
+func TestCasesAfterAsksForNewItems(t *testing.T) {
+	d := small([3]int{0, 0, 1}, [3]int{1, 1, 2}, [3]int{0, 0, 10}, [3]int{0, 2, 11}, [3]int{0, 2, 12}, [3]int{0, 1, 13}, [3]int{1, 1, 14}, [3]int{2, 0, 15})
+	past, later := SplitByTime(d, .25)
+	require.Equal(t, []Case{{User: 0, History: []int32{0}, Targets: []int32{2, 1}}}, CasesAfter(past, later, 0))
+	require.Equal(t, []Case{{User: 0, History: []int32{0}, Targets: []int32{2}}}, CasesAfter(past, later, 1))
+}
+
+func TestLeaveLastOut(t *testing.T) {
+	d := small(
+		[3]int{0, 0, 1}, [3]int{0, 1, 2}, [3]int{0, 2, 3},
+		[3]int{1, 0, 1}, [3]int{1, 1, 2}, [3]int{1, 1, 3}, [3]int{1, 0, 4}, // the last new one is the second
+		[3]int{2, 3, 5}, // nothing to ask
+	)
+	d.Events = append(d.Events, Event{User: 0, Item: 3, At: 6, Type: schemas.Impression}, Event{User: 2, Item: 0, At: 7, Type: schemas.Hide})
+	rest, cases := LeaveLastOut(d)
+	require.Equal(t, []Case{
+		{User: 0, History: []int32{0, 1}, Targets: []int32{2}},
+		{User: 1, History: []int32{0}, Targets: []int32{1}},
+	}, cases)
+	require.Equal(t, [][]int32{{0, 1}, {0}, {3}}, rest.Histories())
+	require.Len(t, rest.Events, 5, "a user of whom nothing is held back keeps everything")
+	require.Len(t, d.Events, 10)
+}
