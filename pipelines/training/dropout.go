@@ -1,0 +1,70 @@
+package training
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// dropout leaves out a share of activations (Srivastava and others, 2014) and scales the rest up. Its masks are random bytes:
+// an activation falls when its byte is below a threshold, so the share is a multiple of 1/256 and the scale exact for it.
+type dropout struct {
+	factor [256]float32
+	off    bool
+	state  uint64
+}
+
+func newDropout(share float64) dropout {
+	threshold := int(share*256 + 0.5)
+	d := dropout{off: threshold == 0}
+	for b := threshold; b < 256; b++ {
+		d.factor[b] = float32(256 / float64(256-threshold))
+	}
+	return d
+}
+
+// seed starts the masks of one worker's step.
+func (d *dropout) seed(parts ...uint64) {
+	d.state = 0
+	for _, p := range parts {
+		d.state = mix64(d.state ^ p)
+	}
+}
+
+func mix64(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// apply draws a mask as long as x and multiplies x by it.
+func (d *dropout) apply(x []float32, mask []byte) {
+	if d.off {
+		return
+	}
+	mask = mask[:len(x)]
+	for i := 0; i < len(mask); i += 8 {
+		// wyrand of Wang Yi.
+		d.state += 0xa0761d6478bd642f
+		hi, lo := bits.Mul64(d.state, d.state^0xe7037ed1a0b428db)
+		if len(mask)-i >= 8 {
+			binary.LittleEndian.PutUint64(mask[i:], hi^lo)
+			continue
+		}
+		for j := range mask[i:] {
+			mask[i+j] = byte((hi ^ lo) >> (8 * j))
+		}
+	}
+	d.repeat(x, mask)
+}
+
+// repeat multiplies x by a mask drawn before.
+func (d *dropout) repeat(x []float32, mask []byte) {
+	if d.off {
+		return
+	}
+	mask = mask[:len(x)]
+	for i, b := range mask {
+		x[i] *= d.factor[b]
+	}
+}

@@ -1,0 +1,132 @@
+package training
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
+)
+
+// Input is what to learn from. Items are named by their index in Items.
+type Input struct {
+	// Items is the catalogue, each item once.
+	Items []towers.ItemFeatures
+	// Sequences holds each user's items in the order of time.
+	Sequences [][]int32
+	// Validation is what the best epoch is chosen by. When it is empty, Train holds out the last events of
+	// Config.ValidationUsers users itself.
+	Validation []Case
+	// Data goes into the manifest; Users, Items and Events are counted by Train.
+	Data towers.DataRange
+}
+
+// Case is one held-out event and what came before it.
+type Case struct {
+	History []int32
+	Target  int32
+}
+
+// FromEvents makes an input of events in any order: those by which a user chose an item of the catalogue, sorted by user
+// and time, events of the same millisecond in the order given.
+func FromEvents(items []towers.ItemFeatures, events []schemas.Interaction) Input {
+	index := make(map[string]int32, len(items))
+	for i := range items {
+		index[items[i].ItemID] = int32(i)
+	}
+	kept := make([]*schemas.Interaction, 0, len(events))
+	for i := range events {
+		e := &events[i]
+		if _, known := index[e.ItemID]; known && towers.CountsForTaste(e.Type) {
+			kept = append(kept, e)
+		}
+	}
+	slices.SortStableFunc(kept, func(a, b *schemas.Interaction) int {
+		return cmp.Or(cmp.Compare(a.UserID, b.UserID), a.OccurredAt.Compare(b.OccurredAt))
+	})
+	in := Input{Items: items}
+	for i, e := range kept {
+		if i == 0 || kept[i-1].UserID != e.UserID {
+			in.Sequences = append(in.Sequences, nil)
+		}
+		last := len(in.Sequences) - 1
+		in.Sequences[last] = append(in.Sequences[last], index[e.ItemID])
+		if in.Data.From.IsZero() || e.OccurredAt.Before(in.Data.From) {
+			in.Data.From = e.OccurredAt
+		}
+		if e.OccurredAt.After(in.Data.To) {
+			in.Data.To = e.OccurredAt
+		}
+	}
+	return in
+}
+
+func (in *Input) validate() error {
+	n := int32(len(in.Items))
+	check := func(kind string, number int, seq []int32) error {
+		for at, item := range seq {
+			if item < 0 || item >= n {
+				return fmt.Errorf("%s %d names item %d at position %d: use indexes of the %d items", kind, number, item, at, n)
+			}
+		}
+		return nil
+	}
+	pairs := 0
+	for i, seq := range in.Sequences {
+		if err := check("sequence", i, seq); err != nil {
+			return err
+		}
+		pairs += max(len(seq)-1, 0)
+	}
+	if pairs == 0 {
+		return fmt.Errorf("%d sequences hold no two events of one user: there is nothing to learn; give more events",
+			len(in.Sequences))
+	}
+	for i, c := range in.Validation {
+		if err := check("validation case", i, append(slices.Clone(c.History), c.Target)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// minHeldOut is the least number of events a user must have for the last to be held out: one to predict from, one to learn.
+const minHeldOut = 3
+
+// split gives what to train on and what to validate by. Without cases of the caller's, users spread evenly over the input
+// are held out, at most one in five, each from the last item on that was new to the user.
+func (in *Input) split(users int) (train [][]int32, cases []Case) {
+	if len(in.Validation) > 0 || users == 0 {
+		return in.Sequences, in.Validation
+	}
+	var able []int
+	for i, seq := range in.Sequences {
+		if len(seq) >= minHeldOut {
+			able = append(able, i)
+		}
+	}
+	users = min(users, len(able)/5)
+	train = slices.Clone(in.Sequences)
+	for k := range users {
+		i := able[k*len(able)/users]
+		seq := in.Sequences[i]
+		last := lastNew(seq)
+		if last == 0 {
+			continue
+		}
+		train[i] = seq[:last]
+		cases = append(cases, Case{History: seq[:last], Target: seq[last]})
+	}
+	return train, cases
+}
+
+// lastNew is the position of the last item that does not stand earlier in the sequence.
+func lastNew(seq []int32) int {
+	for last := len(seq) - 1; last > 0; last-- {
+		if !slices.Contains(seq[:last], seq[last]) {
+			return last
+		}
+	}
+	return 0
+}
