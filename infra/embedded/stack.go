@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/freshet/freshet/infra/embedded/milvus"
 )
 
 // Config says where the servers listen and what they keep. A zero field means its default.
@@ -69,10 +71,23 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Milvus is a Milvus server in this process; package milvus says what it does and what it does not.
+type Milvus = milvus.Server
+
+// StartMilvus starts the server that cfg describes.
+func StartMilvus(ctx context.Context, cfg Config) (*Milvus, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return milvus.Start(ctx, cfg.MilvusAddr)
+}
+
 // Stack is the three servers, running.
 type Stack struct {
-	Kafka *Kafka
-	Redis *Redis
+	Kafka  *Kafka
+	Redis  *Redis
+	Milvus *Milvus
 }
 
 // Start starts all servers, or none: an error leaves nothing running. ctx bounds the start only.
@@ -86,11 +101,18 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 		s.Close()
 		return nil, err
 	}
+	if s.Milvus, err = StartMilvus(ctx, cfg); err != nil {
+		s.Close()
+		return nil, err
+	}
 	return s, nil
 }
 
 // Close stops what runs, the last started first. It may be called more than once.
 func (s *Stack) Close() {
+	if s.Milvus != nil {
+		s.Milvus.Close()
+	}
 	if s.Redis != nil {
 		s.Redis.Close()
 	}

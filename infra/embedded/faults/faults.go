@@ -12,10 +12,10 @@ import (
 type Effect struct {
 	// Wait holds the call back, at most until its context ends.
 	Wait time.Duration
-	// Err is answered in place of serving the call.
-	Err error
-	// Sever closes the client's connection in place of serving the call; servers that cannot do so answer that they are
-	// unavailable.
+	// Err is answered in place of serving the call, or after it has been served where Serve is set.
+	Err   error
+	Serve bool
+	// Sever closes the client's connection in place of serving the call.
 	Sever bool
 }
 

@@ -1,0 +1,113 @@
+package candidates
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/milvus-io/milvus-sdk-go/v2/entity"
+)
+
+// Config says where Milvus is and how its collections are made.
+type Config struct {
+	// Address is host:port; https://host:port for TLS.
+	Address  string `yaml:"address" env:"ADDRESS"`
+	Username string `yaml:"username" env:"USERNAME"`
+	Password string `yaml:"password" env:"PASSWORD"`
+	// Collection is the prefix of the collections' names, before _<model>; Alias names the live one.
+	Collection string `yaml:"collection" env:"COLLECTION"`
+	Alias      string `yaml:"alias" env:"ALIAS"`
+	// DialTimeout bounds Connect, CallTimeout each call, LoadTimeout the making and loading of a collection in Ensure.
+	DialTimeout time.Duration `yaml:"dial_timeout" env:"DIAL_TIMEOUT"`
+	CallTimeout time.Duration `yaml:"call_timeout" env:"CALL_TIMEOUT"`
+	LoadTimeout time.Duration `yaml:"load_timeout" env:"LOAD_TIMEOUT"`
+	// WriteRows is how many rows or ids one call writes.
+	WriteRows int `yaml:"write_rows" env:"WRITE_ROWS"`
+	// Consistency of searches: bounded or eventually. The latter may miss the latest writes for longer.
+	Consistency string `yaml:"consistency" env:"CONSISTENCY"`
+	HNSW        HNSW   `yaml:"hnsw" envPrefix:"HNSW_"`
+}
+
+// HNSW holds the parameters of the index (Malkov and Yashunin, 2016). M and EfConstruction count when a collection is made.
+type HNSW struct {
+	// M is the number of neighbours of a node, 4 to 64.
+	M int `yaml:"m" env:"M"`
+	// EfConstruction is how many candidates an insertion looks at, 8 to 512.
+	EfConstruction int `yaml:"ef_construction" env:"EF_CONSTRUCTION"`
+	// Ef is how many candidates a search looks at; a search for more than Ef results looks at that many.
+	Ef int `yaml:"ef" env:"EF"`
+}
+
+// DefaultConfig expects a Milvus on this machine.
+func DefaultConfig() Config {
+	return Config{
+		Address:     "127.0.0.1:19530",
+		Collection:  "freshet_items",
+		Alias:       "freshet_items_live",
+		DialTimeout: 5 * time.Second,
+		CallTimeout: 5 * time.Second,
+		LoadTimeout: 2 * time.Minute,
+		WriteRows:   1000,
+		Consistency: "bounded",
+		HNSW:        HNSW{M: 16, EfConstruction: 200, Ef: 128},
+	}
+}
+
+var (
+	collectionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
+	modelVersion   = regexp.MustCompile(`^[a-z0-9_]{1,100}$`)
+)
+
+// Validate names the first field that cannot work.
+func (c Config) Validate() error {
+	switch {
+	case c.Address == "":
+		return errors.New("candidates.address is empty: name Milvus's host:port")
+	case !collectionName.MatchString(c.Collection):
+		return fmt.Errorf("candidates.collection %q: use up to 100 letters, digits and underscores, no digit first", c.Collection)
+	case !collectionName.MatchString(c.Alias):
+		return fmt.Errorf("candidates.alias %q: use up to 100 letters, digits and underscores, no digit first", c.Alias)
+	case c.WriteRows < 1 || c.WriteRows > 10000:
+		return fmt.Errorf("candidates.write_rows is %d: use 1 to 10000", c.WriteRows)
+	case c.HNSW.Ef < 1 || c.HNSW.Ef > MaxResults:
+		return fmt.Errorf("candidates.hnsw.ef is %d: use 1 to %d", c.HNSW.Ef, MaxResults)
+	}
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{{"dial_timeout", c.DialTimeout}, {"call_timeout", c.CallTimeout}, {"load_timeout", c.LoadTimeout}} {
+		if d.value <= 0 {
+			return fmt.Errorf("candidates.%s is %s: it must be above zero", d.field, d.value)
+		}
+	}
+	if _, err := c.consistency(); err != nil {
+		return err
+	}
+	if _, err := entity.NewIndexHNSW(entity.IP, c.HNSW.M, c.HNSW.EfConstruction); err != nil {
+		return fmt.Errorf("candidates.hnsw: %w", err)
+	}
+	return nil
+}
+
+func (c Config) consistency() (entity.ConsistencyLevel, error) {
+	switch c.Consistency {
+	case "bounded":
+		return entity.ClBounded, nil
+	case "eventually":
+		return entity.ClEventually, nil
+	}
+	return 0, fmt.Errorf("candidates.consistency %q: use bounded or eventually", c.Consistency)
+}
+
+// name is the collection of a model version. Both parts are bounded, so that it stays below Milvus's 255 bytes.
+func (c Config) name(model string) (string, error) {
+	if !modelVersion.MatchString(model) {
+		return "", fmt.Errorf("model version %q cannot name a collection: use up to 100 of a-z, 0-9 and underscore", model)
+	}
+	name := c.Collection + "_" + model
+	if name == c.Alias {
+		return "", fmt.Errorf("model version %q: its collection would have the name of the alias %s: choose another version", model, c.Alias)
+	}
+	return name, nil
+}

@@ -1,0 +1,55 @@
+package candidates
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Live returns the model version whose collection the alias names. IsNoLive tells that there is none.
+func (ix *Index) Live(ctx context.Context) (string, error) {
+	ctx, cancel := ix.within(ctx)
+	defer cancel()
+	c, err := ix.client.DescribeCollection(ctx, ix.cfg.Alias)
+	if IsNotFound(err) {
+		return "", fmt.Errorf("alias %s: %w", ix.cfg.Alias, errNoLive)
+	}
+	if err != nil {
+		return "", fmt.Errorf("resolving alias %s: %w", ix.cfg.Alias, err)
+	}
+	model, ours := strings.CutPrefix(c.Schema.CollectionName, ix.cfg.Collection+"_")
+	if !ours {
+		return "", fmt.Errorf("alias %s names collection %s, which is no %s_<model>: drop the alias or choose another",
+			ix.cfg.Alias, c.Schema.CollectionName, ix.cfg.Collection)
+	}
+	return model, nil
+}
+
+// SwitchLive makes the collection of a model version the live one, in one step: a reader sees the old or the new, never none. A
+// collection that is not loaded is refused, since searches on it would fail.
+func (ix *Index) SwitchLive(ctx context.Context, model string) error {
+	name, err := ix.cfg.name(model)
+	if err != nil {
+		return err
+	}
+	loaded, err := ix.Loaded(ctx, model)
+	if err != nil {
+		return err
+	}
+	if !loaded {
+		return fmt.Errorf("switching alias %s to %s: the collection is not loaded, fill and load it first", ix.cfg.Alias, name)
+	}
+	ctx, cancel := ix.within(ctx)
+	defer cancel()
+	err = ix.client.AlterAlias(ctx, name, ix.cfg.Alias)
+	if hasCode(err, codeAliasNotFound) {
+		// Two processes may both find no alias. Then the slower one's CreateAlias is refused, and the alias is there to alter.
+		if err = ix.client.CreateAlias(ctx, name, ix.cfg.Alias); hasCode(err, codeAliasExists) {
+			err = ix.client.AlterAlias(ctx, name, ix.cfg.Alias)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("switching alias %s to %s: %w", ix.cfg.Alias, name, err)
+	}
+	return nil
+}
