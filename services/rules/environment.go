@@ -77,12 +77,15 @@ var requestFieldNames = map[string]bool{
 
 const millisPerDay = 24 * 60 * 60 * 1000
 
-// priceOf is an item's price as expressions see it. Nothing costs less than nothing, and NaN is no price.
+// priceOf is an item's price as expressions see it. NaN and what is below 0 or beyond float32, as the index sees it, is no price.
 func priceOf(it *schemas.ItemChange) (float64, bool) {
-	if it.Price == nil || !(*it.Price >= 0) || *it.Price > math.MaxFloat32 {
+	if it.Price == nil {
 		return 0, false
 	}
-	return *it.Price, true
+	if indexed := float32(*it.Price); !(indexed >= 0) || indexed > math.MaxFloat32 {
+		return 0, false
+	}
+	return max(0, *it.Price), true
 }
 
 // publishedMillis is 0 where the time is unknown.

@@ -50,7 +50,7 @@ func IsBadRules(err error) bool {
 
 // document is a rules file.
 type document struct {
-	Rules []spec `yaml:"rules"`
+	Rules []*spec `yaml:"rules"`
 }
 
 // spec is one rule as written. Which settings a rule may have depends on its kind: kinds says so.
@@ -128,15 +128,18 @@ func Parse(source []byte) (*Set, error) {
 	}
 	set := &Set{rules: make([]rule, 0, len(specs))}
 	a := assembly{set: set, names: map[string]bool{}}
-	for i := range specs {
-		if err := a.add(&specs[i]); err != nil {
+	for _, s := range specs {
+		if s == nil {
+			s = new(spec) // an empty list entry: refused for its kind
+		}
+		if err := a.add(s); err != nil {
 			return nil, err
 		}
 	}
 	return set, nil
 }
 
-func decode(source []byte) ([]spec, error) {
+func decode(source []byte) ([]*spec, error) {
 	if len(source) > maxFileBytes {
 		return nil, &ParseError{
 			Line: 1, Problem: fmt.Sprintf("the file has %d bytes", len(source)),

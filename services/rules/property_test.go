@@ -46,7 +46,7 @@ func (w world) item() *schemas.ItemChange {
 		it.Op = schemas.DeleteItem
 	}
 	if w.IntN(4) > 0 {
-		p := pick(w, append(worldNums, math.NaN(), math.Inf(1), 1e300, w.Float64()*20)...)
+		p := pick(w, append(worldNums, math.NaN(), math.Inf(1), 1e300, -1e-50, math.MaxFloat32, w.Float64()*20)...)
 		it.Price = &p
 	}
 	if w.IntN(4) > 0 {
