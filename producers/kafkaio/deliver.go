@@ -11,94 +11,107 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// deliver gives every message of a batch its answer. It sends the batch, and sends it again for as long as an error may
-// pass and the messages have time. What the broker refuses for what it holds is halved until the culprits stand alone.
-func (w *Writer) deliver(to destination, batch []*pending) {
-	pause := newBackoff(w.cfg.BackoffInitial, w.cfg.BackoffMax)
-	for attempt := 1; len(batch) > 0; attempt++ {
+// serve sends what is ready for a broker until nothing is. A batch that failed goes on by itself.
+func (w *Writer) serve(b *broker) {
+	for request := w.take(b); request != nil; request = w.take(b) {
 		asked := time.Now()
-		base, err := w.produce(to, batch)
+		for i, result := range w.produce(request) {
+			one := request[i]
+			if result.err != nil {
+				go func() {
+					w.retry(one.destination, one.messages, result.err, asked)
+					w.release(one.queue)
+				}()
+				continue
+			}
+			w.written(one.destination, one.messages, result.base)
+			w.release(one.queue)
+		}
+	}
+}
+
+// retry gives every message of a batch its answer, after a request sent at the time asked has failed. It sends the batch
+// again for as long as the error may pass and the messages have time.
+func (w *Writer) retry(to destination, messages []*pending, err error, asked time.Time) {
+	pause := newBackoff(w.cfg.BackoffInitial, w.cfg.BackoffMax)
+	for attempt := 1; ; attempt++ {
 		switch {
-		case err == nil:
-			w.written(to, batch, base)
-			return
 		case w.sending.Err() != nil:
-			w.fail(to, batch, fmt.Errorf("%w, the message is not known to be written: %w", ErrClosed, err))
+			w.fail(to, messages, fmt.Errorf("%w, the message is not known to be written: %w", ErrClosed, err))
 			return
 		case blamesRecords(err):
-			w.split(to, batch, err)
+			w.split(to, messages, err)
 			return
 		case !IsRetriable(err):
-			w.fail(to, batch, err)
+			w.fail(to, messages, err)
 			return
 		}
 		if attempt == 1 {
 			w.log.Warn("writing to Kafka failed, trying again", slog.String("topic", to.topic),
-				slog.Int("partition", int(to.partition)), slog.Int("messages", len(batch)), slog.Any("error", err))
+				slog.Int("partition", int(to.partition)), slog.Int("messages", len(messages)), slog.Any("error", err))
 		}
 		if unreachable := w.metadata.refresh(w.sending, asked); unreachable != nil {
 			err = unreachable
 		}
-		sleep(w.sending, min(pause.NextBackOff(), time.Until(batch[0].expiry)))
-		batch = w.expire(to, batch, err)
+		sleep(w.sending, min(pause.NextBackOff(), time.Until(messages[0].expiry)))
+		if messages = w.expire(to, messages, err); len(messages) == 0 {
+			return
+		}
+		asked = time.Now()
+		var base int64
+		if base, err = w.produceOne(to, messages); err == nil {
+			w.written(to, messages, base)
+			return
+		}
 	}
 }
 
-// produce sends one request and returns the offset of its first message.
-func (w *Writer) produce(to destination, batch []*pending) (base int64, err error) {
-	ctx, cancel := context.WithDeadline(w.sending, batch[len(batch)-1].expiry)
-	defer cancel()
-	resp, err := w.client.Produce(ctx, &kafka.ProduceRequest{
-		Topic:        to.topic,
-		Partition:    int(to.partition),
-		RequiredAcks: kafka.RequireAll,
-		Records:      newRecords(batch),
-	})
-	if err != nil {
-		return 0, err
-	}
-	return resp.BaseOffset, resp.Error
-}
-
-// split delivers the halves of a batch that was refused for its records, the earlier one first; a message that stands
-// alone is the culprit.
-func (w *Writer) split(to destination, batch []*pending, err error) {
-	if len(batch) > 1 {
-		half := len(batch) / 2
-		w.deliver(to, batch[:half])
-		w.deliver(to, batch[half:])
+// split finds the culprits of a batch that was refused for what it holds, by halving it, the earlier half first; a message
+// that stands alone is one.
+func (w *Writer) split(to destination, messages []*pending, err error) {
+	if len(messages) == 1 {
+		if errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.RecordListTooLarge) {
+			err = &MessageTooLargeError{Topic: to.topic, Size: messages[0].bytes}
+		}
+		w.fail(to, messages, err)
 		return
 	}
-	if errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.RecordListTooLarge) {
-		err = &MessageTooLargeError{Topic: to.topic, Size: batch[0].bytes}
+	half := len(messages) / 2
+	for _, part := range [][]*pending{messages[:half], messages[half:]} {
+		asked := time.Now()
+		base, err := w.produceOne(to, part)
+		if err != nil {
+			w.retry(to, part, err, asked)
+			continue
+		}
+		w.written(to, part, base)
 	}
-	w.fail(to, batch, err)
 }
 
 // expire fails the messages whose time is over and returns the others. Messages were taken in order, so the oldest stand
 // first.
-func (w *Writer) expire(to destination, batch []*pending, err error) []*pending {
+func (w *Writer) expire(to destination, messages []*pending, err error) []*pending {
 	now := time.Now()
 	n := 0
-	for n < len(batch) && !now.Before(batch[n].expiry) {
+	for n < len(messages) && !now.Before(messages[n].expiry) {
 		n++
 	}
 	if n > 0 {
-		w.fail(to, batch[:n], fmt.Errorf("giving up after %s: %w", w.cfg.DeliveryTimeout, err))
+		w.fail(to, messages[:n], fmt.Errorf("giving up after %s: %w", w.cfg.DeliveryTimeout, err))
 	}
-	return batch[n:]
+	return messages[n:]
 }
 
-func (w *Writer) written(to destination, batch []*pending, base int64) {
-	for i, p := range batch {
+func (w *Writer) written(to destination, messages []*pending, base int64) {
+	for i, p := range messages {
 		w.room.Release(p.bytes)
 		p.done(Position{Partition: to.partition, Offset: base + int64(i)}, nil)
 	}
 }
 
-func (w *Writer) fail(to destination, batch []*pending, err error) {
+func (w *Writer) fail(to destination, messages []*pending, err error) {
 	err = fmt.Errorf("writing to %s/%d: %w", to.topic, to.partition, err)
-	for _, p := range batch {
+	for _, p := range messages {
 		w.room.Release(p.bytes)
 		p.done(Position{Partition: to.partition, Offset: -1}, err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// metadata knows how many partitions the topics have, and makes a client forget a view of the cluster that turned out
+// metadata knows the topics' partitions and leaders, and makes a client forget a view of the cluster that turned out
 // stale.
 type metadata struct {
 	client *kafka.Client
@@ -33,9 +33,10 @@ const (
 	maxMissing = 1024
 )
 
+// topicView is what was last known of a topic.
 type topicView struct {
-	partitions int
-	seen       time.Time
+	leaders []int32 // by partition; -1 where there is none
+	seen    time.Time
 }
 
 func newMetadata(client *kafka.Client, ttl time.Duration) *metadata {
@@ -47,95 +48,92 @@ func (m *metadata) nextInTurn(n int) int32 {
 	return int32(m.turn.Add(1) % uint32(n))
 }
 
-// partitions returns the number of partitions of a topic. It waits for brokers that are out of reach until ctx ends, and
-// says UnknownDestinationError when a fresh view has no such topic.
-func (m *metadata) partitions(ctx context.Context, topic string) (int, error) {
+// cached returns the view of a topic if it is young enough.
+func (m *metadata) cached(topic string) (topicView, bool) {
 	m.mu.Lock()
-	view, known := m.topics[topic]
+	defer m.mu.Unlock()
+	view, ok := m.topics[topic]
+	return view, ok && time.Since(view.seen) < m.ttl
+}
+
+// view returns the view of a topic. It waits for brokers that are out of reach until ctx ends, and says
+// UnknownDestinationError when a fresh view has no such topic.
+func (m *metadata) view(ctx context.Context, topic string) (topicView, error) {
+	if view, ok := m.cached(topic); ok {
+		return view, nil
+	}
+	m.mu.Lock()
 	missed, missing := m.missing[topic]
 	m.mu.Unlock()
-	switch {
-	case known && time.Since(view.seen) < m.ttl:
-		return view.partitions, nil
-	case missing && time.Since(missed) < missingTTL:
-		return 0, &UnknownDestinationError{Topic: topic, Partition: AnyPartition}
-	default:
-		return m.ask(ctx, topic, 1)
+	if missing && time.Since(missed) < missingTTL {
+		return topicView{}, &UnknownDestinationError{Topic: topic, Partition: AnyPartition}
 	}
+	return m.ask(ctx, topic, 1)
 }
 
-// require says whether a topic has a partition, as partitions does.
-func (m *metadata) require(ctx context.Context, topic string, partition int32) error {
-	n, err := m.partitions(ctx, topic)
-	if err == nil && int(partition) >= n {
-		n, err = m.ask(ctx, topic, int(partition)+1)
-	}
-	switch {
-	case err != nil:
-		return err
-	case partition < 0 || int(partition) >= n:
-		return &UnknownDestinationError{Topic: topic, Partition: partition, Partitions: n}
-	default:
-		return nil
-	}
-}
-
-// ask returns the number of a topic's partitions by the client's view and, when that has fewer than wanted, by a fresh one.
-func (m *metadata) ask(ctx context.Context, topic string, wanted int) (int, error) {
+// ask returns a topic by the client's view and, when that has fewer partitions than wanted, by a fresh one.
+func (m *metadata) ask(ctx context.Context, topic string, wanted int) (topicView, error) {
 	pause := newBackoff(minRefresh, time.Second)
 	fresh := false
 	for {
 		asked := time.Now()
-		n, err := m.look(ctx, topic)
+		leaders, err := m.look(ctx, topic)
 		switch {
-		case err == nil && (n >= wanted || fresh):
-			return m.remember(topic, n)
+		case err == nil && (len(leaders) >= wanted || fresh):
+			return m.remember(topic, leaders)
 		case err != nil && ctx.Err() == nil && !IsRetriable(err):
-			return 0, err
+			return topicView{}, err
 		case err != nil:
 			sleep(ctx, pause.NextBackOff())
 		}
 		fresh = m.refresh(ctx, asked) == nil
 		switch {
 		case ctx.Err() != nil && err != nil:
-			return 0, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			return topicView{}, fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		case ctx.Err() != nil:
-			return 0, context.Cause(ctx)
+			return topicView{}, context.Cause(ctx)
 		}
 	}
 }
 
-// remember keeps a topic's number of partitions, which is 0 for a missing topic.
-func (m *metadata) remember(topic string, n int) (int, error) {
+// remember keeps what was seen of a topic; no leaders mean that it is missing.
+func (m *metadata) remember(topic string, leaders []int32) (topicView, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if n > 0 {
+	if len(leaders) > 0 {
 		delete(m.missing, topic)
-		m.topics[topic] = topicView{n, time.Now()}
-		return n, nil
+		m.topics[topic] = topicView{leaders, time.Now()}
+		return m.topics[topic], nil
 	}
 	if len(m.missing) >= maxMissing {
 		clear(m.missing)
 	}
 	delete(m.topics, topic)
 	m.missing[topic] = time.Now()
-	return 0, &UnknownDestinationError{Topic: topic, Partition: AnyPartition}
+	return topicView{}, &UnknownDestinationError{Topic: topic, Partition: AnyPartition}
 }
 
-// look returns how many partitions the client's view gives a topic, 0 for none.
-func (m *metadata) look(ctx context.Context, topic string) (int, error) {
+// look returns the leaders that the client's view gives a topic's partitions, none for a missing topic.
+func (m *metadata) look(ctx context.Context, topic string) ([]int32, error) {
 	resp, err := m.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
 	if err != nil {
-		return 0, fmt.Errorf("asking the brokers at %s for metadata: %w", m.client.Addr, err)
+		return nil, fmt.Errorf("asking the brokers at %s for metadata: %w", m.client.Addr, err)
 	}
 	if len(resp.Topics) != 1 || errors.Is(resp.Topics[0].Error, kafka.UnknownTopicOrPartition) {
-		return 0, nil
+		return nil, nil
 	}
 	t := resp.Topics[0]
 	if t.Error != nil {
-		return 0, fmt.Errorf("asking for the metadata of %s: %w", topic, t.Error)
+		return nil, fmt.Errorf("asking for the metadata of %s: %w", topic, t.Error)
 	}
-	return len(t.Partitions), nil
+	leaders := make([]int32, len(t.Partitions))
+	for i, p := range t.Partitions {
+		leaders[i] = int32(p.Leader.ID)
+		if p.Leader.Host == "" {
+			leaders[i] = -1
+		}
+	}
+	return leaders, nil
 }
 
 // refresh makes the client learn the cluster anew, unless it did so after asked: an error of a request that was sent
@@ -151,6 +149,7 @@ func (m *metadata) refresh(ctx context.Context, asked time.Time) error {
 			continue
 		}
 		CloseIdle(m.client)
+		clear(m.topics)
 		m.refreshed = time.Now()
 	}
 	m.mu.Unlock()

@@ -11,14 +11,16 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Writer writes messages with group commit: while one request of a partition is in flight the messages for that partition
-// queue, and the next request takes them all. A lone message thus goes at once, and under load the batches grow by
-// themselves; there is no timer to tune.
+// Writer writes messages with group commit: while a request to a broker is in flight the messages for that broker queue,
+// and the next request takes them all, whatever their partitions. A lone message thus goes at once, and under load the
+// requests grow by themselves; there is no timer to tune.
 //
-// A partition has one request in flight, so its messages keep their order under retry. A goroutine serves it while it has
-// messages and ends with them, so that a thousand reply partitions cost nothing while they are quiet.
+// A partition has one request in flight, so its messages keep their order under retry, and one that has to be tried again
+// does not hold up the others. Goroutines serve a broker while it has messages and end with them, so that a thousand reply
+// partitions cost nothing while they are quiet.
 type Writer struct {
 	cfg      WriterConfig
+	timeout  time.Duration // of one request
 	log      *slog.Logger
 	client   *kafka.Client
 	metadata *metadata
@@ -31,6 +33,7 @@ type Writer struct {
 
 	mu       sync.Mutex
 	queues   map[destination]*queue // those that have messages without an answer
+	brokers  map[int32]*broker      // those that have a ready queue or a goroutine
 	entering int                    // calls that are on their way to a queue
 	closed   bool
 	empty    chan struct{} // closed once closed is set, queues is empty and nothing is entering
@@ -42,15 +45,25 @@ type destination struct {
 	partition int32
 }
 
-// queue holds the messages of one partition that no request has taken yet.
+// queue holds the messages of one partition that no request has taken yet. While it is idle there are none and it is not in
+// Writer.queues; otherwise it is either ready, in its broker's list, or busy, with a batch in flight or being retried.
 type queue struct {
 	destination
-	waiting []*pending // guarded by Writer.mu
+	waiting []*pending
+	busy    bool
+}
+
+// broker is the leader of some partitions.
+type broker struct {
+	id       int32
+	ready    []*queue
+	inFlight int // goroutines, each with at most one request
 }
 
 // pending is a message without an answer.
 type pending struct {
 	Message
+	leader int32 // of the partition, when the message was taken
 	bytes  int64
 	expiry time.Time
 	done   func(Position, error)
@@ -63,6 +76,7 @@ func NewWriter(cfg Config, wc WriterConfig, log *slog.Logger) *Writer {
 	taking, stopTaking := context.WithCancelCause(context.Background())
 	return &Writer{
 		cfg:         wc,
+		timeout:     cfg.RequestTimeout,
 		log:         log,
 		client:      client,
 		metadata:    newMetadata(client, cfg.MetadataTTL),
@@ -72,6 +86,7 @@ func NewWriter(cfg Config, wc WriterConfig, log *slog.Logger) *Writer {
 		taking:      taking,
 		stopTaking:  stopTaking,
 		queues:      make(map[destination]*queue),
+		brokers:     make(map[int32]*broker),
 		empty:       make(chan struct{}),
 	}
 }
@@ -110,13 +125,8 @@ func (w *Writer) Enqueue(ctx context.Context, m Message, done func(Position, err
 		return ErrClosed
 	}
 	defer w.leave()
-	ctx, stop := w.whileTaking(ctx)
-	defer stop()
-	if err := w.address(ctx, p); err != nil {
-		return fmt.Errorf("finding the partition for a message to %s: %w", m.Topic, err)
-	}
-	if err := w.room.Acquire(ctx, p.bytes); err != nil {
-		return fmt.Errorf("waiting for room in the queue of messages to write: %w", context.Cause(ctx))
+	if err := w.admit(ctx, p); err != nil {
+		return err
 	}
 	now := time.Now()
 	if p.Time.IsZero() {
@@ -127,6 +137,51 @@ func (w *Writer) Enqueue(ctx context.Context, m Message, done func(Position, err
 	return nil
 }
 
+// admit finds the message's partition and room in the queue. When it need not wait for either it costs next to nothing.
+func (w *Writer) admit(ctx context.Context, p *pending) error {
+	if view, ok := w.metadata.cached(p.Topic); ok && p.address(view, w.metadata) && w.room.TryAcquire(p.bytes) {
+		return nil
+	}
+	ctx, stop := w.whileTaking(ctx)
+	defer stop()
+	if err := w.address(ctx, p); err != nil {
+		return fmt.Errorf("finding the partition for a message to %s: %w", p.Topic, err)
+	}
+	if err := w.room.Acquire(ctx, p.bytes); err != nil {
+		return fmt.Errorf("waiting for room in the queue of messages to write: %w", context.Cause(ctx))
+	}
+	return nil
+}
+
+// address makes sure that the message has a partition which exists.
+func (w *Writer) address(ctx context.Context, p *pending) error {
+	view, err := w.metadata.view(ctx, p.Topic)
+	if err == nil && !p.address(view, w.metadata) {
+		view, err = w.metadata.ask(ctx, p.Topic, int(p.Partition)+1)
+	}
+	if err == nil && !p.address(view, w.metadata) {
+		err = &UnknownDestinationError{Topic: p.Topic, Partition: p.Partition, Partitions: len(view.leaders)}
+	}
+	return err
+}
+
+// address gives the message its partition and leader, and says whether the view has that partition.
+func (p *pending) address(view topicView, m *metadata) bool {
+	n := len(view.leaders)
+	switch {
+	case p.Partition != AnyPartition:
+	case p.Key != nil:
+		p.Partition = JavaPartition(p.Key, n)
+	default:
+		p.Partition = m.nextInTurn(n)
+	}
+	if p.Partition < 0 || int(p.Partition) >= n {
+		return false
+	}
+	p.leader = view.leaders[p.Partition]
+	return true
+}
+
 // PartitionCount returns how many partitions a topic has, from a view that is at most metadata_ttl old.
 func (w *Writer) PartitionCount(ctx context.Context, topic string) (int, error) {
 	if !w.enter() {
@@ -135,28 +190,11 @@ func (w *Writer) PartitionCount(ctx context.Context, topic string) (int, error) 
 	defer w.leave()
 	ctx, stop := w.whileTaking(ctx)
 	defer stop()
-	n, err := w.metadata.partitions(ctx, topic)
+	view, err := w.metadata.view(ctx, topic)
 	if err != nil {
 		return 0, fmt.Errorf("counting the partitions of %s: %w", topic, err)
 	}
-	return n, nil
-}
-
-// address makes sure that the message has a partition which exists.
-func (w *Writer) address(ctx context.Context, p *pending) error {
-	if p.Partition != AnyPartition {
-		return w.metadata.require(ctx, p.Topic, p.Partition)
-	}
-	n, err := w.metadata.partitions(ctx, p.Topic)
-	switch {
-	case err != nil:
-		return err
-	case p.Key != nil:
-		p.Partition = JavaPartition(p.Key, n)
-	default:
-		p.Partition = w.metadata.nextInTurn(n)
-	}
-	return nil
+	return len(view.leaders), nil
 }
 
 // enter keeps Close from letting go of the connections until leave; it refuses when the Writer is closed.
@@ -195,49 +233,6 @@ func (w *Writer) whileTaking(ctx context.Context) (context.Context, func()) {
 		stop()
 		cancel(nil)
 	}
-}
-
-// push adds a message to its partition's queue, and starts a goroutine for a queue that was empty.
-func (w *Writer) push(p *pending) {
-	d := destination{p.Topic, p.Partition}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	q := w.queues[d]
-	if q == nil {
-		q = &queue{destination: d}
-		w.queues[d] = q
-		go w.serve(q)
-	}
-	q.waiting = append(q.waiting, p)
-}
-
-// serve sends what waits in a queue until nothing waits any more.
-//
-// The check for emptiness and the end of the queue are one step under the lock. Otherwise: serve finds the queue empty;
-// push appends to it, since it is still in the map; serve ends; the message waits for ever.
-func (w *Writer) serve(q *queue) {
-	for batch := w.take(q); batch != nil; batch = w.take(q) {
-		w.deliver(q.destination, batch)
-	}
-}
-
-// take returns the next batch, at most MaxBatchBytes and MaxBatchMessages, or nil after having removed the empty queue.
-func (w *Writer) take(q *queue) []*pending {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(q.waiting) == 0 {
-		delete(w.queues, q.destination)
-		w.checkEmpty()
-		return nil
-	}
-	n, bytes := 0, int64(batchOverhead)
-	for n < len(q.waiting) && n < w.cfg.MaxBatchMessages && bytes+q.waiting[n].bytes <= w.cfg.MaxBatchBytes {
-		bytes += q.waiting[n].bytes
-		n++
-	}
-	batch := q.waiting[:n:n]
-	q.waiting = q.waiting[n:]
-	return batch
 }
 
 // Close takes no more messages and returns when all that were taken have their answer. When ctx ends first, the rest gets

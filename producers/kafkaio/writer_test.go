@@ -59,7 +59,7 @@ func (b broker) writer(t testing.TB, change func(*kafkaio.WriterConfig)) *kafkai
 func (b broker) read(t testing.TB, partition, n int) []kafka.Message {
 	t.Helper()
 	r := kafka.NewReader(kafka.ReaderConfig{
-		Brokers: []string{b.Addr()}, Topic: b.topic, Partition: partition, MaxWait: 50 * time.Millisecond,
+		Brokers: b.ListenAddrs(), Topic: b.topic, Partition: partition, MaxWait: 50 * time.Millisecond,
 	})
 	defer func() { require.NoError(t, r.Close()) }()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
