@@ -142,7 +142,7 @@ func (g *gathering) nextBatch() []*Delivery {
 		finished := !g.reading && g.open == 0
 		g.mu.Unlock()
 		switch {
-		case g.gen.work.Err() != nil || finished:
+		case finished, g.gen.work.Err() != nil, g.aborts.Err() != nil:
 			return nil
 		case batch != nil:
 			return batch

@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -136,7 +136,13 @@ func (w *world) deadLetters() []DeadLetter {
 	return all
 }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+// quiet logs nothing, or with -v everything.
+func quiet() *slog.Logger {
+	if testing.Verbose() {
+		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return slog.New(slog.DiscardHandler)
+}
 
 // fastRuntime notices rebalances and dead members within a test's patience.
 func fastRuntime() Runtime {

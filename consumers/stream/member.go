@@ -64,6 +64,8 @@ func (m *member) run(ctx context.Context, serve func(*generation) error) error {
 			return nil
 		case err != nil && m.stats.generations.Load() == 0 && isRefusal(err):
 			return fmt.Errorf("joining group %s of topic %s: the brokers refuse it: %w", m.group, m.topic, err)
+		case errors.Is(err, kafka.RebalanceInProgress):
+			continue // another member came while this one joined
 		case err != nil:
 			m.log.Warn("joining the group failed, trying again", slog.Any("error", err))
 			continue

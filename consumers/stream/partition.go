@@ -37,7 +37,7 @@ func (p *partition) run() error {
 	batches := &batcher{cfg: p.cfg, fetched: fetched}
 	for {
 		batch := batches.next(p.intake)
-		if batch == nil {
+		if batch == nil || p.aborts.Err() != nil {
 			return nil
 		}
 		next, err := p.handle(batch)

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
-	"slices"
 
 	"github.com/segmentio/kafka-go"
 
@@ -30,9 +27,6 @@ type Redriven struct {
 	// Unusable were left alone: they are no dead letters of the topic, or lack a part of their value.
 	Unusable int
 }
-
-// errEnough ends a reading early.
-var errEnough = errors.New("enough")
 
 // List calls each for every selected dead letter of a topic, partition by partition, oldest first. What is not a dead letter
 // is given with a Reason that says so, and nothing but its Position, time, and bytes as the Original.
@@ -101,55 +95,24 @@ func (d *DeadLetters) Redrive(ctx context.Context, topic string, s Selection) (R
 func (d *DeadLetters) read(ctx context.Context, topic string, s Selection, each func(Record) error) error {
 	c := newCluster(d.kafka, DeadLetterTopic(topic))
 	defer c.close()
-	count, err := countPartitions(ctx, d.kafka.Dialer(), d.kafka.Brokers, c.topic)
+	partitions, err := allPartitions(ctx, d.kafka, c.topic)
 	if err != nil {
 		return err
-	}
-	partitions := make([]int32, count)
-	for i := range partitions {
-		partitions[i] = int32(i)
 	}
 	spans, err := c.spans(ctx, partitions...)
 	if err != nil {
 		return err
 	}
-	from := map[int32]int64{}
 	if s.Pending {
-		if from, err = d.remembered(ctx, topic, c, partitions); err != nil {
-			return err
-		}
-	}
-	for _, p := range slices.Sorted(maps.Keys(spans)) {
-		err := readSpan(ctx, c, p, span{max(spans[p].first, from[p]), spans[p].end}, each)
-		switch {
-		case errors.Is(err, errEnough):
-			return nil
-		case err != nil:
-			return fmt.Errorf("reading %s/%d: %w", c.topic, p, err)
-		}
-	}
-	return nil
-}
-
-// readSpan calls each for the records of a span of one partition.
-func readSpan(ctx context.Context, c *cluster, partition int32, s span, each func(Record) error) error {
-	cfg := DefaultRuntime()
-	f := newFetcher(c, partition, s.first, cfg, slog.New(slog.DiscardHandler), &counters{})
-	for f.next < s.end {
-		records, err := f.poll(ctx)
+		from, err := d.remembered(ctx, topic, c, partitions)
 		if err != nil {
 			return err
 		}
-		for _, r := range records {
-			if r.Offset >= s.end {
-				return nil
-			}
-			if err := each(r); err != nil {
-				return err
-			}
+		for p, at := range from {
+			spans[p] = span{max(spans[p].first, at), spans[p].end}
 		}
 	}
-	return nil
+	return scanSpans(ctx, c, spans, each)
 }
 
 // redriveGroup is the group whose committed offsets tell how far a topic's dead letters were redriven.
@@ -165,6 +128,9 @@ func (d *DeadLetters) remembered(ctx context.Context, topic string, c *cluster, 
 	resp, err := c.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{c.topic: ids}})
 	if err == nil {
 		err = resp.Error
+	}
+	if errors.Is(err, kafka.GroupIdNotFound) {
+		return nil, nil // never
 	}
 	if err != nil {
 		return nil, fmt.Errorf("asking how far %s was redriven: %w", c.topic, err)
