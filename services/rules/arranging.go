@@ -123,7 +123,7 @@ func (w *windowRule) apply(p *pass, list []ranking.Candidate) []ranking.Candidat
 	t := newTally(w.by, w.most)
 	for len(a.placed) < a.places {
 		if leaving := len(a.placed) - w.window; leaving >= 0 {
-			t.add(a.placed[leaving].Item, -1)
+			t.add(list[a.placed[leaving]].Item, -1)
 		}
 		best := a.first(func(i int) bool { return t.fits(list[i].Item) })
 		if best < 0 {
@@ -141,8 +141,8 @@ type arrangement struct {
 	taken  []bool
 	head   int // no index below is free
 	places int
-	placed []ranking.Candidate
-	pinned []ranking.Candidate
+	placed []int // indexes into list
+	pinned []int
 }
 
 func arrange(p *pass, list []ranking.Candidate) *arrangement {
@@ -150,14 +150,14 @@ func arrange(p *pass, list []ranking.Candidate) *arrangement {
 	for i := range list {
 		if p.isPinned(&list[i]) {
 			a.taken[i] = true
-			a.pinned = append(a.pinned, list[i])
+			a.pinned = append(a.pinned, i)
 		}
 	}
 	a.places -= len(a.pinned)
 	if p.request.Count > 0 {
 		a.places = min(a.places, p.request.Count)
 	}
-	a.placed = make([]ranking.Candidate, 0, len(list))
+	a.placed = make([]int, 0, a.places)
 	return a
 }
 
@@ -176,24 +176,55 @@ func (a *arrangement) first(wanted func(int) bool) int {
 
 func (a *arrangement) place(i int) {
 	a.taken[i] = true
-	a.placed = append(a.placed, a.list[i])
+	a.placed = append(a.placed, i)
 }
 
-// finish writes the page back, the free rest behind it, pinned items last.
+// finish brings the list into the order of the page, the free rest behind it, pinned items last.
 func (a *arrangement) finish() []ranking.Candidate {
-	for i := range a.list {
-		if !a.taken[i] {
-			a.placed = append(a.placed, a.list[i])
+	if len(a.pinned) > 0 {
+		var free []int
+		for i, taken := range a.taken {
+			if !taken {
+				free = append(free, i)
+			}
 		}
+		a.placed = append(a.placed, free...)
+		return a.end()
 	}
-	return a.end()
+	// Without pinned items only those before the last placed one move, back by at most a page: a small part of a long list.
+	last := -1
+	for _, i := range a.placed {
+		last = max(last, i)
+	}
+	page := a.pick(a.placed)
+	to := last
+	for i := last; i >= 0; i-- {
+		if a.taken[i] {
+			continue
+		}
+		if to != i {
+			a.list[to] = a.list[i]
+		}
+		to--
+	}
+	copy(a.list, page)
+	return a.list
 }
 
-// end writes back what is placed, and drops the free rest.
+// end leaves what is placed and the pinned items, and drops the rest.
 func (a *arrangement) end() []ranking.Candidate {
-	n := copy(a.list, append(a.placed, a.pinned...))
+	page := a.pick(append(a.placed, a.pinned...))
+	n := copy(a.list, page)
 	clear(a.list[n:])
 	return a.list[:n]
+}
+
+func (a *arrangement) pick(indexes []int) []ranking.Candidate {
+	out := make([]ranking.Candidate, len(indexes))
+	for to, from := range indexes {
+		out[to] = a.list[from]
+	}
+	return out
 }
 
 // pinRule puts an item that the other rules left on the list at a place of the page.

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/freshet/freshet/schemas"
-	"github.com/freshet/freshet/services/ranking"
 )
 
 // filterRule keeps the items for which an expression holds.
@@ -14,44 +13,54 @@ type filterRule struct {
 	keep *expression
 }
 
-func (f *filterRule) apply(p *pass, list []ranking.Candidate) []ranking.Candidate {
-	bound := f.keep.root.bind(p.evaluator)
-	return keep(list, func(c *ranking.Candidate) bool { return p.passes(bound, c.Item) })
+func (f *filterRule) test(p *pass) func(*schemas.ItemChange) verdict {
+	return p.testOf(f.keep.root.bind(p.evaluator))
 }
 
 func (f *filterRule) push(r *Request, e *evaluator) string {
 	return f.keep.root.bind(e).milvus(r.Now.UnixMilli())
 }
 
-// passes counts an item for which the expression fails as failed: it goes, whatever the expression would have said.
-func (p *pass) passes(bound *node, it *schemas.ItemChange) bool {
-	holds, err := p.evaluator.holds(bound, it)
-	if err != nil {
-		p.failed++
-		return false
+func (p *pass) testOf(bound *node) func(*schemas.ItemChange) verdict {
+	if bound == always {
+		return nil
 	}
-	return holds
+	e := p.evaluator
+	return func(it *schemas.ItemChange) verdict {
+		holds, err := e.holds(bound, it)
+		switch {
+		case err != nil:
+			return failed
+		case holds:
+			return kept
+		}
+		return dropped
+	}
 }
 
 // requestFilterRule applies the request's own filter.
 type requestFilterRule struct{ named }
 
-func (f *requestFilterRule) apply(p *pass, list []ranking.Candidate) []ranking.Candidate {
+func (f *requestFilterRule) test(p *pass) func(*schemas.ItemChange) verdict {
 	filter := p.request.Filter
 	if filter == nil {
-		return list
+		return nil
 	}
-	usual := p.evaluator.vm.MemoryBudget
-	p.evaluator.vm.MemoryBudget = filterMemory
-	defer func() { p.evaluator.vm.MemoryBudget = usual }()
-	bound, fuel := filter.expression.root, filterFuel
-	return keep(list, func(c *ranking.Candidate) bool {
-		if fuel -= filter.cost.of(c.Item); fuel < 0 {
-			p.failed++
-			return false
+	test := p.testOf(filter.expression.root)
+	if test == nil {
+		return nil
+	}
+	machine, fuel := &p.evaluator.vm, filterFuel
+	return func(it *schemas.ItemChange) verdict {
+		if fuel -= filter.cost.of(it); fuel < 0 {
+			return failed
 		}
-		return p.passes(bound, c.Item)
-	})
+		usual := machine.MemoryBudget
+		machine.MemoryBudget = filterMemory
+		v := test(it)
+		machine.MemoryBudget = usual
+		return v
+	}
 }
 
 func (f *requestFilterRule) push(r *Request, _ *evaluator) string {
@@ -64,14 +73,17 @@ func (f *requestFilterRule) push(r *Request, _ *evaluator) string {
 // excludeListedRule drops the items that the request lists.
 type excludeListedRule struct{ named }
 
-func (x *excludeListedRule) apply(p *pass, list []ranking.Candidate) []ranking.Candidate {
-	if len(p.request.Exclude) == 0 {
-		return list
+func (x *excludeListedRule) test(p *pass) func(*schemas.ItemChange) verdict {
+	exclude := p.request.Exclude
+	if len(exclude) == 0 {
+		return nil
 	}
-	return keep(list, func(c *ranking.Candidate) bool {
-		_, listed := p.request.Exclude[c.Item.ItemID]
-		return !listed
-	})
+	return func(it *schemas.ItemChange) verdict {
+		if _, listed := exclude[it.ItemID]; listed {
+			return dropped
+		}
+		return kept
+	}
 }
 
 // Few listed items cannot make a page short, since retrieval asks for many more than a page; pushing them down would only
@@ -96,12 +108,21 @@ func (x *excludeListedRule) push(r *Request, _ *evaluator) string {
 // excludeSeenRule drops what the user has interacted with, unless the request asks for it.
 type excludeSeenRule struct{ named }
 
-func (x *excludeSeenRule) apply(p *pass, list []ranking.Candidate) []ranking.Candidate {
-	if p.request.IncludeSeen || p.request.Seen == nil {
-		return list
+func (x *excludeSeenRule) test(p *pass) func(*schemas.ItemChange) verdict {
+	seen := p.request.Seen
+	if p.request.IncludeSeen || seen == nil {
+		return nil
 	}
-	return keep(list, func(c *ranking.Candidate) bool { return !p.request.Seen(c.Item.ItemID) })
+	return func(it *schemas.ItemChange) verdict {
+		if seen(it.ItemID) {
+			return dropped
+		}
+		return kept
+	}
 }
+
+// push is nothing: of a user's seen items only fingerprints are known, and the index does not know these.
+func (x *excludeSeenRule) push(*Request, *evaluator) string { return "" }
 
 // named gives a rule its name.
 type named string

@@ -30,7 +30,7 @@ var phaseNames = [...]string{"filters", "rules that move scores", "caps and dive
 type kind struct {
 	phase    phase
 	settings []string
-	make     func(*spec) (rule, error)
+	make     func(*spec) (any, error) // a filter in the phase of filtering, else a rule
 }
 
 var kinds map[string]kind
@@ -39,9 +39,9 @@ var kinds map[string]kind
 func init() {
 	kinds = map[string]kind{
 		"filter":         {filtering, []string{"keep"}, makeFilter},
-		"exclude_listed": {filtering, nil, func(s *spec) (rule, error) { return &excludeListedRule{s.named()}, nil }},
-		"exclude_seen":   {filtering, nil, func(s *spec) (rule, error) { return &excludeSeenRule{s.named()}, nil }},
-		"request_filter": {filtering, nil, func(s *spec) (rule, error) { return &requestFilterRule{s.named()}, nil }},
+		"exclude_listed": {filtering, nil, func(s *spec) (any, error) { return &excludeListedRule{s.named()}, nil }},
+		"exclude_seen":   {filtering, nil, func(s *spec) (any, error) { return &excludeSeenRule{s.named()}, nil }},
+		"request_filter": {filtering, nil, func(s *spec) (any, error) { return &requestFilterRule{s.named()}, nil }},
 		"boost":          {scoring, []string{"when", "multiply?", "add?"}, makeBoost},
 		"bury":           {scoring, []string{"when", "multiply?", "add?"}, makeBoost},
 		"freshness":      {scoring, []string{"half_life", "weight"}, makeFreshness},
@@ -81,7 +81,12 @@ func (a *assembly) add(s *spec) error {
 	if err != nil {
 		return err
 	}
-	a.set.rules = append(a.set.rules, r)
+	switch r := r.(type) {
+	case filter:
+		a.set.filters = append(a.set.filters, r)
+	case rule:
+		a.set.rules = append(a.set.rules, r)
+	}
 	if pin, ok := r.(*pinRule); ok {
 		if pin.position < a.lastPosition {
 			return s.problem(&s.Position, fmt.Sprintf("position %d stands behind position %d", pin.position, a.lastPosition),
@@ -193,7 +198,7 @@ func (s *spec) condition() (condition, error) {
 	return condition{e}, err
 }
 
-func makeFilter(s *spec) (rule, error) {
+func makeFilter(s *spec) (any, error) {
 	e, err := s.expression(&s.Keep, "keep", ruleScope)
 	return &filterRule{s.named(), e}, err
 }
@@ -204,7 +209,7 @@ const (
 	maxAdd    = 1_000_000
 )
 
-func makeBoost(s *spec) (rule, error) {
+func makeBoost(s *spec) (any, error) {
 	e, err := s.expression(&s.When, "when", ruleScope)
 	if err != nil {
 		return nil, err
@@ -234,7 +239,7 @@ func makeBoost(s *spec) (rule, error) {
 	return b, err
 }
 
-func makeFreshness(s *spec) (rule, error) {
+func makeFreshness(s *spec) (any, error) {
 	f := &freshnessRule{named: s.named(), halfLife: s.HalfLife.value, weight: s.Weight.value}
 	if f.halfLife <= 0 {
 		return nil, s.problem(&s.HalfLife, fmt.Sprintf("half_life: %s is not positive", f.halfLife), "give a duration such as 720h")
@@ -249,7 +254,7 @@ func makeFreshness(s *spec) (rule, error) {
 // maxPlaces bounds windows, caps and positions; pages are far shorter.
 const maxPlaces = 10_000
 
-func makeCap(s *spec) (rule, error) {
+func makeCap(s *spec) (any, error) {
 	by, err := s.aspects()
 	if err != nil {
 		return nil, err
@@ -276,7 +281,7 @@ func makeCap(s *spec) (rule, error) {
 	return &windowRule{s.named(), when, by[0], s.Max.value, s.Window.value}, nil
 }
 
-func makeDiversify(s *spec) (rule, error) {
+func makeDiversify(s *spec) (any, error) {
 	by, err := s.aspects()
 	if err != nil {
 		return nil, err
@@ -308,7 +313,7 @@ func (s *spec) aspects() ([]aspect, error) {
 	return by, nil
 }
 
-func makePin(s *spec) (rule, error) {
+func makePin(s *spec) (any, error) {
 	when, err := s.condition()
 	if err != nil {
 		return nil, err

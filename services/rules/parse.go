@@ -126,7 +126,7 @@ func Parse(source []byte) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{rules: make([]rule, 0, len(specs))}
+	set := &Set{}
 	a := assembly{set: set, names: map[string]bool{}}
 	for _, s := range specs {
 		if s == nil {

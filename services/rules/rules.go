@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,23 +35,38 @@ type Request struct {
 
 // Set is a list of rules in their order. It never changes, and is safe for use by several goroutines.
 type Set struct {
-	rules []rule
+	// filters come first: Parse sees to it.
+	filters []filter
+	rules   []rule
 	// pins are those of rules that pin: other rules leave pinned items alone.
 	pins []*pinRule
 }
 
-// rule is one rule of a set.
+// filter is a rule that keeps an item or drops it, whatever the others are.
+type filter interface {
+	name() string
+	// test prepares the rule for a request; nil where it keeps all items of this one.
+	test(p *pass) func(*schemas.ItemChange) verdict
+	// push is a Milvus expression that is true of all rows that the rule keeps; empty where that is all rows.
+	push(r *Request, e *evaluator) string
+}
+
+// verdict is what a filter says of an item.
+type verdict uint8
+
+const (
+	dropped verdict = iota
+	kept
+	// failed drops the item as well: the filter could not tell.
+	failed
+)
+
+// rule is a rule that moves scores or arranges the page.
 type rule interface {
 	// name is the stage of its waterfall step.
 	name() string
 	// apply works in place and returns what it keeps.
 	apply(p *pass, list []ranking.Candidate) []ranking.Candidate
-}
-
-// pusher is a rule that the index can help with.
-type pusher interface {
-	// push is a Milvus expression that is true of all rows that the rule keeps; empty where that is all rows.
-	push(r *Request, e *evaluator) string
 }
 
 // pass is one application of a set to one request's candidates.
@@ -59,8 +75,6 @@ type pass struct {
 	evaluator *evaluator
 	// pinned holds the ids that pin rules claim for this request; nil for none.
 	pinned map[string]struct{}
-	// failed counts the items that the current rule dropped because its expression failed.
-	failed int
 	// unsorted tells that scores changed since the list was sorted.
 	unsorted bool
 }
@@ -83,26 +97,61 @@ const (
 func (s *Set) Apply(r *Request, ranked []ranking.Candidate) ([]ranking.Candidate, []schemas.WaterfallStep) {
 	p := &pass{request: r, evaluator: newEvaluator(r)}
 	defer p.evaluator.release()
-	p.pinned = s.claimed(r, p.evaluator)
-	steps := make([]schemas.WaterfallStep, 0, len(s.rules)+2)
-	list := keep(ranked, isLive)
-	if len(list) < len(ranked) {
-		steps = append(steps, step(stepDeleted, len(ranked), len(list)))
-	}
+	p.pinned = s.claimed(p.evaluator)
+	list, steps := s.filter(p, ranked)
 	for _, rule := range s.rules {
 		in := len(list)
 		if _, scores := rule.(scorer); !scores {
 			p.sort(list)
 		}
-		p.failed = 0
 		list = rule.apply(p, list)
-		out := len(list)
-		steps = append(steps, step(rule.name(), in, out+p.failed))
-		if p.failed > 0 {
-			steps = append(steps, step(rule.name()+failedSuffix, out+p.failed, out))
-		}
+		steps = append(steps, step(rule.name(), in, len(list)))
 	}
 	p.sort(list)
+	return list, steps
+}
+
+// filter asks each item all filters in turn until one drops it, which is the same as each filter going over what the one
+// before it left, and moves each item once: candidates are large, and moving them costs more than asking.
+func (s *Set) filter(p *pass, ranked []ranking.Candidate) ([]ranking.Candidate, []schemas.WaterfallStep) {
+	tests := make([]func(*schemas.ItemChange) verdict, len(s.filters))
+	for i, f := range s.filters {
+		tests[i] = f.test(p)
+	}
+	counts := make([][failed + 1]int, len(s.filters))
+	deleted := 0
+	list := keep(ranked, func(c *ranking.Candidate) bool {
+		if c.Item == nil || c.Item.Op == schemas.DeleteItem {
+			deleted++
+			return false
+		}
+		for i, test := range tests {
+			if test == nil {
+				continue
+			}
+			v := test(c.Item)
+			counts[i][v]++
+			if v != kept {
+				return false
+			}
+		}
+		return true
+	})
+	steps := make([]schemas.WaterfallStep, 0, len(s.filters)+len(s.rules)+2)
+	in := len(ranked)
+	count := func(stage string, out int) {
+		steps = append(steps, step(stage, in, in-out))
+		in -= out
+	}
+	if deleted > 0 {
+		count(stepDeleted, deleted)
+	}
+	for i, f := range s.filters {
+		count(f.name(), counts[i][dropped])
+		if n := counts[i][failed]; n > 0 {
+			count(f.name()+failedSuffix, n)
+		}
+	}
 	return list, steps
 }
 
@@ -120,11 +169,9 @@ func (s *Set) Pushdown(r *Request) string {
 	e := newEvaluator(r)
 	defer e.release()
 	var parts []string
-	for _, rule := range s.rules {
-		if p, ok := rule.(pusher); ok {
-			if expression := p.push(r, e); expression != "" && !slices.Contains(parts, expression) {
-				parts = append(parts, expression)
-			}
+	for _, f := range s.filters {
+		if expression := f.push(r, e); expression != "" && !slices.Contains(parts, expression) {
+			parts = append(parts, expression)
 		}
 	}
 	return strings.Join(parts, " and ")
@@ -138,16 +185,10 @@ func (s *Set) Pinned(r *Request) []string {
 	}
 	e := newEvaluator(r)
 	defer e.release()
-	var ids []string
-	for _, pin := range s.pins {
-		if pin.condition.holds(e) {
-			ids = append(ids, pin.item)
-		}
-	}
-	return ids
+	return slices.Sorted(maps.Keys(s.claimed(e)))
 }
 
-func (s *Set) claimed(r *Request, e *evaluator) map[string]struct{} {
+func (s *Set) claimed(e *evaluator) map[string]struct{} {
 	if len(s.pins) == 0 {
 		return nil
 	}
@@ -162,19 +203,23 @@ func (s *Set) claimed(r *Request, e *evaluator) map[string]struct{} {
 
 // Names lists the rules in their order.
 func (s *Set) Names() []string {
-	names := make([]string, len(s.rules))
-	for i, r := range s.rules {
-		names[i] = r.name()
+	names := make([]string, 0, len(s.filters)+len(s.rules))
+	for _, f := range s.filters {
+		names = append(names, f.name())
+	}
+	for _, r := range s.rules {
+		names = append(names, r.name())
 	}
 	return names
 }
 
 func (p *pass) isPinned(c *ranking.Candidate) bool {
+	if len(p.pinned) == 0 {
+		return false
+	}
 	_, yes := p.pinned[c.Item.ItemID]
 	return yes
 }
-
-func isLive(c *ranking.Candidate) bool { return c.Item != nil && c.Item.Op != schemas.DeleteItem }
 
 // keep compacts list in place and clears what falls off its end, so that a long-lived list holds no dropped items.
 func keep(list []ranking.Candidate, wanted func(*ranking.Candidate) bool) []ranking.Candidate {
