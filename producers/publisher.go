@@ -50,8 +50,8 @@ func (p *EventPublisher) PublishInteraction(ctx context.Context, e *schemas.Inte
 }
 
 // PublishInteractionAsync takes an event to be published, and waits only while the queue is full, until ctx ends. If it
-// returns nil, done is called exactly once; if it returns an error, never. The record is encoded before it returns. done
-// must return soon, and must not call the publisher.
+// returns nil, done is called exactly once; if it returns an error, never. The record is encoded before it returns, so the
+// event may be reused. done is called for several events at the same time, must return soon, and must not call the publisher.
 func (p *EventPublisher) PublishInteractionAsync(
 	ctx context.Context, e *schemas.Interaction, done func(schemas.Position, error),
 ) error {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/freshet/freshet/consumers/stream"
 )
 
 // Topic is the wish for one topic.
@@ -49,9 +51,6 @@ func DefaultConfig() Config {
 		DeadLetters:  DeadLetters{Partitions: 1, Retention: 30 * day},
 	}
 }
-
-// DeadLetterTopic is where what cannot be consumed from a topic goes.
-func DeadLetterTopic(topic string) string { return topic + ".dlt" }
 
 // legalName is what Kafka takes (its Topic.validate).
 var legalName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,245}$`)
@@ -116,7 +115,7 @@ func (c Config) wishes() []wish {
 		{Topic: c.Replies, field: "replies"},
 	}
 	for _, of := range []Topic{c.Interactions, c.Items, c.Requests} {
-		t := Topic{DeadLetterTopic(of.Name), c.DeadLetters.Partitions, c.DeadLetters.Retention}
+		t := Topic{stream.DeadLetterTopic(of.Name), c.DeadLetters.Partitions, c.DeadLetters.Retention}
 		list = append(list, wish{Topic: t, field: "dead_letters"})
 	}
 	for i := range list {

@@ -35,7 +35,8 @@ func IsMessageTooLarge(err error) bool {
 	return errors.As(err, &e)
 }
 
-// UnknownDestinationError refuses a message for a topic or a partition that the cluster, asked a moment ago, does not have.
+// UnknownDestinationError refuses a message for a topic or a partition that the cluster, asked at most a
+// second ago, does not have.
 type UnknownDestinationError struct {
 	Topic string
 	// Partition is the one asked for, or AnyPartition.

@@ -27,7 +27,8 @@ type metadata struct {
 const (
 	// minRefresh is the least time between two refreshes; who needs one earlier shares the next.
 	minRefresh = 100 * time.Millisecond
-	// missingTTL is for how long a missing topic is not asked for again, so that messages for it are refused at once.
+	// missingTTL is for how long a missing topic or partition is not asked for again, so that messages for it are refused at
+	// once: replies to a place that somebody invented must not keep us asking for metadata.
 	missingTTL = time.Second
 	// maxMissing bounds what requests that name topics at random can make us remember.
 	maxMissing = 1024

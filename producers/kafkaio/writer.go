@@ -114,8 +114,9 @@ func (w *Writer) Write(ctx context.Context, m Message) (Position, error) {
 // partitions of a topic that is new to it.
 //
 // If it returns nil, done is called exactly once, with the position or the error; if it returns an error, never. The calls
-// for one partition come one after the other, in the order of the log, from the goroutine that sends: done must return
-// soon, and must not call Write, Enqueue or Close. An error means that the message is not known to be in the log.
+// for one partition come one after the other, in the order of the log, those for several at the same time. They come from
+// the goroutine that sends: done must return soon, and must not call Write, Enqueue or Close. An error means that the message
+// is not known to be in the log.
 func (w *Writer) Enqueue(ctx context.Context, m Message, done func(Position, error)) error {
 	p := &pending{Message: m, bytes: m.size(), done: done}
 	if limit := w.cfg.MaxBatchBytes - batchOverhead; p.bytes > limit {
@@ -139,6 +140,9 @@ func (w *Writer) Enqueue(ctx context.Context, m Message, done func(Position, err
 
 // admit finds the message's partition and room in the queue. When it need not wait for either it costs next to nothing.
 func (w *Writer) admit(ctx context.Context, p *pending) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("taking a message to %s: %w", p.Topic, ctx.Err())
+	}
 	if view, ok := w.metadata.cached(p.Topic); ok && p.address(view, w.metadata) && w.room.TryAcquire(p.bytes) {
 		return nil
 	}
@@ -156,7 +160,7 @@ func (w *Writer) admit(ctx context.Context, p *pending) error {
 // address makes sure that the message has a partition which exists.
 func (w *Writer) address(ctx context.Context, p *pending) error {
 	view, err := w.metadata.view(ctx, p.Topic)
-	if err == nil && !p.address(view, w.metadata) {
+	if err == nil && !p.address(view, w.metadata) && time.Since(view.seen) > missingTTL {
 		view, err = w.metadata.ask(ctx, p.Topic, int(p.Partition)+1)
 	}
 	if err == nil && !p.address(view, w.metadata) {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
 	"github.com/freshet/freshet/infra/embedded"
@@ -312,8 +314,43 @@ func TestNewTopicsAndPartitionsAreFound(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, resp.Errors[b.topic])
-	_, err = w.Write(t.Context(), kafkaio.Message{Topic: b.topic, Partition: 2})
+	require.Eventually(t, func() bool {
+		_, err = w.Write(t.Context(), kafkaio.Message{Topic: b.topic, Partition: 2})
+		return !kafkaio.IsUnknownDestination(err)
+	}, 10*time.Second, 20*time.Millisecond)
 	require.NoError(t, err)
+}
+
+// Somebody asks for replies at places that do not exist, thousands of times: the Writer refuses them without asking the
+// brokers each time, and writes to others as before.
+func TestInventedDestinationsDoNotStormTheBrokers(t *testing.T) {
+	b := startBroker(t, 2, nil)
+	w := b.writer(t, nil)
+	asked := b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Count: -1, Observe: true})
+	defer asked.Remove()
+	start := time.Now()
+	for range 2000 {
+		for _, m := range []kafkaio.Message{{Topic: "nowhere", Partition: 3}, {Topic: b.topic, Partition: 99}} {
+			_, err := w.Write(t.Context(), m)
+			require.True(t, kafkaio.IsUnknownDestination(err), "%v", err)
+		}
+	}
+	_, err := w.Write(t.Context(), b.message("k", "v"))
+	require.NoError(t, err)
+	require.LessOrEqual(t, asked.Hits(), 10+4*int(time.Since(start)/time.Second))
+}
+
+func TestCancelledContextTakesNothing(t *testing.T) {
+	b := startBroker(t, 1, nil)
+	w := b.writer(t, nil)
+	_, err := w.Write(t.Context(), b.message("k", "v"))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = w.Write(ctx, b.message("k", "v"))
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, w.Close(t.Context()))
+	require.EqualValues(t, 1, b.PartitionInfo(b.topic, 0).HighWatermark)
 }
 
 func TestCloseRefusesAndFlushes(t *testing.T) {

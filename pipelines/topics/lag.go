@@ -1,0 +1,57 @@
+package topics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/freshet/freshet/producers/kafkaio"
+)
+
+// Lag is how many records of a topic a consumer group has yet to commit, over all partitions. Where the group has committed
+// nothing, all records of the partition count.
+func Lag(ctx context.Context, k kafkaio.Config, group, topic string) (int64, error) {
+	described, err := Describe(ctx, k, topic)
+	if err != nil {
+		return 0, err
+	}
+	client := k.Client()
+	defer kafkaio.CloseIdle(client)
+	committed, err := committedOffsets(ctx, client, group, topic, described[0].Partitions)
+	if err != nil {
+		return 0, err
+	}
+	var lag int64
+	for _, p := range described[0].Partitions {
+		lag += p.End - max(p.Begin, committed[p.ID])
+	}
+	return lag, nil
+}
+
+// committedOffsets returns -1 for a partition of which the group has committed nothing.
+func committedOffsets(
+	ctx context.Context, client *kafka.Client, group, topic string, partitions []Partition,
+) (map[int32]int64, error) {
+	ids := make([]int, len(partitions))
+	for i, p := range partitions {
+		ids[i] = int(p.ID)
+	}
+	resp, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: ids}})
+	if err == nil {
+		err = resp.Error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking for the offsets of group %s: %w", group, err)
+	}
+	committed := make(map[int32]int64, len(partitions))
+	var errs []error
+	for _, p := range resp.Topics[topic] {
+		if p.Error != nil {
+			errs = append(errs, fmt.Errorf("asking for the offset of group %s on %s/%d: %w", group, topic, p.Partition, p.Error))
+		}
+		committed[int32(p.Partition)] = p.CommittedOffset
+	}
+	return committed, errors.Join(errs...)
+}
