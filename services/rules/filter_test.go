@@ -111,7 +111,7 @@ func TestBadFilters(t *testing.T) {
 	}
 }
 
-func candidates(items ...*schemas.ItemChange) []ranking.Candidate {
+func listOf(items ...*schemas.ItemChange) []ranking.Candidate {
 	out := make([]ranking.Candidate, len(items))
 	for i, it := range items {
 		out[i] = ranking.Candidate{Item: it, Score: float32(len(items) - i), Source: "retrieval"}
@@ -133,7 +133,7 @@ func TestFilterThatFails(t *testing.T) {
 	require.NoError(t, err)
 	set, err := Parse([]byte("rules: [{kind: request_filter}]"))
 	require.NoError(t, err)
-	list, steps := set.Apply(&Request{Now: now, Filter: f}, candidates(
+	list, steps := set.Apply(&Request{Now: now, Filter: f}, listOf(
 		&schemas.ItemChange{ItemID: "a", MinAge: 6}, &schemas.ItemChange{ItemID: "b"}, &schemas.ItemChange{ItemID: "c", MinAge: 7},
 	))
 	assert.Equal(t, []string{"a"}, pageOf(list))
@@ -152,7 +152,7 @@ func TestFilterRunsOutOfFuel(t *testing.T) {
 	for i := range huge {
 		huge[i] = &schemas.ItemChange{ItemID: "x", Title: strings.Repeat("a", 100_000), Tags: make([]string, 10)}
 	}
-	list, steps := set.Apply(&Request{Now: now, Filter: f}, candidates(huge...))
+	list, steps := set.Apply(&Request{Now: now, Filter: f}, listOf(huge...))
 	assert.NotEmpty(t, list)
 	assert.Less(t, len(list), 500)
 	assert.Equal(t, int32(1000), steps[0].Out)

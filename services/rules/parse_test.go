@@ -102,7 +102,7 @@ func FuzzParse(f *testing.F) {
 		expression := set.Pushdown(r)
 		for range 3 {
 			it := w.item()
-			kept, steps := set.Apply(r, candidates(it))
+			kept, steps := set.Apply(r, listOf(it))
 			require.LessOrEqual(t, len(kept), 1)
 			if len(steps) > 0 {
 				require.Equal(t, len(kept), int(steps[len(steps)-1].Out))

@@ -199,7 +199,7 @@ func TestPushdownOfSets(t *testing.T) {
 		require.Equal(t, expression, set.Pushdown(r))
 		for range 20 {
 			it := w.item()
-			kept, _ := set.Apply(r, candidates(it))
+			kept, _ := set.Apply(r, listOf(it))
 			if len(kept) > 0 {
 				require.True(t, rowOf(it).satisfies(expression), "seed %d: %s on %+v", seed, expression, it)
 			}

@@ -1,0 +1,92 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/candidates"
+)
+
+// indexed puts items into an index of the test's own: the embedded Milvus, or a real one at FRESHET_TEST_MILVUS=host:port.
+// The result searches it for all items that satisfy a filter.
+func indexed(t *testing.T, items []*schemas.ItemChange) func(filter string) map[string]bool {
+	const model = "m1"
+	cfg := candidates.DefaultConfig()
+	cfg.Collection = fmt.Sprintf("test_rules_%d", time.Now().UnixNano())
+	cfg.Alias = cfg.Collection + "_alias"
+	cfg.Address = os.Getenv("FRESHET_TEST_MILVUS")
+	if cfg.Address == "" {
+		milvus, err := embedded.StartMilvus(t.Context(), embedded.Config{})
+		require.NoError(t, err)
+		t.Cleanup(milvus.Close)
+		cfg.Address = milvus.Addr()
+	}
+	index, err := candidates.Connect(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, index.Close()) })
+	require.NoError(t, index.Ensure(t.Context(), model, 2))
+	t.Cleanup(func() { _ = index.Drop(context.WithoutCancel(t.Context()), model) })
+	rows := make([]candidates.Row, len(items))
+	for i, it := range items {
+		rows[i] = candidates.RowOf(it, []float32{1, float32(i)})
+	}
+	require.NoError(t, index.Upsert(t.Context(), model, rows))
+	search := func(filter string) map[string]bool {
+		results, err := index.Search(t.Context(), model, [][]float32{{1, 0}}, len(items), filter)
+		require.NoError(t, err, filter)
+		require.NoError(t, results[0].Err, filter)
+		found := map[string]bool{}
+		for _, h := range results[0].Hits {
+			found[h.ItemID] = true
+		}
+		return found
+	}
+	require.Eventually(t, func() bool { return len(search("")) == len(items) }, 10*time.Second, 20*time.Millisecond)
+	return search
+}
+
+// TestTheIndexKeepsWhatTheRulesKeep pushes random conditions down to a Milvus: it understands each of them, and gives every
+// item that the condition holds for.
+func TestTheIndexKeepsWhatTheRulesKeep(t *testing.T) {
+	w := newWorld(11)
+	var items []*schemas.ItemChange
+	for i := range 120 {
+		it := w.item()
+		it.ItemID = fmt.Sprintf("item-%03d", i)
+		if row := candidates.RowOf(it, nil); !(row.Price >= -1e38 && row.Price <= 1e38) {
+			it.Price = nil // the index refuses such a price
+		}
+		items = append(items, it)
+	}
+	search := indexed(t, items)
+	narrowed := 0
+	for seed := range uint64(400) {
+		w := newWorld(seed)
+		source := w.condition(w.IntN(4), true)
+		compiled, err := compile(source, ruleScope)
+		require.NoError(t, err)
+		e := newEvaluator(w.request())
+		bound := compiled.root.bind(e)
+		if filter := bound.milvus(e.nowMillis); filter != "" {
+			found := search(filter)
+			if len(found) < len(items) {
+				narrowed++
+			}
+			for _, it := range items {
+				require.Equal(t, rowOf(it).satisfies(filter), found[it.ItemID], "%s as %s on %+v", source, filter, it)
+				if holds, _ := e.holds(bound, it); holds {
+					require.True(t, found[it.ItemID], "%s as %s on %+v", source, filter, it)
+				}
+			}
+		}
+		e.release()
+	}
+	require.Greater(t, narrowed, 100)
+}
