@@ -14,11 +14,11 @@ type Handler interface {
 	// rebalance records come again. For different partitions it is called at the same time. ctx is not Run's: it ends
 	// after HandleTimeout, and when a drain took too long.
 	//
-	// It returns nil when all records are done. Failures names the records that are not: those with a permanent error go
-	// to the dead-letter topic, the others are given to Handle again, without those that are done; a handler whose
-	// records build on each other must name all that follow as well. Any other error has the whole batch tried again,
-	// until it succeeds; a permanent one ends Run, with nothing of the batch committed: it is for what an operator must
-	// mend. A panic has the records tried one by one, and the one that panics alone is a dead letter.
+	// It returns nil, or empty Failures, when all records are done. Failures names the records that are not: those with a
+	// permanent error go to the dead-letter topic, the others are given to Handle again, without those that are done; a
+	// handler whose records build on each other must name all that follow as well. Any other error has the whole batch
+	// tried again, until it succeeds; a permanent one ends Run, with nothing of the batch committed: it is for what an
+	// operator must mend. A panic has the records tried one by one, and the one that panics alone is a dead letter.
 	Handle(ctx context.Context, batch []Record) error
 }
 

@@ -189,15 +189,13 @@ func TestGathererCommitsNothingWhileDeadLettersFail(t *testing.T) {
 func TestSecondDeadLetterAfterALostCommit(t *testing.T) {
 	w := newWorld(t, 1)
 	w.write(0, "bad")
-	var dying *Consumer
-	handler := func(context.Context, []Record) error {
+	w.Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: testGroup, Err: kerr.IllegalGeneration, Count: 2,
+		When: func(r kmsg.Request) bool { return r.(*kmsg.OffsetCommitRequest).Topics[0].Partitions[0].Offset == 1 },
+	})
+	run := start(t, w.consumer(fastConfig(), func(context.Context, []Record) error {
 		return Failures{{Index: 0, Err: Permanent(errors.New("bad"))}}
-	}
-	w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: testGroup, Err: kerr.IllegalGeneration, When: func(r kmsg.Request) bool {
-		return r.(*kmsg.OffsetCommitRequest).Topics[0].Partitions[0].Offset == 1
-	}, Count: 2})
-	dying = w.consumer(fastConfig(), handler)
-	run := start(t, dying)
+	}))
 	w.requireCommitted(0, 1)
 	require.NoError(t, run.drain())
 	letters := w.deadLetters()
@@ -248,7 +246,8 @@ func TestRedriveRoundTrip(t *testing.T) {
 	}
 	require.Len(t, seen, 6)
 
-	did, err = letters.Redrive(t.Context(), testTopic, Selection{Match: func(l *DeadLetter) bool { return string(l.Original.Key) == "user3" }})
+	third := func(l *DeadLetter) bool { return string(l.Original.Key) == "user3" }
+	did, err = letters.Redrive(t.Context(), testTopic, Selection{Match: third})
 	require.NoError(t, err)
 	require.Equal(t, Redriven{Republished: 1}, did)
 	require.Equal(t, "user3", string((<-got).Key))
@@ -265,7 +264,9 @@ func TestRedriveTrustsNoHeader(t *testing.T) {
 	w := newWorld(t, 1)
 	w.createTopic("victim", 1)
 	foreign := &Record{Topic: "victim", Time: time.UnixMilli(1), Value: []byte("x")}
-	w.send(kafkaio.Message{Topic: DeadLetterTopic(testTopic), Value: []byte("x"), Headers: letterHeaders(foreign, "g", errors.New("r"))})
+	w.send(kafkaio.Message{
+		Topic: DeadLetterTopic(testTopic), Value: []byte("x"), Headers: letterHeaders(foreign, "g", errors.New("r")),
+	})
 	w.send(kafkaio.Message{Topic: DeadLetterTopic(testTopic), Value: []byte("no headers at all")})
 	w.send(kafkaio.Message{Topic: DeadLetterTopic(testTopic), Headers: []kafkaio.Header{
 		{Key: kafkaio.HeaderDLTOriginalTopic, Value: make([]byte, 500_000)},
@@ -342,7 +343,8 @@ func FuzzParseDeadLetter(f *testing.F) {
 		require.GreaterOrEqual(t, l.Original.Partition, int32(0))
 		require.Equal(t, "v", string(l.Original.Value))
 		// What was read is written and read again as the same.
-		again, err := ParseDeadLetter(Record{Headers: append(l.Original.Headers, letterHeaders(&l.Original, l.Group, errors.New(l.Reason))...), Value: []byte("v")})
+		headers = append(l.Original.Headers, letterHeaders(&l.Original, l.Group, errors.New(l.Reason))...)
+		again, err := ParseDeadLetter(Record{Headers: headers, Value: []byte("v")})
 		require.NoError(t, err)
 		require.Equal(t, l.Original, again.Original)
 		require.Equal(t, l.Group, again.Group)

@@ -30,13 +30,13 @@ const (
 // world is a broker with a topic and its dead-letter topic.
 type world struct {
 	*embedded.Kafka
-	t      *testing.T
+	t      testing.TB
 	cfg    kafkaio.Config
 	client *kafka.Client
 	writer *kafkaio.Writer
 }
 
-func newWorld(t *testing.T, partitions int) *world {
+func newWorld(t testing.TB, partitions int) *world {
 	t.Helper()
 	k, err := embedded.StartKafka(context.Background(), embedded.DefaultConfig())
 	require.NoError(t, err)
@@ -181,7 +181,7 @@ func (w *world) gatherer(cfg GatherConfig, h GatherFunc) *Gatherer {
 
 // running is a Consumer or Gatherer in its Run.
 type running struct {
-	t      *testing.T
+	t      testing.TB
 	cancel context.CancelFunc
 	ended  chan struct{}
 	err    error
@@ -189,7 +189,7 @@ type running struct {
 
 type runner interface{ Run(context.Context) error }
 
-func start(t *testing.T, r runner) *running {
+func start(t testing.TB, r runner) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	run := &running{t: t, cancel: cancel, ended: make(chan struct{})}
 	go func() {

@@ -135,9 +135,11 @@ type countingBalancer struct {
 }
 
 // AssignGroups implements kafka.GroupBalancer.
-func (b *countingBalancer) AssignGroups(members []kafka.GroupMember, topicPartitions []kafka.Partition) kafka.GroupMemberAssignments {
-	b.partitions.Store(int64(len(topicPartitions)) + 1)
-	return b.RangeGroupBalancer.AssignGroups(members, topicPartitions)
+func (b *countingBalancer) AssignGroups(
+	members []kafka.GroupMember, partitions []kafka.Partition,
+) kafka.GroupMemberAssignments {
+	b.partitions.Store(int64(len(partitions)) + 1)
+	return b.RangeGroupBalancer.AssignGroups(members, partitions)
 }
 
 // taken returns how many partitions this member assigned for the generation that begins, -1 if another member did.
