@@ -1,6 +1,7 @@
 package ranking_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -204,6 +205,31 @@ func TestRankKeepsEveryCandidate(t *testing.T) {
 	slices.Sort(before)
 	slices.Sort(after)
 	assert.Equal(t, before, after)
+}
+
+func TestSort(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 3))
+	for n := range 60 {
+		list := make([]ranking.Candidate, n)
+		for i := range list {
+			list[i] = candidate(fmt.Sprintf("item-%02d", i), 0)
+			list[i].Score = pickScore(random)
+		}
+		random.Shuffle(n, func(i, j int) { list[i], list[j] = list[j], list[i] })
+		want := slices.Clone(list)
+		slices.SortFunc(want, func(a, b ranking.Candidate) int {
+			if c := cmp.Compare(b.Score, a.Score); c != 0 { // cmp.Compare holds NaN for the least of all
+				return c
+			}
+			return cmp.Compare(a.Item.ItemID, b.Item.ItemID)
+		})
+		ranking.Sort(list)
+		require.Equal(t, ids(want), ids(list))
+	}
+}
+
+func pickScore(random *rand.Rand) float32 {
+	return []float32{1, 2, 3, -1, float32(math.NaN()), float32(math.Inf(1)), random.Float32()}[random.IntN(7)]
 }
 
 func page(n int) []ranking.Candidate {

@@ -1,8 +1,6 @@
 package ranking
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/freshet/freshet/schemas"
@@ -35,14 +33,4 @@ type Query struct {
 // A Ranker gives each candidate its score and sorts by it. It is safe for use by several goroutines.
 type Ranker interface {
 	Rank(q *Query, candidates []Candidate)
-}
-
-// Sort orders candidates by falling score, equal scores by item id, so that an order never depends on the one before.
-func Sort(candidates []Candidate) {
-	slices.SortFunc(candidates, func(a, b Candidate) int {
-		if a.Score != b.Score {
-			return cmp.Compare(b.Score, a.Score)
-		}
-		return cmp.Compare(a.Item.ItemID, b.Item.ItemID)
-	})
 }
