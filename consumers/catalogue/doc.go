@@ -1,0 +1,11 @@
+// Package catalogue turns item changes into item records in Redis and candidate vectors in Milvus.
+//
+// It may import schemas, services and consumers/stream.
+//
+// What always holds in it:
+//
+//   - The record is written before the vector, so that a takedown counts at once, however far Milvus lags behind.
+//   - An item whose vector is not known to be in Milvus has no indexed mark in Redis; a replay then indexes it again. The
+//     mark is set only under the version that was indexed.
+//   - Of two changes to one item the larger version wins, whatever their order.
+package catalogue

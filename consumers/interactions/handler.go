@@ -1,0 +1,156 @@
+package interactions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/items"
+	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/redisdb"
+)
+
+// Handler applies batches of interaction events. It is safe for concurrent use.
+type Handler struct {
+	serde    *schemas.Serde[schemas.Interaction]
+	limits   schemas.Limits
+	profiles *profiles.Store
+	items    *items.Store
+	end      LogEnd
+	log      *slog.Logger
+}
+
+// LogEnd returns the offset at which the next record of a partition of the interactions topic will lie.
+type LogEnd func(ctx context.Context, partition int32) (int64, error)
+
+// New returns a Handler that keeps profiles up to date and counts the popularity of items.
+func New(
+	serde *schemas.Serde[schemas.Interaction], limits schemas.Limits, profiles *profiles.Store, items *items.Store, end LogEnd,
+	log *slog.Logger,
+) *Handler {
+	return &Handler{serde: serde, limits: limits, profiles: profiles, items: items, end: end, log: log}
+}
+
+// Handle applies the events of one partition, in order. Applying is idempotent, so that a replayed batch changes nothing.
+func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
+	var failures stream.Failures
+	events := make([]profiles.Event, 0, len(batch))
+	origin := make([]int, 0, len(batch)) // origin[i] is the place in batch of events[i]
+	for i := range batch {
+		event, err := h.decode(ctx, &batch[i])
+		if err != nil && !stream.IsPermanent(err) {
+			// Later records of the same key must not overtake this one: the batch is tried again as a whole.
+			return fmt.Errorf("decoding interactions: %w", err)
+		}
+		if err != nil {
+			failures = append(failures, stream.Failure{Index: i, Err: err})
+			continue
+		}
+		events = append(events, event)
+		origin = append(origin, i)
+	}
+	report, err := h.profiles.Apply(ctx, events)
+	if err != nil {
+		return fmt.Errorf("applying %d interactions: %w", len(events), h.judge(ctx, err))
+	}
+	for i, err := range report.Failed {
+		if redisdb.IsCorrupt(err) {
+			err = stream.Permanent(err) // waiting does not mend it, and the other users shall not wait
+		}
+		failures = append(failures, stream.Failure{Index: origin[i], Err: err})
+	}
+	h.countPopularity(ctx, events, report.NewlyApplied)
+	if len(failures) > 0 {
+		return failures
+	}
+	return nil
+}
+
+// judge decides whether a topic was really made anew under the profiles. Going on would then skip events for ever, and
+// committing would hide it, so the role stops and the error names the remedy. But this looks the same at first:
+//
+//  1. a member fetches a batch, with the log's end as of then, and pauses;
+//  2. the partition's new owner applies that batch and newer ones;
+//  3. the first member wakes up and finds watermarks beyond the end that it knows.
+//
+// The log's end as of now tells them apart. The second is transient: the retry ends with the lost generation.
+func (h *Handler) judge(ctx context.Context, err error) error {
+	var recreated *profiles.TopicRecreatedError
+	if !errors.As(err, &recreated) {
+		return err
+	}
+	end, endErr := h.end(ctx, recreated.Partition)
+	if endErr != nil {
+		return errors.Join(err, fmt.Errorf("asking for the end of partition %d: %w", recreated.Partition, endErr))
+	}
+	if recreated.Watermark >= end {
+		return stream.Permanent(err)
+	}
+	return err
+}
+
+// decode makes an event from a record. A record without a value erases the user named by its key.
+func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event, error) {
+	event := profiles.Event{Partition: r.Partition, Offset: r.Offset, EndOffset: r.EndOffset, Time: r.Time}
+	if r.Value == nil {
+		if len(r.Key) == 0 {
+			return event, stream.Permanent(fmt.Errorf("reading a tombstone: the key is empty: send the id of the user to erase as key"))
+		}
+		event.Erase, event.UserID = true, string(r.Key)
+		return event, nil
+	}
+	interaction, err := h.serde.Decode(ctx, r.Value)
+	if err != nil {
+		if schemas.IsMalformed(err) {
+			err = stream.Permanent(err)
+		}
+		return event, err
+	}
+	if err := h.limits.Interaction(&interaction, time.Now()); err != nil {
+		return event, stream.Permanent(err)
+	}
+	event.Interaction = interaction
+	return event, nil
+}
+
+// countPopularity is best effort: popularity is a decaying estimate, and a batch that is replayed after a crash between the
+// profiles and this step is not counted, since its events are no longer new.
+func (h *Handler) countPopularity(ctx context.Context, events []profiles.Event, newly []int) {
+	if len(newly) == 0 {
+		return
+	}
+	weights := make(map[string]float64, len(newly))
+	var latest time.Time
+	for _, i := range newly {
+		if w := popularityWeight(events[i].Type); w > 0 {
+			weights[events[i].ItemID] += w
+		}
+		if events[i].Time.After(latest) {
+			latest = events[i].Time
+		}
+	}
+	if len(weights) == 0 {
+		return
+	}
+	if err := h.items.AddPopularity(ctx, weights, latest); err != nil {
+		h.log.Warn("popularity was not counted", "items", len(weights), "error", err)
+	}
+}
+
+// popularityWeight says how much an interaction counts: what costs the user more tells more.
+func popularityWeight(t schemas.InteractionType) float64 {
+	switch t {
+	case schemas.View, schemas.Click:
+		return 1
+	case schemas.Like, schemas.Rating, schemas.Complete, schemas.AddToCart:
+		return 2
+	case schemas.Purchase:
+		return 4
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,91 @@
+package recommendations
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/producers/kafkaio"
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/recommender"
+)
+
+// Handler answers gathered batches of requests. It is safe for concurrent use.
+type Handler struct {
+	config      Config
+	requests    *schemas.Serde[schemas.RecommendationRequest]
+	replies     *schemas.Serde[schemas.RecommendationReply]
+	recommender *recommender.Service
+	writer      *kafkaio.Writer
+}
+
+// New returns a Handler that sends its replies through writer.
+func New(
+	config Config, requests *schemas.Serde[schemas.RecommendationRequest], replies *schemas.Serde[schemas.RecommendationReply],
+	recommender *recommender.Service, writer *kafkaio.Writer,
+) *Handler {
+	return &Handler{config: config, requests: requests, replies: replies, recommender: recommender, writer: writer}
+}
+
+// ask is a request that can be answered.
+type ask struct {
+	delivery *stream.Delivery
+	to       address
+}
+
+// Gather answers what can be answered as one batch. It returns when all are answered but those that wait for their
+// seen_through position.
+func (h *Handler) Gather(ctx context.Context, batch []*stream.Delivery) {
+	asks := make([]ask, 0, len(batch))
+	requests := make([]schemas.RecommendationRequest, 0, len(batch))
+	for _, d := range batch {
+		to, err := h.config.addressOf(d.Headers)
+		if err != nil {
+			d.Done(stream.Permanent(fmt.Errorf("reading where to reply: %w", err)))
+			continue
+		}
+		request, err := h.requests.Decode(ctx, d.Value)
+		if schemas.IsMalformed(err) {
+			reply := schemas.RecommendationReply{
+				Status: schemas.StatusInvalidRequest, UserID: string(d.Key), Error: fmt.Sprintf("request: %v", err),
+			}
+			h.send(ctx, ask{d, to}, &reply, stream.Permanent(err))
+			continue
+		}
+		if err != nil {
+			d.Done(err) // the schema registry is out of reach: delivered again
+			continue
+		}
+		if request.Deadline.IsZero() {
+			// Counted from when the request reached the broker, so that the time in the queue counts too.
+			request.Deadline = d.Time.Add(h.config.DefaultDeadline)
+		}
+		asks = append(asks, ask{d, to})
+		requests = append(requests, request)
+	}
+	h.recommender.Recommend(ctx, requests, func(i int, reply schemas.RecommendationReply) {
+		h.send(ctx, asks[i], &reply, nil)
+	})
+}
+
+// send queues a reply; the request is done, with the given outcome, once the broker has acknowledged it.
+func (h *Handler) send(ctx context.Context, a ask, reply *schemas.RecommendationReply, outcome error) {
+	message := kafkaio.Message{
+		Topic: a.to.topic, Partition: a.to.partition, Key: a.delivery.Key, Value: h.replies.Append(nil, reply),
+		Headers: []kafkaio.Header{{Key: kafkaio.HeaderCorrelationID, Value: a.to.correlation}},
+		Time:    time.Now(),
+	}
+	done := func(_ kafkaio.Position, err error) {
+		if err != nil {
+			outcome = fmt.Errorf("writing the reply: %w", err)
+			if kafkaio.IsUnknownDestination(err) || kafkaio.IsMessageTooLarge(err) {
+				outcome = stream.Permanent(outcome)
+			}
+		}
+		a.delivery.Done(outcome)
+	}
+	if err := h.writer.Enqueue(ctx, message, done); err != nil {
+		done(kafkaio.Position{}, err)
+	}
+}

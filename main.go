@@ -1,0 +1,31 @@
+// Freshet is a streaming recommendation pipeline: fresh user embeddings in Redis, item candidates in Milvus, and
+// recommendations over a Kafka request-reply topic. This file is the table of its commands.
+package main
+
+import (
+	"os"
+
+	"github.com/freshet/freshet/pipelines/commands"
+)
+
+// table lists the commands; each is described, flag by flag, where it is written.
+type table struct {
+	commands.Global
+
+	Demo        commands.Demo        `cmd:"" help:"Show the whole pipeline on this machine in a minute, each step checked."`
+	Run         commands.Run         `cmd:"" help:"Run the online roles until a signal ends them."`
+	Train       commands.Train       `cmd:"" help:"Train the two towers and write a model bundle."`
+	Evaluate    commands.Evaluate    `cmd:"" help:"Measure recall of a bundle beside baselines, all items ranked."`
+	Publish     commands.Publish     `cmd:"" help:"Publish interactions or items from JSON lines."`
+	Recommend   commands.Recommend   `cmd:"" help:"Ask for recommendations over Kafka and print the reply."`
+	Topics      commands.Topics      `cmd:"" help:"Create or describe the topics."`
+	Deadletters commands.DeadLetters `cmd:"" help:"List dead letters, or publish them again."`
+	Inspect     commands.Inspect     `cmd:"" help:"Show what Redis and Milvus hold of a user or an item."`
+	Config      commands.Config      `cmd:"" help:"Print the effective configuration, secrets masked."`
+	Version     commands.Version     `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	var t table
+	os.Exit(commands.Execute(&t, &t.Global, os.Args[1:], commands.Standard()))
+}

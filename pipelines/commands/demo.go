@@ -1,0 +1,28 @@
+package commands
+
+import (
+	"io"
+	"log/slog"
+
+	"github.com/freshet/freshet/pipelines/demo"
+)
+
+// Demo shows everything on one machine.
+type Demo struct {
+	MovieLens string `name:"movielens" type:"existingdir" placeholder:"DIR" help:"Play in a MovieLens data set (ml-latest-small, ml-100k or ml-1m) instead of a made-up shop."`
+	Exit      bool   `help:"End with the story; so it does when the output is no terminal."`
+}
+
+// Run tells the story.
+func (c *Demo) Run(env *Env) error {
+	options := demo.Options{MovieLens: c.MovieLens, Exit: c.Exit || !isTerminal(env.Out)}
+	if isTerminal(env.Err) {
+		options.Progress = env.Err
+	}
+	return demo.Run(env.Context, options, env.Out, quietly(env.Err))
+}
+
+// quietly logs errors alone: the story provokes warnings on purpose, and tells of them itself.
+func quietly(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelError}))
+}

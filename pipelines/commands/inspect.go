@@ -1,0 +1,142 @@
+package commands
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/freshet/freshet/pipelines/online"
+	"github.com/freshet/freshet/services/candidates"
+	"github.com/freshet/freshet/services/profiles"
+)
+
+// Inspect groups the commands that show what is stored.
+type Inspect struct {
+	User InspectUser `cmd:"" help:"Show a user's profile in Redis: watermarks, history, embedding."`
+	Item InspectItem `cmd:"" help:"Show an item's record in Redis and its candidate in Milvus."`
+}
+
+// InspectUser shows a profile.
+type InspectUser struct {
+	User string `arg:"" help:"User to show."`
+}
+
+// Run prints the profile, decoded.
+func (c *InspectUser) Run(env *Env) (err error) {
+	connections, model, err := inspectLive(env)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, connections.Close()) }()
+	loaded, err := connections.Profiles.Load(env.Context, []string{c.User}, model)
+	if err != nil {
+		return err
+	}
+	p := loaded[0]
+	if p == nil {
+		return fmt.Errorf("user %q has no profile: no event of theirs was applied, or it expired", c.User)
+	}
+	return c.print(env, p, model)
+}
+
+func (c *InspectUser) print(env *Env, p *profiles.Profile, model string) error {
+	facts := newTable(env.Out, table.Row{"user", c.User})
+	facts.AppendRow(table.Row{"updated", p.UpdatedAt.UTC().Format(time.RFC3339Nano)})
+	for partition, offset := range p.Watermarks {
+		facts.AppendRow(table.Row{"watermark", fmt.Sprintf("partition %d offset %d", partition, offset)})
+	}
+	facts.AppendRow(table.Row{"seen items", p.SeenCount()})
+	facts.AppendRow(table.Row{"model", model})
+	facts.AppendRow(table.Row{"embedding", vectorLine(p.Embedding)})
+	facts.AppendRow(table.Row{"tower state", vectorLine(p.State)})
+	facts.Render()
+	history := newTable(env.Out, table.Row{"occurred", "type", "item", "value"})
+	for _, e := range p.History {
+		value := ""
+		if e.HasValue {
+			value = fmt.Sprint(e.Value)
+		}
+		history.AppendRow(table.Row{e.OccurredAt.UTC().Format(time.DateTime), e.Type, e.ItemID, value})
+	}
+	history.Render()
+	return nil
+}
+
+// vectorLine shows a vector by its size, its length and its first values.
+func vectorLine(v []float32) string {
+	if v == nil {
+		return "none"
+	}
+	sum := 0.0
+	for _, x := range v {
+		sum += float64(x) * float64(x)
+	}
+	const shown = 6
+	return fmt.Sprintf("%d values, length %.3f, %.3f …", len(v), math.Sqrt(sum), v[:min(shown, len(v))])
+}
+
+// InspectItem shows an item.
+type InspectItem struct {
+	Item string `arg:"" help:"Item to show."`
+}
+
+// Run prints the record as JSON and the candidate as a table.
+func (c *InspectItem) Run(env *Env) (err error) {
+	connections, model, err := inspectLive(env)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, connections.Close()) }()
+	loaded, err := connections.Items.Load(env.Context, []string{c.Item})
+	if err != nil {
+		return err
+	}
+	it := loaded[0]
+	if it == nil {
+		return fmt.Errorf("item %q is unknown: no change of it was applied, or it was deleted long ago", c.Item)
+	}
+	e := json.NewEncoder(env.Out)
+	e.SetIndent("", "  ")
+	if err := e.Encode(it.ItemChange); err != nil {
+		return fmt.Errorf("printing the record: %w", err)
+	}
+	t := newTable(env.Out, table.Row{"item", c.Item})
+	t.AppendRow(table.Row{"deleted", it.Deleted})
+	t.AppendRow(table.Row{"model", model})
+	row, found, err := connections.Index.Get(env.Context, model, c.Item)
+	switch {
+	case model == "":
+		t.AppendRow(table.Row{"candidate", "no collection is live"})
+	case err != nil:
+		return err
+	case !found:
+		t.AppendRow(table.Row{"candidate", "none"})
+	default:
+		t.AppendRow(table.Row{"candidate vector", vectorLine(row.Vector)})
+		t.AppendRow(table.Row{"filter columns", fmt.Sprintf("available %t, price %g, categories %q, regions %q, brand %q, min age %d",
+			row.Available, row.Price, row.Categories, row.Regions, row.Brand, row.MinAge)})
+	}
+	t.Render()
+	return nil
+}
+
+// inspectLive connects and asks which model is live; it is "" where none is.
+func inspectLive(env *Env) (*online.Connections, string, error) {
+	s, err := env.Settings()
+	if err != nil {
+		return nil, "", err
+	}
+	connections, err := online.Inspect(env.Context, s, env.Log)
+	if err != nil {
+		return nil, "", err
+	}
+	model, err := connections.Index.Live(env.Context)
+	if err != nil && !candidates.IsNoLive(err) {
+		return nil, "", errors.Join(err, connections.Close())
+	}
+	return connections, model, nil
+}

@@ -1,0 +1,164 @@
+package commands
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/freshet/freshet/producers"
+	"github.com/freshet/freshet/schemas"
+)
+
+// Publish groups the commands that publish.
+type Publish struct {
+	Interactions PublishInteractions `cmd:"" help:"Publish interactions: one JSON object a line."`
+	Items        PublishItems        `cmd:"" help:"Publish item changes: one JSON object a line."`
+}
+
+// source is where the lines come from.
+type source struct {
+	File string `arg:"" optional:"" type:"existingfile" help:"File of JSON lines; without it they are read from standard input."`
+}
+
+// PublishInteractions publishes interactions.
+type PublishInteractions struct {
+	source
+}
+
+// Run publishes the lines; see publishLines.
+func (c *PublishInteractions) Run(env *Env) error {
+	return c.publish(env, func(p *producers.EventPublisher, line []byte, done func(error)) error {
+		event, err := schemas.DecodeInteractionJSON(line)
+		if err != nil {
+			return err
+		}
+		return p.PublishInteractionAsync(env.Context, &event, func(_ schemas.Position, err error) { done(err) })
+	})
+}
+
+// PublishItems publishes item changes.
+type PublishItems struct {
+	source
+}
+
+// Run publishes the lines; see publishLines.
+func (c *PublishItems) Run(env *Env) error {
+	return c.publish(env, func(p *producers.EventPublisher, line []byte, done func(error)) error {
+		change, err := schemas.DecodeItemChangeJSON(line)
+		if err != nil {
+			return err
+		}
+		return p.PublishItemAsync(env.Context, &change, func(_ schemas.Position, err error) { done(err) })
+	})
+}
+
+// publishOne decodes a line and queues its record; done is called once if and only if the error is nil.
+type publishOne func(p *producers.EventPublisher, line []byte, done func(error)) error
+
+func (c *source) publish(env *Env, one publishOne) error {
+	s, err := env.Settings()
+	if err != nil {
+		return err
+	}
+	in, size := env.In, int64(-1)
+	if c.File != "" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return fmt.Errorf("opening the lines to publish: %w", err)
+		}
+		defer f.Close() //nolint:errcheck // only read
+		if info, err := f.Stat(); err == nil {
+			size = info.Size()
+		}
+		in = f
+	}
+	publisher, err := producers.NewEventPublisher(env.Context, s.Producer(env.Log))
+	if err != nil {
+		return err
+	}
+	lines := &publishing{env: env, publisher: publisher, bar: publishBar(env, size)}
+	readErr := lines.read(in, one)
+	closeErr := publisher.Close(env.Context)
+	lines.acknowledged.Wait()
+	_ = lines.bar.Finish()
+	return errors.Join(readErr, closeErr, lines.verdict())
+}
+
+// maxLine bounds one line: far above any record that the brokers take.
+const maxLine = 4 << 20
+
+// publishing counts what became of the lines of one run.
+type publishing struct {
+	env          *Env
+	publisher    *producers.EventPublisher
+	bar          *progressbar.ProgressBar
+	acknowledged sync.WaitGroup
+	published    atomic.Int64
+	refused      atomic.Int64
+	printing     sync.Mutex
+}
+
+// read publishes line by line. A full queue blocks it, so that memory stays bounded however fast the lines come.
+func (p *publishing) read(in io.Reader, one publishOne) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(make([]byte, 64<<10), maxLine)
+	for number := 1; lines.Scan(); number++ {
+		if p.env.Context.Err() != nil {
+			return fmt.Errorf("stopped before line %d: %w", number, p.env.Context.Err())
+		}
+		_ = p.bar.Add(len(lines.Bytes()) + 1)
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		p.acknowledged.Add(1)
+		err := one(p.publisher, line, func(err error) {
+			defer p.acknowledged.Done()
+			p.count(number, err)
+		})
+		if err != nil {
+			p.acknowledged.Done()
+			p.count(number, err)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("reading the lines: %w", err)
+	}
+	return nil
+}
+
+func (p *publishing) count(number int, err error) {
+	if err == nil {
+		p.published.Add(1)
+		return
+	}
+	p.refused.Add(1)
+	p.printing.Lock()
+	defer p.printing.Unlock()
+	_, _ = fmt.Fprintf(p.env.Err, "line %d: %v\n", number, err)
+}
+
+func (p *publishing) verdict() error {
+	_, _ = fmt.Fprintf(p.env.Out, "%d published, %d refused\n", p.published.Load(), p.refused.Load())
+	if n := p.refused.Load(); n > 0 {
+		return fmt.Errorf("%d lines were not published: mend and send them again, the others need not be repeated", n)
+	}
+	return nil
+}
+
+// publishBar shows bytes and speed on a terminal and nothing elsewhere.
+func publishBar(env *Env, size int64) *progressbar.ProgressBar {
+	if !isTerminal(env.Err) {
+		return progressbar.DefaultBytesSilent(size)
+	}
+	return progressbar.NewOptions64(size, progressbar.OptionSetWriter(env.Err), progressbar.OptionShowBytes(true),
+		progressbar.OptionSetDescription("publishing"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+}

@@ -1,0 +1,71 @@
+package commands
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/training"
+)
+
+// Train trains towers.
+type Train struct {
+	data
+	Out     string        `short:"o" type:"path" placeholder:"BUNDLE" help:"Folder to write the bundle to; the configuration's bundle by default."`
+	Epochs  int           `placeholder:"N" help:"Epochs; the configuration's by default."`
+	Seed    uint64        `placeholder:"N" help:"Seed; the configuration's by default."`
+	Workers int           `placeholder:"N" help:"Goroutines that share a step; the configuration's by default."`
+	Budget  time.Duration `placeholder:"TIME" help:"End training after this time."`
+}
+
+// Run trains and writes the bundle. Ctrl-C ends training and keeps the best weights so far.
+func (c *Train) Run(env *Env) error {
+	s, err := env.Settings()
+	if err != nil {
+		return err
+	}
+	input, err := c.input()
+	if err != nil {
+		return err
+	}
+	config := s.Training
+	override(&config.Epochs, c.Epochs)
+	override(&config.Seed, c.Seed)
+	override(&config.Workers, c.Workers)
+	override(&config.TimeBudget, c.Budget)
+	model, result, err := training.Train(env.Context, input, config, training.NewPrinter(env.Err).Print)
+	if err != nil {
+		return err
+	}
+	out := s.Bundle
+	override(&out, c.Out)
+	manifest, err := model.WriteBundle(out)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.Out, "%s\nmodel %s written to %s\n", result, manifest.Version, out)
+	return err
+}
+
+func (c *Train) input() (training.Input, error) {
+	if c.GSASRec != "" {
+		split, err := dataset.ReadSASRecSplit(c.GSASRec)
+		if err != nil {
+			return training.Input{}, err
+		}
+		return training.FromSequences(split), nil
+	}
+	_, held, err := c.heldOut()
+	if err != nil {
+		return training.Input{}, err
+	}
+	return training.FromDataset(held.Past), nil
+}
+
+// override puts a flag over a setting where the flag was given.
+func override[T comparable](setting *T, flag T) {
+	var absent T
+	if flag != absent {
+		*setting = flag
+	}
+}

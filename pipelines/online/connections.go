@@ -1,0 +1,144 @@
+package online
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/freshet/freshet/pipelines/settings"
+	"github.com/freshet/freshet/pipelines/topics"
+	"github.com/freshet/freshet/producers/kafkaio"
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/candidates"
+	"github.com/freshet/freshet/services/items"
+	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/redisdb"
+	"github.com/freshet/freshet/services/towers"
+)
+
+// Connections are the servers and stores that the roles of a process share. What no role asked for is nil.
+type Connections struct {
+	Registry schemas.Registry
+	Items    *items.Store
+	Profiles *profiles.Store
+	Index    *candidates.Index
+	Writer   *kafkaio.Writer
+
+	userTowers []*towers.UserTower
+	itemTower  *towers.ItemTower
+	closers    []func() error
+}
+
+// needs says what a set of roles connects to.
+type needs struct{ redis, milvus, writer, userTower, itemTower bool }
+
+func needsOf(roles []Role) needs {
+	n := needs{redis: true, writer: true}
+	n.milvus = slices.Contains(roles, Catalogue) || slices.Contains(roles, Recommendations)
+	n.userTower = slices.Contains(roles, Interactions) || slices.Contains(roles, Recommendations)
+	n.itemTower = slices.Contains(roles, Catalogue)
+	return n
+}
+
+// connect opens what the roles need. On an error everything that was opened is closed again.
+func connect(ctx context.Context, s settings.Settings, n needs, log *slog.Logger) (c *Connections, err error) {
+	c = &Connections{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if c.Registry, err = schemas.NewRegistry(s.Registry); err != nil {
+		return c, fmt.Errorf("opening the schema registry: %w", err)
+	}
+	if n.writer {
+		if err := checkTopics(ctx, s); err != nil {
+			return c, err
+		}
+	}
+	if err := c.loadTowers(s.Bundle, n); err != nil {
+		return c, err
+	}
+	if n.redis {
+		rdb, err := redisdb.Connect(ctx, s.Redis)
+		if err != nil {
+			return c, fmt.Errorf("connecting to Redis at %s: %w", strings.Join(s.Redis.Addresses, ", "), err)
+		}
+		c.closers = append(c.closers, rdb.Close)
+		c.Items = items.New(rdb, s.Items)
+		c.Profiles = profiles.New(rdb, c.Items, c.UserTowers, s.Profiles)
+	}
+	if n.milvus {
+		if c.Index, err = candidates.Connect(ctx, s.Milvus); err != nil {
+			return c, fmt.Errorf("connecting to Milvus at %s: %w", s.Milvus.Address, err)
+		}
+		c.closers = append(c.closers, c.Index.Close)
+	}
+	if n.writer {
+		c.Writer = kafkaio.NewWriter(s.Kafka, s.Writer, log)
+		c.closers = append(c.closers, func() error { return c.Writer.Close(context.WithoutCancel(ctx)) })
+	}
+	return c, nil
+}
+
+// Inspect connects to Redis and Milvus only, for commands that look into them. No tower is loaded.
+func Inspect(ctx context.Context, s settings.Settings, log *slog.Logger) (*Connections, error) {
+	return connect(ctx, s, needs{redis: true, milvus: true}, log)
+}
+
+// OpenItems connects to Redis only.
+func OpenItems(ctx context.Context, s settings.Settings, log *slog.Logger) (*Connections, error) {
+	return connect(ctx, s, needs{redis: true}, log)
+}
+
+// UserTowers lists the user towers of the live model versions.
+func (c *Connections) UserTowers() []*towers.UserTower { return c.userTowers }
+
+// Close closes the connections, the last opened first.
+func (c *Connections) Close() error {
+	var errs []error
+	for _, closer := range slices.Backward(c.closers) {
+		errs = append(errs, closer())
+	}
+	c.closers = nil
+	return errors.Join(errs...)
+}
+
+func (c *Connections) loadTowers(bundle string, n needs) error {
+	if n.userTower {
+		tower, err := towers.LoadUserTower(bundle)
+		if err != nil {
+			return fmt.Errorf("loading the user tower: %w (train one with `freshet train`, or name its folder with `bundle`)", err)
+		}
+		c.userTowers = []*towers.UserTower{tower}
+	}
+	if n.itemTower {
+		tower, err := towers.LoadItemTower(bundle)
+		if err != nil {
+			return fmt.Errorf("loading the item tower: %w (train one with `freshet train`, or name its folder with `bundle`)", err)
+		}
+		c.itemTower = tower
+	}
+	return nil
+}
+
+// checkTopics refuses to start without the topics: a consumer of a topic that is not there would wait in silence.
+func checkTopics(ctx context.Context, s settings.Settings) error {
+	described, err := topics.Describe(ctx, s.Kafka, s.Topics.Names()...)
+	if err != nil {
+		return fmt.Errorf("looking for the topics: %w", err)
+	}
+	var missing []string
+	for _, d := range described {
+		if d.Missing {
+			missing = append(missing, d.Name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("topics %s do not exist: run `freshet topics create`", strings.Join(missing, ", "))
+	}
+	return nil
+}

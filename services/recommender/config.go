@@ -1,0 +1,67 @@
+package recommender
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config bounds the work for one request.
+type Config struct {
+	// Candidates is how many neighbours the first retrieval asks for.
+	Candidates int `yaml:"candidates" env:"CANDIDATES"`
+	// MaxCandidates is where widening ends; Milvus takes 16384 at the most.
+	MaxCandidates int `yaml:"max_candidates" env:"MAX_CANDIDATES"`
+	// DefaultDeadline serves requests that name none.
+	DefaultDeadline time.Duration `yaml:"default_deadline" env:"DEFAULT_DEADLINE"`
+	// ReplyReserve is kept back from each deadline for encoding and sending the reply.
+	ReplyReserve time.Duration `yaml:"reply_reserve" env:"REPLY_RESERVE"`
+	// WorkReserve is kept back from the deadline of a request that waits for its seen_through position.
+	WorkReserve time.Duration `yaml:"work_reserve" env:"WORK_RESERVE"`
+	// StageTimeout bounds each call to Redis or Milvus, so that a hanging server does not hold a batch for long.
+	StageTimeout time.Duration `yaml:"stage_timeout" env:"STAGE_TIMEOUT"`
+	// LiveRefresh is how long the live model's version is believed without asking again.
+	LiveRefresh time.Duration `yaml:"live_refresh" env:"LIVE_REFRESH"`
+	// ShelfRefresh is how long the shelf of popular and recent items is believed.
+	ShelfRefresh time.Duration `yaml:"shelf_refresh" env:"SHELF_REFRESH"`
+	// ShelfSize is how many popular and how many recent items the shelf holds.
+	ShelfSize int `yaml:"shelf_size" env:"SHELF_SIZE"`
+}
+
+// DefaultConfig suits a catalogue of up to some millions of items.
+func DefaultConfig() Config {
+	return Config{
+		Candidates:      200,
+		MaxCandidates:   3200,
+		DefaultDeadline: 2 * time.Second,
+		ReplyReserve:    10 * time.Millisecond,
+		WorkReserve:     60 * time.Millisecond,
+		StageTimeout:    500 * time.Millisecond,
+		LiveRefresh:     time.Second,
+		ShelfRefresh:    time.Second,
+		ShelfSize:       500,
+	}
+}
+
+// milvusTopK is the most neighbours that one Milvus search returns.
+const milvusTopK = 16384
+
+// Validate names the first setting that cannot work.
+func (c Config) Validate() error {
+	switch {
+	case c.Candidates < 1:
+		return fmt.Errorf("candidates is %d: use 1 or more", c.Candidates)
+	case c.MaxCandidates < c.Candidates || c.MaxCandidates > milvusTopK:
+		return fmt.Errorf("max_candidates is %d: use a number from candidates (%d) to %d", c.MaxCandidates, c.Candidates, milvusTopK)
+	case c.ShelfSize < 1:
+		return fmt.Errorf("shelf_size is %d: use 1 or more", c.ShelfSize)
+	}
+	for name, d := range map[string]time.Duration{
+		"default_deadline": c.DefaultDeadline, "stage_timeout": c.StageTimeout, "live_refresh": c.LiveRefresh,
+		"shelf_refresh": c.ShelfRefresh, "reply_reserve": c.ReplyReserve, "work_reserve": c.WorkReserve,
+	} {
+		if d <= 0 {
+			return fmt.Errorf("%s is %s: use a positive duration such as 500ms", name, d)
+		}
+	}
+	return nil
+}

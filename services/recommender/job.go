@@ -1,0 +1,181 @@
+package recommender
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/candidates"
+	"github.com/freshet/freshet/services/items"
+	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/ranking"
+	"github.com/freshet/freshet/services/rules"
+)
+
+// job is one request on its way. Only the batch that holds it touches it, but for answer, which the watchdog calls too.
+type job struct {
+	request  *schemas.RecommendationRequest
+	rules    rules.Request
+	received time.Time
+	deadline time.Time
+
+	profile *profiles.Profile
+	// vector is nil where nothing is known of the user's taste; then the shelf alone fills the page.
+	vector []float32
+	source string
+	filter string
+	k      int
+	hits   []candidates.Hit
+
+	ranked    []ranking.Candidate
+	page      []ranking.Candidate
+	steps     []schemas.WaterfallStep
+	freshness schemas.Freshness
+	fallback  string
+	timings   []schemas.StageTiming
+	troubles  []string
+
+	answered atomic.Bool
+	watchdog *time.Timer
+	deliver  func(schemas.RecommendationReply)
+}
+
+// admit checks a request and starts its watchdog. A request that needs no work is answered at once; then the result is nil.
+func (s *Service) admit(r *schemas.RecommendationRequest, now time.Time, deliver func(schemas.RecommendationReply)) *job {
+	j := &job{request: r, received: now, deliver: deliver, deadline: r.Deadline, k: s.config.Candidates, source: sourceRetrieval}
+	if j.deadline.IsZero() {
+		j.deadline = now.Add(s.config.DefaultDeadline)
+	}
+	if err := s.Limits.Request(r, now); err != nil {
+		j.refuse(schemas.StatusInvalidRequest, err.Error())
+		return nil
+	}
+	filter, err := compileFilter(r.Filter)
+	if err != nil {
+		j.refuse(schemas.StatusInvalidRequest, err.Error())
+		return nil
+	}
+	left := j.deadline.Sub(now) - s.config.ReplyReserve
+	if left <= 0 {
+		j.refuse(schemas.StatusDeadlineExceeded, fmt.Sprintf(
+			"deadline: passed %s before the request was taken up: send a later deadline, or ask for more consumers",
+			now.Sub(j.deadline).Round(time.Millisecond)))
+		return nil
+	}
+	j.rules = j.ruleRequest(filter, now)
+	j.k = max(j.k, min(2*int(r.Count), s.config.MaxCandidates))
+	j.watchdog = time.AfterFunc(left, func() { j.answer(s.outOfTime(j)) })
+	return j
+}
+
+func compileFilter(expression string) (*rules.Filter, error) {
+	if expression == "" {
+		return nil, nil
+	}
+	f, err := rules.CompileFilter(expression)
+	if err != nil {
+		return nil, fmt.Errorf("filter: %w", err)
+	}
+	return f, nil
+}
+
+// ruleRequest is what the rules see of the request. The seed of a "similar items" request is no recommendation.
+func (j *job) ruleRequest(filter *rules.Filter, now time.Time) rules.Request {
+	r := j.request
+	exclude := make(map[string]struct{}, len(r.ExcludeItemIDs)+1)
+	for _, id := range r.ExcludeItemIDs {
+		exclude[id] = struct{}{}
+	}
+	if r.SeedItemID != "" {
+		exclude[r.SeedItemID] = struct{}{}
+	}
+	return rules.Request{
+		UserID: r.UserID, Surface: r.Surface, Region: r.Region, Age: r.Age, Now: now, IncludeSeen: r.IncludeSeen, Explain: r.Explain,
+		Exclude: exclude, Seen: j.hasSeen, Filter: filter, Count: int(r.Count),
+	}
+}
+
+// hasSeen also counts what the request itself carries: the profile may not hold it yet.
+func (j *job) hasSeen(itemID string) bool {
+	for i := range j.request.Recent {
+		if j.request.Recent[i].ItemID == itemID {
+			return true
+		}
+	}
+	return j.profile != nil && j.profile.HasSeen(itemID)
+}
+
+// trouble notes what the answer has to do without.
+func (j *job) trouble(format string, args ...any) {
+	j.troubles = append(j.troubles, fmt.Sprintf(format, args...))
+}
+
+// answer delivers the reply unless one was delivered before: the work and the watchdog race for it, the first one counts.
+func (j *job) answer(r schemas.RecommendationReply) {
+	if !j.answered.CompareAndSwap(false, true) {
+		return
+	}
+	if j.watchdog != nil {
+		j.watchdog.Stop()
+	}
+	j.deliver(r)
+}
+
+func (j *job) refuse(status schemas.ReplyStatus, why string) {
+	j.answer(schemas.RecommendationReply{
+		RequestID: j.request.RequestID, UserID: j.request.UserID, Status: status, Error: why,
+	})
+}
+
+// book adds time to a stage; a stage that runs again for a wider retrieval adds up.
+func (j *job) book(stage string, spent time.Duration) {
+	if !j.request.Explain {
+		return
+	}
+	for i := range j.timings {
+		if j.timings[i].Stage == stage {
+			j.timings[i].Micros += spent.Microseconds()
+			return
+		}
+	}
+	j.timings = append(j.timings, schemas.StageTiming{Stage: stage, Micros: spent.Microseconds()})
+}
+
+// compose makes the reply from what the stages left.
+func (j *job) compose() schemas.RecommendationReply {
+	r := schemas.RecommendationReply{
+		RequestID: j.request.RequestID, UserID: j.request.UserID, Status: schemas.StatusOK,
+		Items: pageItems(j.page, j.request.Explain), Freshness: j.freshness, Fallback: j.fallback,
+	}
+	if j.request.Explain {
+		r.Waterfall, r.Timings = j.steps, j.timings
+	}
+	if len(j.troubles) > 0 {
+		r.Status, r.Error = schemas.StatusDegraded, strings.Join(j.troubles, "; ")
+		if len(r.Items) == 0 {
+			r.Status = schemas.StatusUnavailable
+		}
+	}
+	return r
+}
+
+func pageItems(page []ranking.Candidate, explain bool) []schemas.RecommendedItem {
+	out := make([]schemas.RecommendedItem, len(page))
+	for i, c := range page {
+		out[i] = schemas.RecommendedItem{ItemID: c.Item.ItemID, Score: c.Score, Source: c.Source}
+		if explain {
+			out[i].Reasons = c.Reasons
+		}
+	}
+	return out
+}
+
+// eligible is the item if it may be a candidate at all.
+func eligible(it *items.Item) *schemas.ItemChange {
+	if it == nil || it.Deleted || !it.Available {
+		return nil
+	}
+	return &it.ItemChange
+}

@@ -1,0 +1,184 @@
+package recommender
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/candidates"
+	"github.com/freshet/freshet/services/items"
+	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/ranking"
+	"github.com/freshet/freshet/services/rules"
+)
+
+// The recommender's own steps in a reply's waterfall; the others are named by their rules.
+const (
+	stepRetrieved = "retrieved"
+	stepLive      = "live_records"
+	stepPage      = "page"
+)
+
+// rank orders the candidates of each open job and applies the rules, on all cores.
+func (b *batch) rank(context.Context) {
+	set := b.service.Rules()
+	work := new(errgroup.Group)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for _, j := range b.open {
+		work.Go(func() error {
+			b.rankOne(j, set)
+			return nil
+		})
+	}
+	_ = work.Wait() // rankOne cannot fail
+	if b.recordsErr != nil {
+		for _, j := range b.open {
+			j.trouble("item records: %v", b.recordsErr)
+		}
+	}
+}
+
+func (b *batch) rankOne(j *job, set *rules.Set) {
+	j.ranked = b.candidates(j.hits, j.source)
+	j.steps = []schemas.WaterfallStep{
+		step(stepRetrieved, j.k, len(j.hits)),
+		step(stepLive, len(j.hits), len(j.ranked)),
+	}
+	b.service.Ranker.Rank(b.query(j), j.ranked)
+	j.applyRules(set, j.ranked)
+}
+
+// candidates pairs hits with their records and drops those that are gone or unavailable.
+func (b *batch) candidates(hits []candidates.Hit, source string) []ranking.Candidate {
+	out := make([]ranking.Candidate, 0, len(hits))
+	for _, h := range hits {
+		if item := eligible(b.record(h.ItemID)); item != nil {
+			out = append(out, ranking.Candidate{Item: item, Retrieval: h.Score, Score: h.Score, Source: source})
+		}
+	}
+	return out
+}
+
+// applyRules makes the page from ranked, keeping the steps that came before the rules.
+func (j *job) applyRules(set *rules.Set, ranked []ranking.Candidate) {
+	kept, steps := set.Apply(&j.rules, slices.Clone(ranked))
+	j.page = kept[:min(len(kept), int(j.request.Count))]
+	j.steps = append(j.steps, steps...)
+	j.steps = append(j.steps, step(stepPage, len(kept), len(j.page)))
+}
+
+func step(stage string, in, out int) schemas.WaterfallStep {
+	return schemas.WaterfallStep{Stage: stage, In: int32(in), Out: int32(out)} //nolint:gosec // counts are bounded by milvusTopK
+}
+
+// query tells the ranker about the user.
+func (b *batch) query(j *job) *ranking.Query {
+	q := &ranking.Query{Now: j.rules.Now, Popularity: b.shelf.popularityOf, Explain: j.request.Explain}
+	var logs []float64
+	for _, e := range j.newestHistory() {
+		if it := b.record(e.ItemID); it != nil && it.Price != nil && *it.Price > 0 {
+			logs = append(logs, math.Log(*it.Price))
+		}
+	}
+	q.PriceTaste = ranking.PriceTasteOf(logs)
+	return q
+}
+
+func (j *job) newestHistory() []profiles.Entry {
+	if j.profile == nil {
+		return nil
+	}
+	return j.profile.History[:min(len(j.profile.History), tasteItems)]
+}
+
+// fillFromShelf completes the pages that retrieval left short with popular, then recent items, under the same rules.
+func (b *batch) fillFromShelf(ctx context.Context) {
+	set := b.service.Rules()
+	var short []*job
+	for _, j := range b.jobs {
+		if len(j.page) < int(j.request.Count) && !j.answered.Load() {
+			short = append(short, j)
+		}
+	}
+	if len(short) > 0 {
+		b.load(ctx, b.shelf.ids())
+	}
+	for _, j := range short {
+		b.fill(j, set)
+	}
+}
+
+// fill puts the shelf's items behind those that retrieval found and lets the rules judge the whole list, so that caps and
+// exclusions count over the page as it will be shown.
+func (b *batch) fill(j *job, set *rules.Set) {
+	have := make(map[string]struct{}, len(j.ranked))
+	for _, c := range j.ranked {
+		have[c.Item.ItemID] = struct{}{}
+	}
+	before := len(j.page)
+	list := slices.Clone(j.ranked)
+	list = b.appendShelf(list, b.shelf.popular, sourcePopular, have)
+	list = b.appendShelf(list, b.shelf.recent, sourceRecent, have)
+	j.steps = append(j.steps[:min(len(j.steps), 2)], step(stageFallback, len(j.ranked), len(list)))
+	j.applyRules(set, list)
+	if len(j.page) > before {
+		j.fallback = j.page[len(j.page)-1].Source
+	}
+	if b.recordsErr != nil {
+		j.trouble("item records: %v; the shelf's copies are of %s", b.recordsErr, b.shelf.readAt.UTC().Format("15:04:05"))
+	}
+}
+
+// appendShelf adds shelf items with scores below all others, falling by place, so that rules which sort keep the order.
+func (b *batch) appendShelf(
+	list []ranking.Candidate, shelf []*items.Item, source string, have map[string]struct{},
+) []ranking.Candidate {
+	floor := float32(0)
+	if len(list) > 0 {
+		floor = list[len(list)-1].Score
+	}
+	for _, it := range shelf {
+		if it == nil {
+			continue
+		}
+		item := eligible(b.record(it.ItemID))
+		if item == nil {
+			continue
+		}
+		if _, again := have[item.ItemID]; again {
+			continue
+		}
+		have[item.ItemID] = struct{}{}
+		floor -= shelfStep
+		list = append(list, ranking.Candidate{
+			Item: item, Score: floor, Source: source, Reasons: []string{fmt.Sprintf("%s now", source)},
+		})
+	}
+	return list
+}
+
+// shelfStep lies between the scores of neighbours on the shelf.
+const shelfStep = 1e-3
+
+// outOfTime is the watchdog's answer: what the shelf has, by the rules that need nothing but the request, or a plain refusal.
+func (s *Service) outOfTime(j *job) schemas.RecommendationReply {
+	b := &batch{service: s, shelf: s.lastShelf(), recordsErr: context.DeadlineExceeded}
+	late := &job{request: j.request, rules: j.rules, deadline: j.deadline}
+	late.rules.Seen = func(id string) bool {
+		return slices.ContainsFunc(j.request.Recent, func(e schemas.RecentEvent) bool { return e.ItemID == id })
+	}
+	late.trouble("deadline: Redis or Milvus did not answer in time; popular items are shown, and seen ones may be among them")
+	b.fill(late, s.Rules())
+	if len(late.page) == 0 {
+		late.troubles = nil
+		r := late.compose()
+		r.Status, r.Error = schemas.StatusDeadlineExceeded, "deadline: it ran out before anything could be recommended: try again later"
+		return r
+	}
+	return late.compose()
+}

@@ -1,0 +1,118 @@
+package recommender
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/candidates"
+	"github.com/freshet/freshet/services/items"
+	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/ranking"
+	"github.com/freshet/freshet/services/rules"
+	"github.com/freshet/freshet/services/towers"
+)
+
+// Parts are the services that a Service moves requests through.
+type Parts struct {
+	Profiles *profiles.Store
+	Items    *items.Store
+	Index    *candidates.Index
+	Ranker   ranking.Ranker
+	// Towers returns the user towers that are loaded now, Rules the rule set in force.
+	Towers func() []*towers.UserTower
+	Rules  func() *rules.Set
+	Limits schemas.Limits
+}
+
+// Service answers batches of recommendation requests. It is safe for concurrent use.
+type Service struct {
+	Parts
+	config Config
+	log    *slog.Logger
+	live   liveModel
+	shelf  shelfCache
+	// background counts the requests that wait for their seen_through position and the refreshes under way.
+	background sync.WaitGroup
+}
+
+// New returns a Service; Close waits for its last replies.
+func New(parts Parts, config Config, log *slog.Logger) *Service {
+	return &Service{Parts: parts, config: config, log: log}
+}
+
+// Close waits until every waiting request has been answered.
+func (s *Service) Close() { s.background.Wait() }
+
+// Recommend answers each request by one call of deliver with the request's index, from any goroutine, before the request's
+// deadline. It returns when all are answered but those that wait for their seen_through position: these are delivered
+// later, and do not hold up the batch that they came with; ctx must live until then. When ctx ends first, what waits is
+// answered at once from what is there.
+func (s *Service) Recommend(
+	ctx context.Context, requests []schemas.RecommendationRequest, deliver func(int, schemas.RecommendationReply),
+) {
+	now := time.Now()
+	live := make([]*job, 0, len(requests))
+	for i := range requests {
+		if j := s.admit(&requests[i], now, func(r schemas.RecommendationReply) { deliver(i, r) }); j != nil {
+			live = append(live, j)
+		}
+	}
+	s.serve(ctx, live, s.park)
+}
+
+// serve moves jobs stage by stage to their replies. Jobs whose seen_through position is not reached go to park.
+func (s *Service) serve(ctx context.Context, jobs []*job, park func(context.Context, *job)) {
+	b := &batch{service: s, jobs: jobs, records: map[string]*items.Item{}}
+	b.run(ctx, stageProfile, b.readProfiles)
+	b.parkWaiting(ctx, park)
+	b.run(ctx, stageVector, b.makeVectors)
+	for b.open = b.jobs; len(b.open) > 0; b.open = b.widen() {
+		b.run(ctx, stageRetrieve, b.retrieve)
+		b.run(ctx, stageRecords, b.readRecords)
+		b.run(ctx, stageRank, b.rank)
+	}
+	b.run(ctx, stageFallback, b.fillFromShelf)
+	for _, j := range b.jobs {
+		j.answer(j.compose())
+	}
+}
+
+// The stages, as they appear in a reply's timings.
+const (
+	stageProfile  = "profile"
+	stageVector   = "vector"
+	stageRetrieve = "retrieve"
+	stageRecords  = "records"
+	stageRank     = "rank"
+	stageFallback = "fallback"
+)
+
+// batch is the requests that travel together, and the item records that they share.
+type batch struct {
+	service *Service
+	// jobs are all requests of the batch, open those whose pages retrieval may still fill.
+	jobs, open []*job
+	model      string
+	records    map[string]*items.Item
+	// recordsErr is why the last read of item records failed; the shelf's copies serve then.
+	recordsErr error
+	shelf      *shelf
+}
+
+// run does one stage under the stage's timeout and books its time on every job.
+func (b *batch) run(ctx context.Context, stage string, work func(context.Context)) {
+	if len(b.jobs) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.service.config.StageTimeout)
+	defer cancel()
+	begin := time.Now()
+	work(ctx)
+	spent := time.Since(begin)
+	for _, j := range b.jobs {
+		j.book(stage, spent)
+	}
+}
