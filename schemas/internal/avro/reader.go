@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -15,8 +16,8 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("byte %d: %s", e.Offset, e.Reason) }
 
-// growStep bounds how far a list is grown on the word of a count alone; beyond it, the elements must have been read.
-const growStep = 256
+// firstStep bounds the room that a list gets on the word of a count alone; only when so many elements have been read is there more.
+const firstStep = 256
 
 // Reader reads Avro binary from one slice. The first error sticks: whatever is read after it is zero and every list ends, so
 // that a decoder reads all its fields and asks Finish once.
@@ -212,9 +213,12 @@ func List[T any](r *Reader, size int, element func(*Reader) T) []T {
 	var list []T
 	for n := r.Block(size); n > 0; n = r.Block(size) {
 		if list == nil {
-			list = make([]T, 0, min(n, growStep))
+			list = make([]T, 0, min(n, firstStep))
 		}
 		for ; n > 0 && r.err == nil; n-- {
+			if len(list) == cap(list) {
+				list = slices.Grow(list, n) // all that is left of the block, which Block has held against the input
+			}
 			list = append(list, element(r))
 		}
 	}
@@ -230,7 +234,7 @@ func (r *Reader) StringMap() map[string]string {
 	var m map[string]string
 	for n := r.Block(2); n > 0; n = r.Block(2) {
 		if m == nil {
-			m = make(map[string]string, min(n, growStep))
+			m = make(map[string]string, min(n, firstStep))
 		}
 		for ; n > 0 && r.err == nil; n-- {
 			key := r.Text()

@@ -1,0 +1,151 @@
+package schemas
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/sr"
+	"github.com/twmb/franz-go/pkg/sr/srfake"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func startRegistry(t *testing.T, opts ...srfake.Option) *srfake.Registry {
+	server := srfake.New(opts...)
+	t.Cleanup(server.Close)
+	return server
+}
+
+func connect(t *testing.T, c RegistryConfig) Registry {
+	r, err := NewRegistry(c)
+	require.NoError(t, err)
+	return r
+}
+
+// Two programs with a registry between them: the one with the newer schema writes, ours reads; each under the registry's ids.
+func TestConfluentRegistry(t *testing.T) {
+	server := startRegistry(t)
+	server.RegisterSchema("filler-value", sr.Schema{Schema: `"string"`})
+	r := connect(t, RegistryConfig{URL: server.URL()})
+	s, err := NewSerde[Interaction](t.Context(), r, "freshet.interactions")
+	require.NoError(t, err)
+	registered, ok := server.GetSchema("freshet.interactions-value", 1)
+	require.True(t, ok)
+	require.Equal(t, embeddedSchemas().current["interaction"], registered.Schema.Schema)
+
+	framed := s.Append(nil, &sampleInteraction)
+	require.Equal(t, frame(uint32(registered.ID), nil), framed[:frameBytes])
+	again, err := NewSerde[Interaction](t.Context(), r, "freshet.interactions")
+	require.NoError(t, err)
+	back, err := again.Decode(t.Context(), framed)
+	require.NoError(t, err)
+	require.Equal(t, sampleInteraction, back)
+
+	text, err := os.ReadFile("testdata/evolution/interaction.newer.avsc")
+	require.NoError(t, err)
+	id, _, err := server.RegisterSchema("freshet.interactions-value", sr.Schema{Schema: string(text)})
+	require.NoError(t, err)
+	got, err := r.Schema(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, string(text), got)
+	server.Close()
+	_, err = r.Schema(t.Context(), id)
+	require.NoError(t, err, "what an id means never changes, and is asked once")
+}
+
+// Records from before a registry was set carry the embedded ids.
+func TestConfluentRegistryKeepsOldRecordsReadable(t *testing.T) {
+	before, err := NewSerde[Interaction](t.Context(), EmbeddedRegistry(), "topic")
+	require.NoError(t, err)
+	server := startRegistry(t)
+	after, err := NewSerde[Interaction](t.Context(), connect(t, RegistryConfig{URL: server.URL()}), "topic")
+	require.NoError(t, err)
+	back, err := after.Decode(t.Context(), before.Append(nil, &sampleInteraction))
+	require.NoError(t, err)
+	require.Equal(t, sampleInteraction, back)
+	_, err = before.Decode(t.Context(), after.Append(nil, &sampleInteraction))
+	require.True(t, IsMalformed(err), "without the registry its ids mean nothing")
+}
+
+func TestConfluentRegistryAnswers(t *testing.T) {
+	server := startRegistry(t)
+	server.SeedSchema("proto-value", 1, 41, sr.Schema{Schema: `syntax = "proto3";`, Type: sr.TypeProtobuf})
+	r := connect(t, RegistryConfig{URL: server.URL()})
+	_, err := r.Schema(t.Context(), 999)
+	require.ErrorIs(t, err, ErrUnknownSchema)
+	_, err = r.Schema(t.Context(), 41)
+	require.ErrorIs(t, err, ErrUnknownSchema)
+	require.ErrorContains(t, err, "no Avro schema")
+
+	server.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+		http.Error(w, "no such page", http.StatusNotFound)
+		return true
+	})
+	_, err = r.Schema(t.Context(), 999)
+	require.Error(t, err)
+	require.False(t, IsMalformed(err), "a proxy's 404 is no word on the schema")
+	server.ClearInterceptors()
+	server.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusConflict)
+		fmt.Fprint(w, `{"error_code": 409, "message": "Schema being registered is incompatible"}`)
+		return true
+	})
+	_, err = r.Register(t.Context(), "topic-value", `"string"`)
+	require.ErrorContains(t, err, "registering a schema under topic-value")
+	require.ErrorContains(t, err, "incompatible")
+}
+
+func TestConfluentRegistrySignsIn(t *testing.T) {
+	server := startRegistry(t, srfake.WithAuth("Basic dXNlcjpwYXNz"))
+	_, err := connect(t, RegistryConfig{URL: server.URL(), Username: "user", Password: "pass"}).Register(t.Context(), "s", `"string"`)
+	require.NoError(t, err)
+	_, err = connect(t, RegistryConfig{URL: server.URL()}).Register(t.Context(), "s", `"string"`)
+	require.Error(t, err)
+}
+
+// A registry that takes the connection and says nothing holds a call for the timeout, and no longer.
+func TestConfluentRegistryHasADeadline(t *testing.T) {
+	var asked atomic.Int64
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked.Add(1)
+		<-over
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(over) })
+	r := connect(t, RegistryConfig{URL: server.URL, Timeout: 20 * time.Millisecond})
+	_, err := r.Schema(t.Context(), 1)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.False(t, IsMalformed(err))
+	_, err = r.Register(t.Context(), "s", `"string"`)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.EqualValues(t, 2, asked.Load())
+}
+
+func TestConfluentRegistryTriesTheNextInstance(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	server := startRegistry(t)
+	_, err := connect(t, RegistryConfig{URL: gone.URL + ", " + server.URL()}).Register(t.Context(), "s", `"string"`)
+	require.NoError(t, err)
+}
+
+func TestRegistryConfig(t *testing.T) {
+	require.NoError(t, DefaultRegistryConfig().Validate())
+	require.Equal(t, EmbeddedRegistry(), connect(t, DefaultRegistryConfig()))
+	for _, url := range []string{"localhost:8081", "ftp://host", "http://", "http://ok:1,nope"} {
+		_, err := NewRegistry(RegistryConfig{URL: url})
+		require.True(t, IsInvalid(err), url)
+		require.ErrorContains(t, err, "give http://host:port")
+	}
+	_, err := NewRegistry(RegistryConfig{Timeout: -1})
+	require.ErrorContains(t, err, "invalid timeout -1ns")
+}
