@@ -4,4 +4,14 @@
 //
 // What always holds: a server that Start returned answers on its address; Close leaves no goroutine and no open port behind;
 // two processes never share a data directory; faults strike only the calls that a test has named.
+//
+// What they do not do:
+//   - Kafka (franz-go's kfake) is one broker without replication. It makes no topic by itself. With DataDir, topics and committed
+//     offsets outlive the process, synced as the operating system likes; Redis and Milvus start empty all the same, so that
+//     consumers which are to fill them again need another group or reset offsets. It advertises the address that it listens
+//     on. Sessions of consumer groups may be as short as 100 ms, where brokers ask for 6 s.
+//   - Redis (miniredis) keeps nothing, expires keys up to half a second late (later with very many keys), runs scripts one at a
+//     time at some 5,000/s, and knows no eviction, replication or cluster. Faults see the commands of clients, not those
+//     that scripts run.
+//   - Milvus: see package milvus.
 package embedded

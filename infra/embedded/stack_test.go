@@ -8,6 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
 	"github.com/freshet/freshet/infra/embedded"
@@ -81,4 +84,41 @@ func TestRetentionTicks(t *testing.T) {
 		p := k.PartitionInfo("short", 0)
 		return p.LogStartOffset == p.HighWatermark && p.HighWatermark > 0
 	}, 5*time.Second, 5*time.Millisecond)
+}
+
+func TestKafkaMakesNoTopicByItself(t *testing.T) {
+	k, err := embedded.StartKafka(t.Context(), embedded.Config{})
+	require.NoError(t, err)
+	defer k.Close()
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	w := &kafka.Writer{
+		Transport: transport, Addr: kafka.TCP(k.Addr()), Topic: "nobody_made_me", RequiredAcks: kafka.RequireAll,
+		BatchSize: 1, MaxAttempts: 1, AllowAutoTopicCreation: true,
+	}
+	defer w.Close()
+	require.ErrorIs(t, w.WriteMessages(t.Context(), kafka.Message{Value: []byte("v")}), kafka.UnknownTopicOrPartition)
+	require.Nil(t, k.TopicInfo("nobody_made_me"))
+}
+
+func TestKafkaFaultsPassThrough(t *testing.T) {
+	k, err := embedded.StartKafka(t.Context(), embedded.Config{})
+	require.NoError(t, err)
+	defer k.Close()
+	require.NoError(t, k.CreateTopic("t", 1, nil))
+	k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas})
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: kafka.TCP(k.Addr()), Transport: transport}
+	produce := func() error {
+		resp, err := client.Produce(t.Context(), &kafka.ProduceRequest{
+			Topic: "t", RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes([]byte("v"))}),
+		})
+		if err != nil {
+			return err
+		}
+		return resp.Error
+	}
+	require.ErrorIs(t, produce(), kafka.NotEnoughReplicas)
+	require.NoError(t, produce())
 }

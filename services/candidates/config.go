@@ -107,7 +107,8 @@ func (c Config) name(model string) (string, error) {
 	}
 	name := c.Collection + "_" + model
 	if name == c.Alias {
-		return "", fmt.Errorf("model version %q: its collection would have the name of the alias %s: choose another version", model, c.Alias)
+		return "", fmt.Errorf("model version %q: its collection would have the name of the alias %s: choose another version",
+			model, c.Alias)
 	}
 	return name, nil
 }

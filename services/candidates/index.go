@@ -49,8 +49,8 @@ func Connect(ctx context.Context, cfg Config) (*Index, error) {
 	return &Index{client: c, cfg: cfg, consistency: consistency, dims: make(map[string]int)}, nil
 }
 
-// failFast turns each Milvus status other than success into an error, and switches the SDK's retries off: up to 6 of them with 14 s
-// in all on a lost connection, up to 75 on a rate limit, and all of it unseen by whoever has to answer in 200 ms.
+// failFast turns each Milvus status other than success into an error, and switches the SDK's retries off: up to 6 of them
+// with 14 s in all on a lost connection, up to 75 on a rate limit, and all of it unseen by whoever has to answer in 200 ms.
 func failFast() grpc.DialOption {
 	return grpc.WithChainUnaryInterceptor(func(
 		ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
@@ -75,8 +75,9 @@ func (ix *Index) within(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeout(ctx, ix.cfg.CallTimeout)
 }
 
-// Ensure makes the collection of a model version with its index, where it is missing, and loads it. dim is the length of the model's
-// vectors; a collection of another length is an error. Several processes may do so at once. It waits at most LoadTimeout.
+// Ensure makes the collection of a model version with its index, where it is missing, and loads it. dim is the length of the
+// model's vectors; a collection of another length is an error. Several processes may do so at once. It waits at most
+// LoadTimeout.
 func (ix *Index) Ensure(ctx context.Context, model string, dim int) error {
 	name, err := ix.cfg.name(model)
 	if err != nil {

@@ -17,7 +17,9 @@ import (
 const model = "m1"
 
 func row(id string, vector ...float32) candidates.Row {
-	return candidates.Row{ItemID: id, Vector: vector, Available: true, Price: candidates.NoPrice, Regions: []string{candidates.Everywhere}}
+	return candidates.Row{
+		ItemID: id, Vector: vector, Available: true, Price: candidates.NoPrice, Regions: []string{candidates.Everywhere},
+	}
 }
 
 func TestUpsertedRowsAreFoundByInnerProduct(t *testing.T) {
@@ -36,7 +38,8 @@ func TestUpsertReplacesAndOfEqualIDsTheLastCounts(t *testing.T) {
 	cfg := config(t)
 	cfg.WriteRows = 2
 	ix := prepared(t, cfg, model, 2)
-	require.NoError(t, ix.Upsert(t.Context(), model, []candidates.Row{row("a", 1, 0), row("b", 1, 0), row("c", 1, 0), row("a", 0, 5)}))
+	rows := []candidates.Row{row("a", 1, 0), row("b", 1, 0), row("c", 1, 0), row("a", 0, 5)}
+	require.NoError(t, ix.Upsert(t.Context(), model, rows))
 	n, err := ix.Count(t.Context(), model)
 	require.NoError(t, err)
 	require.EqualValues(t, 3, n)
@@ -82,7 +85,8 @@ func TestRowsComeBackWhole(t *testing.T) {
 
 // hostileIDs try to end the string literal that they are written into.
 var hostileIDs = []string{
-	`a`, `quote"`, `single'`, `back\`, `back\\"`, "line\nbreak", "tab\t", "carriage\r", "nul\x00", "bell\a", "del\x7f", "é", "日本語", "🦊",
+	`a`, `quote"`, `single'`, `back\`, `back\\"`,
+	"line\nbreak", "tab\t", "carriage\r", "nul\x00", "bell\a", "del\x7f", "é", "日本語", "🦊",
 	`"] or item_id != "`, `%`, `_`, ` `, "\u2028", "\ufeff", "\U000e0001", `\u0061`, `"`, `\`,
 }
 
@@ -113,12 +117,12 @@ func TestHostileIDs(t *testing.T) {
 func TestFilters(t *testing.T) {
 	ix := prepared(t, config(t), model, 2)
 	rows := []candidates.Row{
-		{ItemID: "boots", Vector: []float32{1, 0}, Available: true, Price: 120, PublishedAt: 1000, Categories: []string{"shoes", "winter"},
-			Regions: []string{"DE", "FR"}, Brand: "acme"},
-		{ItemID: "sandals", Vector: []float32{1, 0}, Available: true, Price: 9.99, PublishedAt: 2000, Categories: []string{"shoes", "summer"},
-			Regions: []string{"*"}, Brand: "zeta"},
-		{ItemID: "wine", Vector: []float32{1, 0}, Available: true, Price: 9.99, PublishedAt: 3000, Categories: []string{"drinks"},
-			Regions: []string{"FR"}, Brand: "acme", MinAge: 18},
+		{ItemID: "boots", Vector: []float32{1, 0}, Available: true, Price: 120, PublishedAt: 1000,
+			Categories: []string{"shoes", "winter"}, Regions: []string{"DE", "FR"}, Brand: "acme"},
+		{ItemID: "sandals", Vector: []float32{1, 0}, Available: true, Price: 9.99, PublishedAt: 2000,
+			Categories: []string{"shoes", "summer"}, Regions: []string{"*"}, Brand: "zeta"},
+		{ItemID: "wine", Vector: []float32{1, 0}, Available: true, Price: 9.99, PublishedAt: 3000,
+			Categories: []string{"drinks"}, Regions: []string{"FR"}, Brand: "acme", MinAge: 18},
 		{ItemID: "gone", Vector: []float32{1, 0}, Available: false, Price: candidates.NoPrice, Regions: []string{"*"}},
 	}
 	require.NoError(t, ix.Upsert(t.Context(), model, rows))
@@ -191,7 +195,8 @@ func TestInvalidRowsAreRefusedAndTheOthersWritten(t *testing.T) {
 	for _, r := range bad {
 		rows = append(rows, r)
 	}
-	rows = append(rows, with("nan", func(r *candidates.Row) { r.Vector[1] = nan }), with("utf8", func(r *candidates.Row) { r.Brand = "\xff" }), row(""))
+	rows = append(rows, with("nan", func(r *candidates.Row) { r.Vector[1] = nan }),
+		with("utf8", func(r *candidates.Row) { r.Brand = "\xff" }), row(""))
 	err := ix.Upsert(t.Context(), model, rows)
 	var invalid candidates.InvalidRows
 	require.ErrorAs(t, err, &invalid)

@@ -15,8 +15,8 @@ import (
 	"github.com/freshet/freshet/services/candidates"
 )
 
-// The suite runs against the embedded Milvus, or against a real one at FRESHET_TEST_MILVUS=host:port. What needs scripted faults is
-// in fault_test.go and runs against the embedded one alone.
+// The suite runs against the embedded Milvus, or against a real one at FRESHET_TEST_MILVUS=host:port. What needs scripted
+// faults is in fault_test.go and runs against the embedded one alone.
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -63,8 +63,8 @@ func RowOf(change *schemas.ItemChange, vector []float32) Row {
 	return row
 }
 
-// FilterDigest is a hash of all that filters can ask for, not of id and vector. Rows with equal digests need no new upsert as long
-// as their vectors are as good as equal.
+// FilterDigest is a hash of all that filters can ask for, not of id and vector. Rows with equal digests need no new upsert as
+// long as their vectors are as good as equal.
 func (r *Row) FilterDigest() uint64 {
 	b := make([]byte, 0, 256)
 	if r.Available {

@@ -63,8 +63,8 @@ func (ix *Index) Search(ctx context.Context, model string, vectors [][]float32, 
 	return results, nil
 }
 
-// checkQueries refuses vectors of another model: Milvus answers them with an internal error, or, while the collection is empty, not
-// at all.
+// checkQueries refuses vectors of another model: Milvus answers them with an internal error, or, while the collection is
+// empty, not at all.
 func (ix *Index) checkQueries(ctx context.Context, name string, vectors [][]float32) error {
 	dim, err := ix.remembered(ctx, name, len(vectors[0]))
 	if err != nil {

@@ -119,7 +119,9 @@ func (s *Server) aliasesOf(name string) []string {
 }
 
 // ShowCollections lists collections by name: those asked for, or all; with type InMemory only loaded ones.
-func (s *Server) ShowCollections(_ context.Context, req *milvuspb.ShowCollectionsRequest) (*milvuspb.ShowCollectionsResponse, error) {
+func (s *Server) ShowCollections(
+	_ context.Context, req *milvuspb.ShowCollectionsRequest,
+) (*milvuspb.ShowCollectionsResponse, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	names := req.GetCollectionNames()

@@ -271,7 +271,8 @@ func checkFinite(values []float32) error {
 }
 
 func typeMismatch(f field, data *schemapb.FieldData) error {
-	return invalidf("need "+f.dataType.String(), "got "+data.GetType().String(), "field '%s' is illegal, array type mismatch", f.name)
+	return invalidf("need "+f.dataType.String(), "got "+data.GetType().String(),
+		"field '%s' is illegal, array type mismatch", f.name)
 }
 
 func scalarOutput(f field, s *schemapb.ScalarField) *schemapb.FieldData {

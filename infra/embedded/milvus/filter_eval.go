@@ -100,48 +100,64 @@ func (c *collection) selectComparison(n *comparison) (bitset, error) {
 	if err != nil {
 		return bitset{}, err
 	}
-	rows := c.rows()
-	switch col := col.(type) {
-	case *scalars[bool]:
-		if want, ok := value.value.(bool); ok && (op == "==" || op == "!=") {
-			return fill(rows, func(r int) bool { return (col.values[r] == want) == (op == "==") }), nil
-		}
-	case *scalars[int32]:
-		if want, ok := value.value.(int64); ok {
-			holds := ordered[int64](op)
-			return fill(rows, func(r int) bool { return holds(int64(col.values[r]), want) }), nil
-		} else if f, ok := value.value.(float64); ok {
-			return bitset{}, fmt.Errorf("cannot cast value to %s, value: float_val:%v", col.dataType, f)
-		}
-	case *scalars[int64]:
-		if want, ok := value.value.(int64); ok {
-			holds := ordered[int64](op)
-			return fill(rows, func(r int) bool { return holds(col.values[r], want) }), nil
-		} else if f, ok := value.value.(float64); ok {
-			return bitset{}, fmt.Errorf("cannot cast value to %s, value: float_val:%v", col.dataType, f)
-		}
-	case *scalars[float32]:
-		if want, ok := asFloat(value.value); ok {
-			holds := ordered[float32](op)
-			return fill(rows, func(r int) bool { return holds(col.values[r], float32(want)) }), nil
-		}
-	case *scalars[float64]:
-		if want, ok := asFloat(value.value); ok {
-			holds := ordered[float64](op)
-			return fill(rows, func(r int) bool { return holds(col.values[r], want) }), nil
-		}
-	case *texts:
-		if want, ok := value.value.(string); ok {
-			holds := ordered[string](op)
-			return col.rowsWith(func(s string) bool { return holds(s, want) }), nil
-		}
-	case *keys:
-		if want, ok := value.value.(string); ok {
-			holds := ordered[string](op)
-			return fill(rows, func(r int) bool { return holds(col.values[r], want) }), nil
-		}
+	if rows, ok := c.compared(col, op, value.value); ok {
+		return rows, nil
+	}
+	if f, ok := value.value.(float64); ok && isInteger(col) {
+		return bitset{}, fmt.Errorf("cannot cast value to %s, value: float_val:%v", typeName(col), f)
 	}
 	return bitset{}, fmt.Errorf("comparisons between %s and %s are not supported", typeName(col), literalName(value.value))
+}
+
+// compared selects the rows whose value stands to want as op says; false where the two cannot be compared. A FLOAT column
+// compares with the literal rounded to float32, as in Milvus, so that price == 9.99 finds what was stored as 9.99.
+func (c *collection) compared(col column, op tokenKind, want any) (bitset, bool) {
+	switch col := col.(type) {
+	case *scalars[bool]:
+		if want, ok := want.(bool); ok && (op == "==" || op == "!=") {
+			return fill(c.rows(), func(r int) bool { return (col.values[r] == want) == (op == "==") }), true
+		}
+	case *scalars[int32]:
+		if want, ok := want.(int64); ok {
+			holds := ordered[int64](op) // 64 bits: a literal may lie outside the column's range
+			return fill(c.rows(), func(r int) bool { return holds(int64(col.values[r]), want) }), true
+		}
+	case *scalars[int64]:
+		if want, ok := want.(int64); ok {
+			return compareAll(col.values, op, want), true
+		}
+	case *scalars[float32]:
+		if want, ok := asFloat(want); ok {
+			return compareAll(col.values, op, float32(want)), true
+		}
+	case *scalars[float64]:
+		if want, ok := asFloat(want); ok {
+			return compareAll(col.values, op, want), true
+		}
+	case *texts:
+		if want, ok := want.(string); ok {
+			holds := ordered[string](op)
+			return col.rowsWith(func(s string) bool { return holds(s, want) }), true
+		}
+	case *keys:
+		if want, ok := want.(string); ok {
+			return compareAll(col.values, op, want), true
+		}
+	}
+	return bitset{}, false
+}
+
+func compareAll[T cmp.Ordered](values []T, op tokenKind, want T) bitset {
+	holds := ordered[T](op)
+	return fill(len(values), func(r int) bool { return holds(values[r], want) })
+}
+
+func isInteger(col column) bool {
+	switch col.(type) {
+	case *scalars[int32], *scalars[int64]:
+		return true
+	}
+	return false
 }
 
 func (c *collection) selectMembership(n *membership) (bitset, error) {

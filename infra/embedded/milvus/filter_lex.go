@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// tokenKind tells the words of the filter language apart. Operators and keywords are kinds of their own, named as they are written.
+// tokenKind tells the words of the filter language apart. Operators and keywords are kinds of their own, named as they are
+// written.
 type tokenKind string
 
 const (

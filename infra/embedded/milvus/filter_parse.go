@@ -6,7 +6,7 @@ import (
 )
 
 // node is a parsed filter that has not yet been held against a schema.
-type node interface{}
+type node any
 
 type (
 	// junction is two or more terms joined by one of and, or.

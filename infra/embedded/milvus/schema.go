@@ -2,7 +2,9 @@ package milvus
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/milvus-io/milvus-proto/go-api/v2/commonpb"
 	"github.com/milvus-io/milvus-proto/go-api/v2/schemapb"
@@ -33,7 +35,8 @@ type field struct {
 func checkName(kind, name string) error {
 	switch {
 	case name == "":
-		return statusErrorf(codeInvalidParameter, "Invalid %s name: %s. the %s name should be not empty: invalid parameter", kind, name, kind)
+		return statusErrorf(codeInvalidParameter,
+			"Invalid %s name: %s. the %s name should be not empty: invalid parameter", kind, name, kind)
 	case len(name) > maxName:
 		return statusErrorf(codeInvalidParameter,
 			"Invalid %s name: %s. the length of a %s name must be less than %d characters: invalid parameter", kind, name, kind, maxName)
@@ -61,6 +64,8 @@ func parseSchema(schema *schemapb.CollectionSchema) (fields []field, pk int, err
 			return nil, 0, statusErrorf(codeInvalidParameter, "duplicated field name: %s: invalid parameter", f.name)
 		}
 		seen[f.name] = true
+		// The SDK writes them in random order, and the same schema twice must be the same schema.
+		slices.SortFunc(fs.TypeParams, func(a, b *commonpb.KeyValuePair) int { return strings.Compare(a.GetKey(), b.GetKey()) })
 		fs.FieldID = firstFieldID + int64(i)
 		f.id = fs.FieldID
 		if fs.GetIsPrimaryKey() {
@@ -123,7 +128,8 @@ func intParam(name string, params map[string]string, key string, most int) (int,
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > most {
-		return 0, statusErrorf(codeInvalidParameter, "%s of field %s is %s, it should be in [1, %d]: invalid parameter", key, name, text, most)
+		return 0, statusErrorf(codeInvalidParameter,
+			"%s of field %s is %s, it should be in [1, %d]: invalid parameter", key, name, text, most)
 	}
 	return n, nil
 }

@@ -74,14 +74,15 @@ func (c *collection) planSearch(req *milvuspb.SearchRequest) (*searchPlan, error
 	plan := &searchPlan{metric: c.index.metric}
 	var err error
 	if plan.limit, plan.offset, err = window(params, "topk"); err != nil || plan.limit == 0 {
-		return nil, unexpectedf("topk [%s] is invalid, top k should be in range [1, %d], but got %s", params["topk"], maxWindow, params["topk"])
+		k := params["topk"]
+		return nil, unexpectedf("topk [%s] is invalid, top k should be in range [1, %d], but got %s", k, maxWindow, k)
 	}
 	if f := params["anns_field"]; f != "" && f != c.vectors.name {
 		return nil, unexpectedf("failed to create query plan: failed to get field schema by name: fieldName(%s) not found", f)
 	}
 	if m := strings.ToUpper(params["metric_type"]); m != "" && m != plan.metric {
-		return nil, unexpectedf("fail to Search, reason=collection:%d, metric type not match: invalid parameter[expected=%s][actual=%s]",
-			c.id, plan.metric, m)
+		return nil, unexpectedf("fail to Search, reason=collection:%d, metric type not match: "+
+			"invalid parameter[expected=%s][actual=%s]", c.id, plan.metric, m)
 	}
 	if g := params["group_by_field"]; g != "" {
 		return nil, unexpectedf("group by field %s: not supported by the embedded server", g)
@@ -126,8 +127,8 @@ func (c *collection) queryVectors(group []byte) ([][]float32, error) {
 		}
 	}
 	if n := len(queries); n == 0 || n > maxWindow {
-		return nil, unexpectedf("nq [%d] is invalid, nq (number of search vector per search request) should be in range [1, %d], but got %d",
-			n, maxWindow, n)
+		return nil, unexpectedf("nq [%d] is invalid, nq (number of search vector per search request) should be in range [1, %d], "+
+			"but got %d", n, maxWindow, n)
 	}
 	return queries, nil
 }
