@@ -13,8 +13,9 @@ import (
 // How people choose the next item, by what they chose before. The rest of the times it is what the category's taste and the
 // crowd say.
 const (
-	takesNext      = .42 // the next of the same line
-	takesSameBrand = .18 // another of the same brand
+	takesNext      = .34 // the next of the same line
+	takesSameBrand = .14 // another of the same brand
+	followsCrowd   = .15 // what everybody takes
 	staysInCorner  = .65 // at a free choice: in the category of the visit; else another favourite
 	tastesDrift    = .06 // a visit: one favourite makes room for another category
 	isFavourite    = .93 // a visit: to a favourite, else to anything
@@ -108,9 +109,14 @@ func (p *person) favourite() int {
 
 // choose is the item that the user looks at next.
 func (p *person) choose(corner int, at int64) int32 {
+	x := p.r.Float64()
+	if x > 1-followsCrowd {
+		if item := int32(p.shop.crowd.draw(p.r)); p.may(item, at) {
+			return item
+		}
+	}
 	if p.last >= 0 {
 		last := &p.shop.goods[p.last]
-		x := p.r.Float64()
 		if x < takesNext && last.next >= 0 && p.may(last.next, at) {
 			return last.next
 		}

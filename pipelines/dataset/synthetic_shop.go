@@ -17,6 +17,8 @@ type shop struct {
 	goods []good
 	// shelves hold, for each department, its items and how they draw people.
 	shelves []shelf
+	names   []int // of lines, as positions in the pairs of words
+	crowd   wheel // how all items draw people, whatever their taste
 }
 
 // good is what the catalogue does not say of an item.
@@ -37,16 +39,16 @@ type shelf struct {
 
 func newShop(c SyntheticConfig) *shop {
 	r := random(c.Seed, 2)
-	s := &shop{shelves: make([]shelf, len(departments))}
+	s := &shop{shelves: make([]shelf, len(departments)), names: r.Perm(len(lineFirst) * len(lineSecond))}
 	for line := 0; len(s.items) < c.Items; line++ {
 		s.addLine(r, c, line)
 	}
-	popularity := r.Perm(len(s.items))
+	rank := r.Perm(len(s.items))
+	pull := func(item int) float64 { return math.Pow(float64(3+rank[item]), -1.1) }
+	s.crowd = newWheel(len(s.items), pull)
 	for d := range s.shelves {
 		shelf := &s.shelves[d]
-		shelf.pull = newWheel(len(shelf.items), func(i int) float64 {
-			return math.Pow(float64(5+popularity[shelf.items[i]]), -1.1)
-		})
+		shelf.pull = newWheel(len(shelf.items), func(i int) float64 { return pull(int(shelf.items[i])) })
 	}
 	return s
 }
@@ -59,7 +61,7 @@ func (s *shop) addLine(r *rand.Rand, c SyntheticConfig, line int) {
 		s.shelves[d].brands = map[string][]int32{}
 	}
 	brand := of.brands[r.IntN(len(of.brands))]
-	name := lineName(line, c.Seed)
+	name := s.lineName(line)
 	level := .4 * r.NormFloat64() // of the line's prices
 	published, regions := publication(r, c), lineRegions(r)
 	if line < len(departments) { // the category's first line is for everybody, from the start
@@ -89,11 +91,11 @@ func (s *shop) addLine(r *rand.Rand, c SyntheticConfig, line int) {
 	}
 }
 
-// lineName gives each line another name; where the words run out, they begin again with a number.
-func lineName(line int, seed uint64) string {
-	n := len(lineFirst) * len(lineSecond)
-	// An odd step through a power of two of names meets each once before it comes round.
-	at := (line%n*389 + int(seed%1024)) % n
+// lineName gives each line another name, in an order that says nothing of its department; where the words run out, they begin
+// again with a number.
+func (s *shop) lineName(line int) string {
+	n := len(s.names)
+	at := s.names[line%n]
 	name := lineFirst[at%len(lineFirst)] + " " + lineSecond[at/len(lineFirst)]
 	if line >= n {
 		name += " " + strconv.Itoa(line/n+1)

@@ -54,7 +54,7 @@ var (
 	lineSecond = []string{"Harbour", "Ridge", "Lantern", "Meadow", "Tide", "Compass", "Garden", "Signal", "Valley", "Mirror", "Orchard", "Bridge",
 		"Comet", "Forest", "Anchor", "Summit", "River", "Feather", "Circle", "Island", "Thunder", "Willow", "Beacon", "Voyage", "Echo", "Stone",
 		"Sparrow", "Horizon", "Ember", "Canyon", "Atlas", "Delta"}
-	tagWords = []string{"bestseller", "gift idea", "handmade", "lightweight", "recycled materials", "beginner", "professional", "limited", "classic",
-		"compact", "outdoor", "award winner"}
+	tagWords = []string{"bestseller", "gift idea", "handmade", "limited", "classic", "award winner", "new design", "small batch",
+		"family business", "editor's choice"}
 	regionNames = []string{"eu", "uk", "us", "apac"}
 )

@@ -1,0 +1,171 @@
+package evaluation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/freshet/freshet/pipelines/dataset"
+)
+
+// Config says how to measure.
+type Config struct {
+	// K is the length of the list of which recall, NDCG, MRR and coverage speak.
+	K int `yaml:"k" env:"K"`
+	// IncludeSeen ranks the items of the history too; without it, they cannot be recommended.
+	IncludeSeen bool `yaml:"include_seen" env:"INCLUDE_SEEN"`
+	// Resamples is how many times the cases are drawn anew, with replacement, for the intervals; 0 leaves them out.
+	Resamples int `yaml:"resamples" env:"RESAMPLES"`
+	// Seed decides the resampling.
+	Seed uint64 `yaml:"seed" env:"SEED"`
+	// Workers is how many cases are scored at once; 0 means one for each core.
+	Workers int `yaml:"workers" env:"WORKERS"`
+	// Progress, if not nil, is told how many of the rankings (cases times scorers) are done, never from two goroutines at once.
+	Progress func(done, of int) `yaml:"-" env:"-"`
+}
+
+// DefaultConfig measures lists of ten without what the user has seen.
+func DefaultConfig() Config { return Config{K: 10, Resamples: 1000, Seed: 1} }
+
+// Validate says which field is out of range.
+func (c Config) Validate() error {
+	switch {
+	case c.K < 1 || c.K > 10_000:
+		return fmt.Errorf("k is %d: give 1 to 10000", c.K)
+	case c.Resamples < 0 || c.Resamples > 100_000:
+		return fmt.Errorf("resamples is %d: give 0 to 100000", c.Resamples)
+	case c.Workers < 0:
+		return fmt.Errorf("workers is %d: give 0 (one for each core) or more", c.Workers)
+	}
+	return nil
+}
+
+// Evaluate ranks all items, of which there are as many as items says, for each case by each scorer. The scorers' order is the report's.
+func Evaluate(ctx context.Context, cases []dataset.Case, items int, scorers []Scorer, c Config) (*Report, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("evaluating: %w", err)
+	}
+	if err := checkCases(cases, items); err != nil {
+		return nil, fmt.Errorf("evaluating: %w", err)
+	}
+	report := &Report{K: c.K, Cases: len(cases), Items: items, IncludeSeen: c.IncludeSeen, Resamples: c.Resamples}
+	tick := ticker(c.Progress, len(cases)*len(scorers))
+	for _, s := range scorers {
+		e := evaluation{Config: c, cases: cases, scorer: s, outcomes: make([]outcome, len(cases)), shown: make([]bool, items), tick: tick}
+		if err := e.run(ctx); err != nil {
+			return nil, fmt.Errorf("evaluating %s: %w", s.Name(), err)
+		}
+		report.Scorers = append(report.Scorers, e.result())
+	}
+	return report, nil
+}
+
+func checkCases(cases []dataset.Case, items int) error {
+	if len(cases) == 0 {
+		return errors.New("there are no cases: take a later or larger part of the data")
+	}
+	for i := range cases {
+		if len(cases[i].Targets) == 0 {
+			return fmt.Errorf("case %d has no target", i)
+		}
+		for _, list := range [][]int32{cases[i].History, cases[i].Targets} {
+			for _, item := range list {
+				if item < 0 || int(item) >= items {
+					return fmt.Errorf("case %d has item %d, but there are %d items", i, item, items)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// ticker makes a function that counts its calls and tells progress, every hundredth part of the way.
+func ticker(progress func(done, of int), of int) func() {
+	if progress == nil {
+		return func() {}
+	}
+	var mu sync.Mutex
+	done := 0
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		if step := max(1, of/100); done%step == 0 || done == of {
+			progress(done, of)
+		}
+	}
+}
+
+// evaluation is one scorer's part.
+type evaluation struct {
+	Config
+	cases  []dataset.Case
+	scorer Scorer
+	tick   func()
+
+	outcomes []outcome // of each case
+	mu       sync.Mutex
+	shown    []bool // whether an item stands in any list; under mu
+}
+
+// chunk is how many cases a worker takes at a time.
+const chunk = 32
+
+func (e *evaluation) run(ctx context.Context) error {
+	workers := e.Workers
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	chunks := make(chan int)
+	group.Go(func() error {
+		defer close(chunks)
+		for from := 0; from < len(e.cases); from += chunk {
+			select {
+			case chunks <- from:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	for range workers {
+		group.Go(func() error {
+			w := newRanking(len(e.shown), e.K)
+			for from := range chunks {
+				for i := from; i < min(from+chunk, len(e.cases)); i++ {
+					e.outcomes[i] = e.rank(w, &e.cases[i])
+					e.tick()
+				}
+			}
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			for item, shown := range w.shown {
+				e.shown[item] = e.shown[item] || shown
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// rank scores one case and looks where its targets stand.
+func (e *evaluation) rank(w *ranking, c *dataset.Case) outcome {
+	e.scorer.Score(w.scores, c.User, c.History)
+	if !e.IncludeSeen {
+		for _, item := range c.History {
+			w.excluded[item] = true
+		}
+		defer func() {
+			for _, item := range c.History {
+				w.excluded[item] = false
+			}
+		}()
+	}
+	w.list()
+	return measure(w.places(c.Targets), len(c.Targets), e.K)
+}

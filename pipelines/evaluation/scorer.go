@@ -1,0 +1,47 @@
+package evaluation
+
+// Scorer is a model under measurement: towers, or one of the baselines here.
+type Scorer interface {
+	// Name stands in reports.
+	Name() string
+	// Score writes a score for each item, by its dense index, the higher the better, to a user with this history (oldest
+	// first), which it must not keep. It is called from several goroutines at once.
+	Score(scores []float32, user int32, history []int32)
+}
+
+// Popularity scores an item by how often it occurs in the histories.
+type Popularity struct{ counts []float32 }
+
+// NewPopularity counts over the users' histories; items is the size of the catalogue.
+func NewPopularity(histories [][]int32, items int) *Popularity {
+	p := &Popularity{counts: make([]float32, items)}
+	for _, history := range histories {
+		for _, item := range history {
+			p.counts[item]++
+		}
+	}
+	return p
+}
+
+func (p *Popularity) Name() string { return "popularity" }
+
+func (p *Popularity) Score(scores []float32, _ int32, _ []int32) { copy(scores, p.counts) }
+
+// Random scores by chance, the same for each user and item as long as the seed is: the floor of every table.
+type Random struct{ Seed uint64 }
+
+func (r Random) Name() string { return "random" }
+
+func (r Random) Score(scores []float32, user int32, _ []int32) {
+	for i := range scores {
+		scores[i] = float32(mix(r.Seed^mix(uint64(uint32(user))<<32|uint64(i)))>>40) / (1 << 24)
+	}
+}
+
+// mix is the finalizer of splitmix64 (Steele, Lea and Flood, 2014).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
