@@ -106,3 +106,8 @@ func (s *Store) Vectors(ctx context.Context, model string, ids []string) ([][]fl
 	}
 	return vectors, nil
 }
+
+// Refuse is the error of the i-th vector for a reader that finds it unfit.
+func (r *VectorReads) Refuse(i int, err error) error {
+	return redisdb.ReadError(r.store.vectorsKey(r.ids[i]), remedyVectors, err)
+}

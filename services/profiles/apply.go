@@ -1,0 +1,169 @@
+package profiles
+
+import (
+	"context"
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+
+	"github.com/freshet/freshet/services/redisdb"
+)
+
+//go:embed apply.lua
+var applySource string
+
+var applyScript = redisdb.NewScript(applySource)
+
+// maxAttempts bounds how often one user is computed again because another writer came first. Each time one of the writers
+// has got on, so even two are unlikely.
+const maxAttempts = 10
+
+var errContended = errors.New("other writers kept changing the profile")
+
+// work is one user of a batch.
+type work struct {
+	user    string
+	events  []*Event
+	indexes []int // of the events in the batch
+	stored  *stored
+	stamp   uint64   // that of what is stored
+	tastes  []*taste // by model; nil where none is current
+	plan    *plan
+	err     error
+}
+
+// Apply applies a batch of events in its order. It needs two pipelined round trips for all users together, a third one if
+// histories are to be encoded anew, and again as many for users that another writer changed in between.
+//
+//	old owner: reads revision 1, computes ............................ writes: revision is 2, refused; reads, all replayed
+//	new owner: ............................ reads revision 1, writes 2
+//
+// The error is a TopicRecreatedError, and nothing was written then; all else is in the Report.
+func (s *Store) Apply(ctx context.Context, events []Event) (Report, error) {
+	var report Report
+	b := newBatch(s, events)
+	pending := b.users
+	for attempt := 0; len(pending) > 0; attempt++ {
+		b.read(ctx, pending)
+		if err := firstRecreated(pending); err != nil {
+			return report, err
+		}
+		b.fold(pending)
+		b.readHistoryVectors(ctx, pending)
+		b.encode(pending)
+		pending = b.write(ctx, pending)
+		if attempt == maxAttempts {
+			for _, w := range pending {
+				w.err = fmt.Errorf("writing the profile of user %q: %w", w.user, errContended)
+			}
+			break
+		}
+	}
+	for _, w := range b.users {
+		report.add(w)
+	}
+	slices.Sort(report.NewlyApplied)
+	return report, nil
+}
+
+func (r *Report) add(w *work) {
+	if w.err != nil {
+		if r.Failed == nil {
+			r.Failed = map[int]error{}
+		}
+		for _, i := range w.indexes {
+			r.Failed[i] = w.err
+		}
+		return
+	}
+	r.Applied += len(w.plan.applied)
+	r.Late += w.plan.late
+	r.Duplicates += w.plan.duplicates
+	r.Replayed += w.plan.replayed
+	r.Erased += w.plan.erasures
+	r.NewlyApplied = append(r.NewlyApplied, w.plan.applied...)
+}
+
+func firstRecreated(pending []*work) error {
+	for _, w := range pending {
+		if w.stored == nil {
+			continue
+		}
+		for _, e := range w.events {
+			if mark, known := w.stored.marks.of(e.Partition); known && e.EndOffset > 0 && e.EndOffset <= mark {
+				return &TopicRecreatedError{UserID: w.user, Partition: e.Partition, Watermark: mark, EndOffset: e.EndOffset}
+			}
+		}
+	}
+	return nil
+}
+
+func (b *batch) fold(pending []*work) {
+	for _, w := range pending {
+		if w.err == nil {
+			w.plan = foldUser(w.stored, w.tastes, w.events, w.indexes, b.store.cfg.HistoryLength, b.vectors.has)
+		}
+	}
+}
+
+// write writes the plans and returns the users whose profile had changed since it was read.
+func (b *batch) write(ctx context.Context, pending []*work) (conflicts []*work) {
+	var writing []*work
+	var calls []redisdb.Call
+	for _, w := range pending {
+		if w.err == nil && w.plan.changed {
+			writing = append(writing, w)
+			calls = append(calls, b.writeCall(w))
+		}
+	}
+	for i, answer := range applyScript.Run(ctx, b.store.rdb, calls) {
+		written, err := answer.Int()
+		switch {
+		case err != nil:
+			writing[i].err = fmt.Errorf("writing the profile of user %q: %w", writing[i].user, err)
+		case written == 0:
+			conflicts = append(conflicts, writing[i])
+		}
+	}
+	return conflicts
+}
+
+func (b *batch) writeCall(w *work) redisdb.Call {
+	s, p := b.store, w.plan
+	erased, ttl := "0", s.cfg.InactiveTTL
+	if p.erased {
+		erased = "1"
+	}
+	if len(p.counters) == 0 { // nothing since the erasure
+		ttl = s.cfg.ErasedRetention
+	}
+	args := []any{w.stored.revision, newRevision(), ttl.Milliseconds(), erased, p.seen}
+	args = append(args, fieldWatermarks, packWatermarks(p.marks))
+	if len(p.counters) > 0 {
+		args = append(args, fieldCounters, packCounters(p.counters))
+	}
+	if p.updated != 0 {
+		args = append(args, fieldUpdated, strconv.FormatInt(p.updated, 10))
+	}
+	if p.kept {
+		args = append(args, fieldHistory, packHistory(p.history))
+	}
+	stamp := p.counters.tasteEvents()
+	restamp := stamp != w.stamp
+	for m := range p.moves {
+		mv, model := &p.moves[m], b.vectors.towers[m].Version()
+		if len(mv.items) > 0 {
+			args = append(args, embeddingField(model), packFloats(nil, mv.taste.embedding))
+		}
+		if mv.taste != nil && (len(mv.items) > 0 || restamp) {
+			args = append(args, stateField(model), packState(stamp, mv.taste.state))
+		}
+	}
+	return redisdb.Call{Keys: []string{s.profileKey(w.user), s.seenKey(w.user)}, Args: args}
+}
+
+func newRevision() []byte { return binary.LittleEndian.AppendUint64(nil, rand.Uint64()) }

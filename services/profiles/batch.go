@@ -1,0 +1,128 @@
+package profiles
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/freshet/freshet/services/towers"
+	"github.com/redis/go-redis/v9"
+)
+
+// batch is one call of Apply.
+type batch struct {
+	store   *Store
+	users   []*work
+	vectors *vectorSet
+	// events' items of taste, whose vectors the first round trip reads along
+	items []string
+}
+
+func newBatch(s *Store, events []Event) *batch {
+	b := &batch{store: s, vectors: newVectorSet(s.models())}
+	byUser := map[string]*work{}
+	known := map[string]bool{}
+	for i := range events {
+		e := &events[i]
+		w := byUser[e.UserID]
+		if w == nil {
+			w = &work{user: e.UserID}
+			byUser[e.UserID] = w
+			b.users = append(b.users, w)
+		}
+		w.events, w.indexes = append(w.events, e), append(w.indexes, i)
+		if !e.Erase && towers.CountsForTaste(e.Type) && !known[e.ItemID] {
+			known[e.ItemID] = true
+			b.items = append(b.items, e.ItemID)
+		}
+	}
+	return b
+}
+
+// read reads the users' profiles, and in the same round trip the vectors that are not there yet.
+func (b *batch) read(ctx context.Context, pending []*work) {
+	pipe := b.store.rdb.Pipeline()
+	queued := b.vectors.queue(ctx, b.store.items, pipe, b.items)
+	b.items = nil
+	reads := make([]*redis.SliceCmd, len(pending))
+	fields := b.fields()
+	for i, w := range pending {
+		reads[i] = pipe.HMGet(ctx, b.store.profileKey(w.user), fields...)
+	}
+	// The error of Exec is the first of the reads' own errors.
+	_, _ = pipe.Exec(ctx)
+	b.vectors.take(queued)
+	for i, w := range pending {
+		w.stored, w.tastes, w.plan = nil, nil, nil
+		if err := reads[i].Err(); err != nil {
+			w.err = fmt.Errorf("reading the profile of user %q: %w", w.user, err)
+			continue
+		}
+		values := reads[i].Val()
+		if w.stored, w.err = b.store.readStored(w.user, values); w.err != nil {
+			continue
+		}
+		w.stamp = w.stored.counters.tasteEvents()
+		for m, tower := range b.vectors.towers {
+			field := len(profileFields) + 2*m
+			t := unpackTaste(text(values[field]), text(values[field+1]), w.stamp, tower.StateSize(), tower.Dim())
+			w.tastes = append(w.tastes, t)
+		}
+		for _, e := range w.events {
+			w.fail(b.vectors.errs[e.ItemID])
+		}
+	}
+}
+
+func (b *batch) fields() []string {
+	fields := append([]string(nil), profileFields...)
+	for _, tower := range b.vectors.towers {
+		fields = append(fields, stateField(tower.Version()), embeddingField(tower.Version()))
+	}
+	return fields
+}
+
+// readHistoryVectors reads what encoding histories anew needs beyond the vectors of the batch's own events.
+func (b *batch) readHistoryVectors(ctx context.Context, pending []*work) {
+	var missing []string
+	asked := map[string]bool{}
+	for _, w := range pending {
+		w.eachMove(func(m int, mv *move) {
+			for _, id := range mv.items {
+				if !b.vectors.knows(m, id) && !asked[id] {
+					asked[id] = true
+					missing = append(missing, id)
+				}
+			}
+		})
+	}
+	if len(missing) == 0 {
+		return
+	}
+	pipe := b.store.rdb.Pipeline()
+	queued := b.vectors.queue(ctx, b.store.items, pipe, missing)
+	_, _ = pipe.Exec(ctx)
+	b.vectors.take(queued)
+	for _, w := range pending {
+		w.eachMove(func(_ int, mv *move) {
+			for _, id := range mv.items {
+				w.fail(b.vectors.errs[id])
+			}
+		})
+	}
+}
+
+// eachMove goes through the moves of a user that has a plan and no error.
+func (w *work) eachMove(f func(model int, mv *move)) {
+	if w.err != nil || w.plan == nil {
+		return
+	}
+	for m := range w.plan.moves {
+		f(m, &w.plan.moves[m])
+	}
+}
+
+func (w *work) fail(err error) {
+	if w.err == nil && err != nil {
+		w.err = fmt.Errorf("applying the events of user %q: %w", w.user, err)
+	}
+}

@@ -1,0 +1,53 @@
+package profiles
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/freshet/freshet/services/redisdb"
+)
+
+// Config has the settings of the users' keys.
+type Config struct {
+	// KeyPrefix begins each key; the items' prefix may be the same.
+	KeyPrefix string `yaml:"key_prefix" env:"KEY_PREFIX"`
+	// HistoryLength is how many events a profile keeps: a late event, a duplicate and a new model are dealt with from them.
+	HistoryLength int `yaml:"history_length" env:"HISTORY_LENGTH"`
+	// InactiveTTL is how long a profile lives after its user's last event.
+	InactiveTTL time.Duration `yaml:"inactive_ttl" env:"INACTIVE_TTL"`
+	// ErasedRetention is how long an erased user's watermarks (nothing else of the user is kept) still refuse a replay of
+	// the events before the erasure. It should be longer than such an event can stay unread in its topic.
+	ErasedRetention time.Duration `yaml:"erased_retention" env:"ERASED_RETENTION"`
+}
+
+// maxHistory bounds HistoryLength and what a stored history may claim to hold.
+const maxHistory = 4096
+
+// DefaultConfig keeps the 64 events that the user tower needs (see DESIGN.md) for half a year.
+func DefaultConfig() Config {
+	return Config{
+		KeyPrefix:       "freshet",
+		HistoryLength:   64,
+		InactiveTTL:     180 * 24 * time.Hour,
+		ErasedRetention: 30 * 24 * time.Hour,
+	}
+}
+
+// Validate names the first setting that cannot work.
+func (c Config) Validate() error {
+	if err := redisdb.ValidatePrefix("profiles.key_prefix", c.KeyPrefix); err != nil {
+		return err
+	}
+	if c.HistoryLength < 1 || c.HistoryLength > maxHistory {
+		return fmt.Errorf("profiles.history_length is %d: give 1 to %d; 64 is enough for the user tower", c.HistoryLength, maxHistory)
+	}
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{{"inactive_ttl", c.InactiveTTL}, {"erased_retention", c.ErasedRetention}} {
+		if d.value < time.Second {
+			return fmt.Errorf("profiles.%s is %v: give at least 1s", d.field, d.value)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,14 @@
+// Package profiles keeps what Freshet knows of each user in Redis: recent history, seen items, and for each live model the
+// user tower's state and embedding, moved by one event at a time.
+//
+// It may import schemas, towers, items and redisdb. What always holds in it:
+//
+//   - A profile is a plain fold over the user's events in the order of the topic: it is the same, bit for bit, however the
+//     events were cut into batches, replayed, or interrupted between any two steps. Where a user's events lie on several
+//     partitions (partitions were added), it is the fold in the order in which the partitions' events came.
+//   - State and watermark change in one atomic step, guarded by a revision that each write draws anew: a write that was
+//     computed from a state which is no longer there is refused and computed again.
+//   - A user-tower state is current only with the stamp that says how many events of taste it has seen: a state that another
+//     release or a returning model left behind is encoded anew from the history, never moved on.
+//   - A value that cannot be read is an error that names the key and the remedy; it is never overwritten as if it were empty.
+package profiles

@@ -1,0 +1,62 @@
+package profiles
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/freshet/freshet/schemas"
+)
+
+// Event is one record of the interactions topic.
+type Event struct {
+	schemas.Interaction
+	// Erase marks a tombstone: everything about UserID goes, and the other fields of the Interaction are not looked at.
+	Erase     bool
+	Partition int32
+	Offset    int64
+	// EndOffset is the end of the partition's log when the event was fetched; 0 where unknown.
+	EndOffset int64
+	// Time is the broker's.
+	Time time.Time
+}
+
+// Report tells what Apply did with the events of a batch.
+type Report struct {
+	// Applied events changed a profile; Late ones are among them: they came after a newer event of their user.
+	Applied, Late int
+	// Duplicates have the event id of an event in the user's history.
+	Duplicates int
+	// Replayed events had been applied before.
+	Replayed int
+	// Erased counts tombstones.
+	Erased int
+	// Failed maps the index of an event to why it was not applied. All events of a user in one batch share their fate. An
+	// error for which redisdb.IsCorrupt holds will not go away by itself; others may.
+	Failed map[int]error
+	// NewlyApplied lists the indexes of the Applied events in ascending order.
+	NewlyApplied []int
+}
+
+// TopicRecreatedError says that a partition ends before offsets that were applied from it.
+type TopicRecreatedError struct {
+	UserID    string
+	Partition int32
+	// Watermark is the offset that was applied last for the user, EndOffset the end of the log at the fetch.
+	Watermark, EndOffset int64
+}
+
+func (e *TopicRecreatedError) Error() string {
+	return fmt.Sprintf("partition %d ends at offset %d, but the event at offset %d was already applied for user %q: the topic "+
+		"was deleted and made again, or lost its end; its events would be taken for replays and skipped. Use another "+
+		"profiles.key_prefix and read the topic from its start, or restore the topic",
+		e.Partition, e.EndOffset, e.Watermark, e.UserID)
+}
+
+// IsTopicRecreated tells whether the events come from another topic of the same name. A consumer that has lost its
+// partition sees the same when it handles a batch that it fetched long ago, while the new owner has gone on: before it gives
+// up for good, it compares the error's Watermark with the log's end as of now.
+func IsTopicRecreated(err error) bool {
+	var recreated *TopicRecreatedError
+	return errors.As(err, &recreated)
+}

@@ -1,0 +1,98 @@
+package profiles
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/freshet/freshet/services/items"
+	"github.com/freshet/freshet/services/towers"
+	"github.com/freshet/freshet/services/towers/towertest"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// redisForTest is a new miniredis, or the server that FRESHET_TEST_REDIS names, with a key prefix of the test's own that is
+// emptied when the test ends.
+func redisForTest(t testing.TB) (rdb *redis.Client, prefix string) {
+	t.Helper()
+	addr, prefix := os.Getenv("FRESHET_TEST_REDIS"), "freshet-test-"+time.Now().Format("150405.000000000")
+	if addr == "" {
+		addr = miniredis.RunT(t).Addr()
+	}
+	rdb = redis.NewClient(&redis.Options{Addr: addr})
+	t.Cleanup(func() {
+		ctx := context.Background() // the test's own has ended
+		keys := rdb.Scan(ctx, 0, prefix+":*", 1000).Iterator()
+		for keys.Next(ctx) {
+			require.NoError(t, rdb.Del(ctx, keys.Val()).Err())
+		}
+		require.NoError(t, rdb.Close())
+	})
+	return rdb, prefix
+}
+
+const testDim = 8
+
+func testTower(version string, seed uint64) *towers.UserTower {
+	_, tower := towertest.Towers(towertest.Shape{Version: version, Dim: testDim, Layers: 2, Seed: seed}, nil)
+	return tower
+}
+
+// rig is a store beside what the tests look at.
+type rig struct {
+	*Store
+	client *redis.Client
+	live   []*towers.UserTower
+	// vectors are what the catalogue holds: model, item, vector.
+	vectors map[string]map[string][]float32
+	version int64
+}
+
+func newRig(t testing.TB, change ...func(*Config)) *rig {
+	t.Helper()
+	client, prefix := redisForTest(t)
+	r := &rig{
+		client: client, live: []*towers.UserTower{testTower("m1", 1)},
+		vectors: map[string]map[string][]float32{"m1": {}, "m2": {}},
+	}
+	catalogue := items.DefaultConfig()
+	catalogue.KeyPrefix, catalogue.VectorTolerance = prefix, 0
+	cfg := DefaultConfig()
+	cfg.KeyPrefix = prefix
+	for _, c := range change {
+		c(&cfg)
+	}
+	require.NoError(t, cfg.Validate())
+	r.Store = New(client, items.New(client, catalogue), func() []*towers.UserTower { return r.live }, cfg)
+	return r
+}
+
+// setVector gives an item a vector that depends on seed.
+func (r *rig) setVector(t testing.TB, model, item string, seed uint64) {
+	t.Helper()
+	rng := random(seed)
+	vector := make([]float32, testDim)
+	for i := range vector {
+		vector[i] = float32(rng.NormFloat64())
+	}
+	r.version++
+	change := items.Change{Model: model, Vector: vector}
+	change.Record.ItemID, change.Record.Op, change.Record.Version = item, 1, r.version
+	outcomes, err := r.items.Write(t.Context(), []items.Change{change})
+	require.NoError(t, err)
+	require.NoError(t, outcomes[0].Err)
+	r.vectors[model][item] = vector
+}
+
+func (r *rig) load(t testing.TB, user, model string) *Profile {
+	t.Helper()
+	loaded, err := r.Load(t.Context(), []string{user}, model)
+	require.NoError(t, err)
+	return loaded[0]
+}

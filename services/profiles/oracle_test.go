@@ -1,0 +1,170 @@
+package profiles
+
+import (
+	"encoding/binary"
+	"math"
+	"sort"
+	"testing"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/freshet/freshet/schemas"
+	"github.com/stretchr/testify/require"
+)
+
+// oracle is one user's profile as the words of doc.go say it, one event after the other, slow and simple. It shares
+// nothing with the store but the user tower's Advance.
+type oracle struct {
+	limit    int
+	marks    map[int32]int64
+	last     schemas.Position
+	erased   bool
+	history  []Event // oldest first
+	counters map[schemas.InteractionType]uint64
+	seen     []byte
+	updated  time.Time
+	tastes   map[string]*oracleTaste
+}
+
+type oracleTaste struct {
+	state, embedding []float32
+	behind           bool
+}
+
+func newOracle(limit int) *oracle {
+	return &oracle{
+		limit: limit, marks: map[int32]int64{}, counters: map[schemas.InteractionType]uint64{}, tastes: map[string]*oracleTaste{},
+	}
+}
+
+var oracleTasteTypes = map[schemas.InteractionType]bool{
+	schemas.View: true, schemas.Click: true, schemas.Like: true, schemas.AddToCart: true, schemas.Purchase: true,
+	schemas.Rating: true, schemas.Complete: true,
+}
+
+func (o *oracle) apply(r *rig, e Event) {
+	o.marks[e.Partition] = e.Offset
+	o.last = schemas.Position{Partition: e.Partition, Offset: e.Offset}
+	if e.Erase {
+		marks, last := o.marks, o.last
+		*o = *newOracle(o.limit)
+		o.marks, o.last, o.erased = marks, last, true
+		return
+	}
+	if e.Time.After(o.updated) {
+		o.updated = e.Time
+	}
+	itemKnown := false
+	for _, h := range o.history {
+		if h.EventID == e.EventID && e.EventID != "" {
+			return
+		}
+		itemKnown = itemKnown || h.ItemID == e.ItemID
+	}
+	o.erased = false
+	o.counters[e.Type]++
+	if e.Type == schemas.Impression {
+		return
+	}
+	if !itemKnown {
+		o.seen = binary.LittleEndian.AppendUint32(o.seen, uint32(xxhash.Sum64String(e.ItemID)))
+	}
+	o.history = append(o.history, e)
+	sort.SliceStable(o.history, func(i, j int) bool {
+		a, b := o.history[i], o.history[j]
+		switch {
+		case a.OccurredAt.UnixMilli() != b.OccurredAt.UnixMilli():
+			return a.OccurredAt.UnixMilli() < b.OccurredAt.UnixMilli()
+		case a.Partition != b.Partition:
+			return a.Partition < b.Partition
+		}
+		return a.Offset < b.Offset
+	})
+	at := func(i int) bool { return o.history[i].Partition == e.Partition && o.history[i].Offset == e.Offset }
+	late := !at(len(o.history) - 1)
+	kept := true
+	if len(o.history) > o.limit {
+		kept = !at(0)
+		o.history = o.history[1:]
+	}
+	if oracleTasteTypes[e.Type] {
+		o.taste(r, e, late, kept)
+	}
+}
+
+func (o *oracle) taste(r *rig, e Event, late, kept bool) {
+	liveNow := map[string]bool{}
+	for _, tower := range r.live {
+		model := tower.Version()
+		liveNow[model] = true
+		vector := r.vectors[model][e.ItemID]
+		if !kept || vector == nil {
+			continue
+		}
+		if t := o.tastes[model]; t != nil && !t.behind && !late {
+			tower.Advance(t.state, t.embedding, vector)
+			continue
+		}
+		t := &oracleTaste{state: make([]float32, tower.StateSize()), embedding: make([]float32, tower.Dim())}
+		for _, h := range o.history {
+			if v := r.vectors[model][h.ItemID]; v != nil && oracleTasteTypes[h.Type] {
+				tower.Advance(t.state, t.embedding, v)
+			}
+		}
+		o.tastes[model] = t
+	}
+	for model, t := range o.tastes {
+		t.behind = t.behind || !liveNow[model]
+	}
+}
+
+// check compares a stored profile with the oracle, floats bit for bit.
+func (o *oracle) check(t testing.TB, r *rig, user string) {
+	t.Helper()
+	for _, model := range []string{"m1", "m2"} {
+		p := r.load(t, user, model)
+		require.NotNil(t, p, user)
+		require.NoError(t, p.Err)
+		require.Equal(t, o.marks, p.Watermarks, user)
+		require.Equal(t, o.last, *p.LastApplied(), user)
+		require.Len(t, p.History, len(o.history), user)
+		for i, h := range p.History {
+			want := o.history[len(o.history)-1-i]
+			require.Equal(t, want.ItemID, h.ItemID)
+			require.Equal(t, want.Type, h.Type)
+			require.Equal(t, want.OccurredAt.UnixMilli(), h.OccurredAt.UnixMilli())
+			require.Equal(t, schemas.Position{Partition: want.Partition, Offset: want.Offset}, h.Position)
+			require.Equal(t, want.Value != nil, h.HasValue)
+			if want.Value != nil {
+				require.Equal(t, math.Float32bits(float32(*want.Value)), math.Float32bits(h.Value))
+			}
+		}
+		for kind := schemas.Impression; kind <= schemas.Hide; kind++ {
+			require.Equal(t, o.counters[kind], p.Counters.Of(kind), "user %s type %v", user, kind)
+		}
+		require.Equal(t, o.updated.UnixMilli(), time.Time.UnixMilli(p.UpdatedAt), user)
+		require.Equal(t, string(o.seen), p.seen, user)
+		want := o.tastes[model]
+		if want == nil || want.behind {
+			require.Nil(t, p.Embedding, "user %s model %s", user, model)
+			require.Nil(t, p.State, "user %s model %s", user, model)
+			continue
+		}
+		require.Equal(t, bits(want.embedding), bits(p.Embedding), "user %s model %s", user, model)
+		require.Equal(t, bits(want.state), bits(p.State), "user %s model %s", user, model)
+	}
+	if o.erased {
+		fields, err := r.client.HKeys(t.Context(), r.profileKey(user)).Result()
+		require.NoError(t, err)
+		require.ElementsMatch(t, []string{fieldRevision, fieldWatermarks}, fields, "an erased user has nothing else")
+		require.Zero(t, r.client.Exists(t.Context(), r.seenKey(user)).Val())
+	}
+}
+
+func bits(floats []float32) []uint32 {
+	b := make([]uint32, len(floats))
+	for i, x := range floats {
+		b[i] = math.Float32bits(x)
+	}
+	return b
+}

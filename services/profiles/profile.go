@@ -1,0 +1,59 @@
+package profiles
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/freshet/freshet/schemas"
+)
+
+// Profile is what is known of one user.
+type Profile struct {
+	UserID string
+	// History is newest first, without impressions.
+	History []Entry
+	// Embedding and State are those of the model that was asked for; nil where the profile has none, or none that is
+	// current: the history is then to be encoded.
+	Embedding, State []float32
+	// Watermarks are the last offsets applied, by partition.
+	Watermarks map[int32]int64
+	// UpdatedAt is the broker's time of the newest event applied.
+	UpdatedAt time.Time
+	Counters  Counters
+	// Err is why the stored profile could not be read; there is nothing else in the Profile then.
+	Err error
+
+	last      *schemas.Position
+	seen      string
+	indexOnce sync.Once
+	index     []uint32
+}
+
+// LastApplied is the position of the event that was applied last; nil where none was.
+func (p *Profile) LastApplied() *schemas.Position { return p.last }
+
+// seenBytes is the length of an item's fingerprint in the set of seen items.
+const seenBytes = 4
+
+func seenFingerprint(itemID string) uint32 { return uint32(xxhash.Sum64String(itemID)) }
+
+// HasSeen tells whether the user ever interacted with an item, impressions left out. For an item that was not seen the
+// answer is wrong with a probability of SeenCount in 2^32.
+func (p *Profile) HasSeen(itemID string) bool {
+	p.indexOnce.Do(func() {
+		u := unpacker{rest: p.seen}
+		p.index = make([]uint32, p.SeenCount())
+		for i := range p.index {
+			p.index[i] = u.uint32()
+		}
+		slices.Sort(p.index)
+	})
+	_, found := slices.BinarySearch(p.index, seenFingerprint(itemID))
+	return found
+}
+
+// SeenCount is how many fingerprints the set of seen items has. An item that came again after it had left the history is
+// counted again.
+func (p *Profile) SeenCount() int { return len(p.seen) / seenBytes }

@@ -1,0 +1,162 @@
+package profiles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/freshet/freshet/services/items"
+	"github.com/freshet/freshet/services/redisdb"
+	"github.com/freshet/freshet/services/towers"
+	"github.com/redis/go-redis/v9"
+)
+
+// Store is all users' profiles in Redis. It is safe for concurrent use, also by several processes.
+type Store struct {
+	rdb    redis.UniversalClient
+	items  *items.Store
+	models func() []*towers.UserTower
+	cfg    Config
+}
+
+// New makes a store. models names, at each call, the user towers that are live: each has its own state and embedding in
+// every profile that Apply touches. The caller keeps rdb and closes it.
+func New(rdb redis.UniversalClient, store *items.Store, models func() []*towers.UserTower, cfg Config) *Store {
+	return &Store{rdb: rdb, items: store, models: models, cfg: cfg}
+}
+
+// The hash of a user, beside stateField and embeddingField of each model. An erased user's has revision and watermarks only.
+const (
+	fieldRevision   = "r" // 8 random bytes, drawn anew by each write
+	fieldHistory    = "h"
+	fieldWatermarks = "w"
+	fieldCounters   = "c"
+	fieldUpdated    = "u" // broker's time of the newest event, ms, decimal
+)
+
+var profileFields = []string{fieldRevision, fieldHistory, fieldWatermarks, fieldCounters, fieldUpdated}
+
+const remedyProfile = "delete the user's keys :profile and :seen and send the user's events again (dead letters can be redriven)"
+
+func (s *Store) profileKey(user string) string { return redisdb.Key(s.cfg.KeyPrefix, user, "profile") }
+func (s *Store) seenKey(user string) string    { return redisdb.Key(s.cfg.KeyPrefix, user, "seen") }
+
+// stored is a profile as it lies in Redis, the models' tastes apart.
+type stored struct {
+	revision string
+	history  history
+	marks    watermarks
+	counters Counters
+	updated  int64
+}
+
+// readStored takes the answer to an HMGET of profileFields (and possibly more) apart; a profile that is not there is empty.
+func (s *Store) readStored(user string, fields []any) (*stored, error) {
+	st, err := unpackStored(fields)
+	if err != nil {
+		return nil, redisdb.ReadError(s.profileKey(user), remedyProfile, err)
+	}
+	return st, nil
+}
+
+func unpackStored(fields []any) (st *stored, err error) {
+	st = &stored{revision: text(fields[0])}
+	if fields[1] != nil {
+		if st.history, err = unpackHistory(text(fields[1])); err != nil {
+			return nil, err
+		}
+	}
+	if fields[2] != nil {
+		if st.marks, err = unpackWatermarks(text(fields[2])); err != nil {
+			return nil, err
+		}
+	}
+	if fields[3] != nil {
+		if st.counters, err = unpackCounters(text(fields[3])); err != nil {
+			return nil, err
+		}
+	}
+	if fields[4] != nil {
+		if st.updated, err = strconv.ParseInt(text(fields[4]), 10, 64); err != nil {
+			return nil, errors.New("the time of the last event is no number")
+		}
+	}
+	return st, nil
+}
+
+func text(field any) string {
+	s, _ := field.(string)
+	return s
+}
+
+// Load reads profiles in one pipelined round trip; the answer is aligned with users, nil for an unknown user. model names
+// the embedding and state to return; none for an empty one. The error is about Redis alone: a profile that cannot be read is
+// a Profile with Err.
+func (s *Store) Load(ctx context.Context, users []string, model string) ([]*Profile, error) {
+	if len(users) == 0 {
+		return nil, nil
+	}
+	fields := append(profileFields[:len(profileFields):len(profileFields)], stateField(model), embeddingField(model))
+	pipe := s.rdb.Pipeline()
+	hashes, seen := make([]*redis.SliceCmd, len(users)), make([]*redis.StringCmd, len(users))
+	for i, user := range users {
+		hashes[i] = pipe.HMGet(ctx, s.profileKey(user), fields...)
+		seen[i] = pipe.Get(ctx, s.seenKey(user))
+	}
+	// The error of Exec is the first of the reads' own errors.
+	_, _ = pipe.Exec(ctx)
+
+	var stateSize, dim int
+	for _, tower := range s.models() {
+		if tower.Version() == model {
+			stateSize, dim = tower.StateSize(), tower.Dim()
+		}
+	}
+	loaded := make([]*Profile, len(users))
+	for i, user := range users {
+		if err := errors.Join(hashes[i].Err(), ignoreNil(seen[i].Err())); err != nil {
+			return nil, fmt.Errorf("reading the profile of user %q: %w", user, err)
+		}
+		values := hashes[i].Val()
+		if values[0] == nil {
+			continue
+		}
+		st, err := s.readStored(user, values)
+		if err != nil {
+			loaded[i] = &Profile{UserID: user, Err: err}
+			continue
+		}
+		loaded[i] = st.profile(user, seen[i].Val())
+		stamp := st.counters.tasteEvents()
+		if t := unpackTaste(text(values[5]), text(values[6]), stamp, stateSize, dim); t != nil {
+			loaded[i].State, loaded[i].Embedding = t.state, t.embedding
+		}
+	}
+	return loaded, nil
+}
+
+func ignoreNil(err error) error {
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	return err
+}
+
+func (st *stored) profile(user, seen string) *Profile {
+	p := &Profile{
+		UserID: user, History: st.history, Counters: st.counters, seen: seen,
+		Watermarks: make(map[int32]int64, len(st.marks)),
+	}
+	if st.updated != 0 {
+		p.UpdatedAt = time.UnixMilli(st.updated).UTC()
+	}
+	for i, mark := range st.marks {
+		p.Watermarks[mark.Partition] = mark.Offset
+		if i == 0 {
+			p.last = &st.marks[0]
+		}
+	}
+	return p
+}
