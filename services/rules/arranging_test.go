@@ -106,7 +106,8 @@ func TestDiversifyByScoreAlone(t *testing.T) {
 
 // TestSetIsShared applies one set and one filter from several goroutines: what they share must not change.
 func TestSetIsShared(t *testing.T) {
-	f, err := CompileFilter(`lower(item.title) != "zzz" and item.brand in ["b", "a", "", "c"] and any(item.categories, # in ["c", "a"])`)
+	f, err := CompileFilter(
+		`lower(item.title) != "zzz" and item.brand in ["b", "a", "", "c"] and any(item.categories, # in ["c", "a"])`)
 	require.NoError(t, err)
 	w := newWorld(5)
 	list := w.ranked(60)

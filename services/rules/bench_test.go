@@ -19,7 +19,8 @@ func ranked(n int) []ranking.Candidate {
 		list[i] = ranking.Candidate{Score: float32(n - i), Source: "retrieval", Item: &schemas.ItemChange{
 			ItemID: fmt.Sprintf("item-%04d", i), Op: schemas.UpsertItem, Title: "A Title Of Usual Length", Price: &price,
 			Categories: []string{fmt.Sprintf("category-%d", random.IntN(18)), fmt.Sprintf("category-%d", random.IntN(18))},
-			Brand:      fmt.Sprintf("brand-%d", random.IntN(50)), Available: i%50 != 0, PublishedAt: now.Add(-time.Duration(i) * time.Hour),
+			Brand:      fmt.Sprintf("brand-%d", random.IntN(50)), Available: i%50 != 0,
+			PublishedAt: now.Add(-time.Duration(i) * time.Hour),
 		}}
 		if i%10 == 0 {
 			list[i].Item.Regions = []string{"eu", "us"}

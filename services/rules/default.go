@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"sync"
@@ -23,3 +24,6 @@ func Default() *Set { return defaultSet() }
 
 // DefaultSource is the file that Default is read from, with a comment for each rule, as a start for one's own.
 func DefaultSource() []byte { return append([]byte(nil), defaultSource...) }
+
+// DefaultYAML is the text of the default set, to start a rules file from.
+func DefaultYAML() []byte { return bytes.Clone(defaultSource) }

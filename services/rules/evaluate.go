@@ -63,14 +63,9 @@ func (e *evaluator) leaf(n *node, it *schemas.ItemChange) bool {
 	case isCompared:
 		return compare(e.number(n.field, it), n.op, n.number)
 	case isOneOf:
-		return slices.Contains(n.texts, text(n.field, it))
+		return n.has(text(n.field, it))
 	case isHolding:
-		for _, s := range list(n.field, it) {
-			if slices.Contains(n.texts, s) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(list(n.field, it), n.has)
 	case isEmpty:
 		return len(list(n.field, it)) == 0
 	}

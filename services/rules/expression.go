@@ -45,8 +45,17 @@ type expression struct {
 	root   *node
 }
 
+// maxExpressionBytes keeps the parser, which goes one frame deeper with each bracket, far from the end of the stack.
+const maxExpressionBytes = 64 << 10
+
 // compile checks an expression and brings it into predicate form.
 func compile(source string, s scope) (*expression, error) {
+	if len(source) > maxExpressionBytes {
+		return nil, &ExpressionError{
+			Line: 1, Column: 1, Problem: fmt.Sprintf("the expression has %d bytes", len(source)),
+			Remedy: fmt.Sprintf("at most %d are allowed", maxExpressionBytes),
+		}
+	}
 	config := newConfig()
 	if s == filterScope {
 		config.MaxNodes = maxFilterNodes
@@ -67,6 +76,11 @@ func compile(source string, s scope) (*expression, error) {
 	config.Expect = reflect.Bool
 	if _, err := checker.Check(tree, config); err != nil {
 		return nil, fromExpr(err)
+	}
+	if s == filterScope {
+		if err := checkFilterTypes(tree); err != nil {
+			return nil, err
+		}
 	}
 	b := &builder{source: src}
 	root := b.build(tree.Node, false)

@@ -134,6 +134,21 @@ func (g *filterGrammar) operator(n ast.Node, operator string) {
 	}
 }
 
+// checkFilterTypes looks at the tree once its types are known. Joined texts grow with each join, so that a short filter could
+// build long ones; nothing that a filter asks needs them.
+func checkFilterTypes(tree *parser.Tree) error {
+	g := &filterGrammar{source: tree.Source.String()}
+	ast.Walk(&tree.Node, g)
+	return g.err
+}
+
+// Visit implements ast.Visitor.
+func (g *filterGrammar) Visit(n *ast.Node) {
+	if x, ok := (*n).(*ast.BinaryNode); ok && x.Operator == "+" && !isNumeric(x.Type().Kind()) {
+		g.refuse(x, "only numbers can be added in a request's filter", "compare the texts one by one")
+	}
+}
+
 // member allows item.<field> and one key of item.attributes. Loops may look at their own element only: a loop that reads
 // item's texts for each element would cost the product of both lengths.
 func (g *filterGrammar) member(x *ast.MemberNode, inLoop bool) {

@@ -17,7 +17,8 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func TestFilterHolds(t *testing.T) {
 	price := 12.5
 	item := &schemas.ItemChange{
-		ItemID: "sku-1", Title: "Red Running Shoe", Brand: "Acme", Categories: []string{"shoes", "sport"}, Tags: []string{"sale", "red"},
+		ItemID: "sku-1", Title: "Red Running Shoe", Brand: "Acme", Categories: []string{"shoes", "sport"},
+		Tags:  []string{"sale", "red"},
 		Price: &price, Currency: "EUR", Available: true, PublishedAt: now.Add(-48 * time.Hour),
 		Attributes: map[string]string{"colour": "red"},
 	}
@@ -63,38 +64,39 @@ func TestFilterHolds(t *testing.T) {
 
 func TestBadFilters(t *testing.T) {
 	for source, want := range map[string]string{
-		``:                                    "line 1, character 1: the filter is empty: leave it out",
-		`item.prise < 20`:                     `character 6: item has no field "prise": did you mean item.price?`,
-		`price < 3`:                           `character 1: unknown name "price": did you mean item.price?`,
-		"item.price < 3 and\nitem.bland == 3": `line 2, character 6: item has no field "bland": did you mean item.brand?`,
-		`item.zzzzzz`:                         `the fields are item.age_days`,
-		`item.price`:                          "expected bool, but got float64: make it a condition",
-		`item.price < `:                       "unexpected token EOF: write a condition such as",
-		`item.price < "x"`:                    "mismatched types float64 and string",
-		`request.age > 3`:                     "request cannot be used in a request's own filter",
-		`now() > 3`:                           "function now is not allowed",
-		`repeat("x", 1000) == ""`:             "function repeat is not allowed",
-		`foo(3)`:                              "unknown function foo: the functions are all, any, len",
-		`item.title.foo()`:                    "unknown function item.title.foo",
-		`item.title matches "(a+)+$"`:         "operator matches is not allowed",
-		`len(1..1000000000) > 3`:              "operator .. is not allowed",
-		`2 ** 3 == 8`:                         "operator ** is not allowed",
-		`item.tags | any(# == "x")`:           "",
-		`let x = 1; x > 2`:                    "not allowed",
-		`true; false`:                         "not allowed",
-		`item.available ? true : false`:       "not allowed",
-		`{"a": 1} == {"a": 1}`:                "not allowed",
-		`item.title[1:3] == "x"`:              "not allowed",
-		`item.tags[0] == "x"`:                 "this access is not allowed",
-		`item[item.id] == 2`:                  "a field of item must be named",
-		`item?.price == 2`:                    "not allowed",
-		`item == item`:                        "item alone is no value",
-		`any(item.tags, any(item.tags, # == "x"))`:            "any may only go over",
-		`any(item.tags, item.title == #)`:                     "a condition on elements cannot read other fields",
-		`any(["a", "b"], # == "a")`:                           "any may only go over",
-		`any(item.tags, #index == 1)`:                         "#index is not allowed",
-		`count(item.tags, # == "x") > 1`:                      "function count is not allowed",
-		`item.brand in [item.title]`:                          "lists may hold plain values only",
+		``:                                         "line 1, character 1: the filter is empty: leave it out",
+		`item.prise < 20`:                          `character 6: item has no field "prise": did you mean item.price?`,
+		`price < 3`:                                `character 1: unknown name "price": did you mean item.price?`,
+		"item.price < 3 and\nitem.bland == 3":      `line 2, character 6: item has no field "bland": did you mean item.brand?`,
+		`item.zzzzzz`:                              `the fields are item.age_days`,
+		`item.price`:                               "expected bool, but got float64: make it a condition",
+		`item.price < `:                            "unexpected token EOF: write a condition such as",
+		`item.price < "x"`:                         "mismatched types float64 and string",
+		`request.age > 3`:                          "request cannot be used in a request's own filter",
+		`now() > 3`:                                "function now is not allowed",
+		`item.title + item.title == "x"`:           "only numbers can be added",
+		`repeat("x", 1000) == ""`:                  "function repeat is not allowed",
+		`foo(3)`:                                   "unknown function foo: the functions are all, any, len",
+		`item.title.foo()`:                         "unknown function item.title.foo",
+		`item.title matches "(a+)+$"`:              "operator matches is not allowed",
+		`len(1..1000000000) > 3`:                   "operator .. is not allowed",
+		`2 ** 3 == 8`:                              "operator ** is not allowed",
+		`item.tags | any(# == "x")`:                "",
+		`let x = 1; x > 2`:                         "not allowed",
+		`true; false`:                              "not allowed",
+		`item.available ? true : false`:            "not allowed",
+		`{"a": 1} == {"a": 1}`:                     "not allowed",
+		`item.title[1:3] == "x"`:                   "not allowed",
+		`item.tags[0] == "x"`:                      "this access is not allowed",
+		`item[item.id] == 2`:                       "a field of item must be named",
+		`item?.price == 2`:                         "not allowed",
+		`item == item`:                             "item alone is no value",
+		`any(item.tags, any(item.tags, # == "x"))`: "any may only go over",
+		`any(item.tags, item.title == #)`:          "a condition on elements cannot read other fields",
+		`any(["a", "b"], # == "a")`:                "any may only go over",
+		`any(item.tags, #index == 1)`:              "#index is not allowed",
+		`count(item.tags, # == "x") > 1`:           "function count is not allowed",
+		`item.brand in [item.title]`:               "lists may hold plain values only",
 		`item.brand in [` + strings.Repeat(`"",`, 70) + `""]`: "the list has 71 values",
 		strings.Repeat("not ", 200) + "true":                  "maximum allowed nodes: use a shorter expression",
 		strings.Repeat(" ", 2000) + "true":                    "the filter has 2004 bytes",
@@ -131,14 +133,15 @@ func pageOf(list []ranking.Candidate) []string {
 func TestFilterThatFails(t *testing.T) {
 	f, err := CompileFilter(`18 % item.min_age == 0`)
 	require.NoError(t, err)
-	set, err := Parse([]byte("rules: [{kind: request_filter}]"))
+	set, err := Parse([]byte("rules: [{kind: exclude_listed}, {kind: request_filter}]"))
 	require.NoError(t, err)
 	list, steps := set.Apply(&Request{Now: now, Filter: f}, listOf(
 		&schemas.ItemChange{ItemID: "a", MinAge: 6}, &schemas.ItemChange{ItemID: "b"}, &schemas.ItemChange{ItemID: "c", MinAge: 7},
 	))
 	assert.Equal(t, []string{"a"}, pageOf(list))
 	assert.Equal(t, []schemas.WaterfallStep{
-		{Stage: "request_filter", In: 3, Out: 2}, {Stage: "request_filter_failed", In: 2, Out: 1},
+		{Stage: "exclude_listed", In: 3, Out: 3}, {Stage: "request_filter", In: 3, Out: 2},
+		{Stage: "request_filter_failed", In: 2, Out: 1},
 	}, steps)
 }
 
@@ -146,7 +149,7 @@ func TestFilterThatFails(t *testing.T) {
 func TestFilterRunsOutOfFuel(t *testing.T) {
 	f, err := CompileFilter(`none(item.tags, upper(#) == "X") and lower(item.title) contains "a"`)
 	require.NoError(t, err)
-	set, err := Parse([]byte("rules: [{kind: request_filter}]"))
+	set, err := Parse([]byte("rules: [{kind: exclude_listed}, {kind: request_filter}]"))
 	require.NoError(t, err)
 	huge := make([]*schemas.ItemChange, 1000)
 	for i := range huge {
@@ -155,8 +158,8 @@ func TestFilterRunsOutOfFuel(t *testing.T) {
 	list, steps := set.Apply(&Request{Now: now, Filter: f}, listOf(huge...))
 	assert.NotEmpty(t, list)
 	assert.Less(t, len(list), 500)
-	assert.Equal(t, int32(1000), steps[0].Out)
-	assert.Equal(t, schemas.WaterfallStep{Stage: "request_filter_failed", In: 1000, Out: int32(len(list))}, steps[1])
+	assert.Equal(t, int32(1000), steps[1].Out)
+	assert.Equal(t, schemas.WaterfallStep{Stage: "request_filter_failed", In: 1000, Out: int32(len(list))}, steps[2])
 }
 
 func TestFilterCache(t *testing.T) {

@@ -87,12 +87,9 @@ func (x *excludeListedRule) test(p *pass) func(*schemas.ItemChange) verdict {
 }
 
 // Few listed items cannot make a page short, since retrieval asks for many more than a page; pushing them down would only
-// give each request its own search, where those with equal expressions share one. Very many make an expression that costs
-// the index more than it saves.
-const (
-	minPushedExclusions = 17
-	maxPushedExclusions = 256
-)
+// give each request its own search, where those with equal expressions share one. Of very many, the first maxPushedTexts
+// are pushed down.
+const minPushedExclusions = 17
 
 func (x *excludeListedRule) push(r *Request, _ *evaluator) string {
 	if len(r.Exclude) < minPushedExclusions {
@@ -102,7 +99,7 @@ func (x *excludeListedRule) push(r *Request, _ *evaluator) string {
 	if len(ids) == 0 {
 		return ""
 	}
-	return "not (item_id in " + quoteList(ids[:min(len(ids), maxPushedExclusions)]) + ")"
+	return "not (item_id in " + quoteList(ids[:min(len(ids), maxPushedTexts)]) + ")"
 }
 
 // excludeSeenRule drops what the user has interacted with, unless the request asks for it.

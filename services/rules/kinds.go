@@ -98,6 +98,26 @@ func (a *assembly) add(s *spec) error {
 	return nil
 }
 
+// complete adds what a request may rely on whatever the business rules are: that its own filter and its list of excluded
+// items are respected. A file that names these kinds only chooses where they stand.
+func (a *assembly) complete() {
+	listed, filtered := false, false
+	for _, f := range a.set.filters {
+		switch f.(type) {
+		case *excludeListedRule:
+			listed = true
+		case *requestFilterRule:
+			filtered = true
+		}
+	}
+	if !listed {
+		a.set.filters = append(a.set.filters, &excludeListedRule{"exclude_listed"})
+	}
+	if !filtered {
+		a.set.filters = append(a.set.filters, &requestFilterRule{"request_filter"})
+	}
+}
+
 // placed is a setting of any type.
 type placed interface {
 	place() (line, column int, given bool)
@@ -122,6 +142,9 @@ func (s *spec) check() (kind, error) {
 	if !ruleName.MatchString(string(s.named())) || strings.HasSuffix(string(s.named()), failedSuffix) {
 		return kind{}, s.problem(&s.Name, fmt.Sprintf("%q is no name", shorten(string(s.named()))),
 			"use up to 64 of a-z, 0-9 and _, a letter first, not ending with "+failedSuffix)
+	}
+	if _, taken := kinds[string(s.named())]; taken && string(s.named()) != s.Kind.value {
+		return kind{}, s.problem(&s.Name, fmt.Sprintf("%q is the name of another kind", s.named()), "choose another name")
 	}
 	given := s.settings()
 	for _, name := range k.settings {
@@ -214,29 +237,32 @@ func makeBoost(s *spec) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &boostRule{named: s.named(), when: e, factor: 1, add: s.Add.value}
 	if s.Multiply.given == s.Add.given {
 		return nil, s.problem(&s.Kind, "exactly one of multiply and add is needed", "give multiply: 1.2, or add: 0.5")
 	}
+	b := &boostRule{named: s.named(), when: e, factor: 1, add: s.Add.value}
 	if s.Multiply.given {
 		b.factor = s.Multiply.value
+		return b, s.between("multiply", &s.Multiply, 1, maxFactor, 1.0/maxFactor)
 	}
-	boost := s.Kind.value == "boost"
-	switch {
-	case s.Multiply.given && boost && !(b.factor > 1 && b.factor <= maxFactor):
-		err = s.problem(&s.Multiply, fmt.Sprintf("multiply: %v does not boost", b.factor),
-			fmt.Sprintf("give a number above 1, up to %d, or use bury", maxFactor))
-	case s.Multiply.given && !boost && !(b.factor < 1 && b.factor >= 1.0/maxFactor):
-		err = s.problem(&s.Multiply, fmt.Sprintf("multiply: %v does not bury", b.factor),
-			"give a number below 1, down to 0.001, or use boost")
-	case s.Add.given && boost && !(b.add > 0 && b.add <= maxAdd):
-		err = s.problem(&s.Add, fmt.Sprintf("add: %v does not boost", b.add),
-			fmt.Sprintf("give a number above 0, up to %d, or use bury", maxAdd))
-	case s.Add.given && !boost && !(b.add < 0 && b.add >= -maxAdd):
-		err = s.problem(&s.Add, fmt.Sprintf("add: %v does not bury", b.add),
-			fmt.Sprintf("give a number below 0, down to -%d, or use boost", maxAdd))
+	return b, s.between("add", &s.Add, 0, maxAdd, -maxAdd)
+}
+
+// between checks that a boost's setting lies above still, up to most, and a bury's below it, down to least.
+func (s *spec) between(name string, at *setting[float64], still, most, least float64) error {
+	v := at.value
+	if s.Kind.value == "boost" {
+		if v > still && v <= most {
+			return nil
+		}
+		return s.problem(at, fmt.Sprintf("%s: %v does not boost", name, v),
+			fmt.Sprintf("give a number above %v, up to %v, or use bury", still, most))
 	}
-	return b, err
+	if v < still && v >= least {
+		return nil
+	}
+	return s.problem(at, fmt.Sprintf("%s: %v does not bury", name, v),
+		fmt.Sprintf("give a number below %v, down to %v, or use boost", still, least))
 }
 
 func makeFreshness(s *spec) (any, error) {

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	oneRule  = "rules: [{name: one, kind: exclude_seen}]"
-	twoRules = "rules: [{name: one, kind: exclude_seen}, {name: two, kind: filter, keep: item.available}]"
+	oneRule  = "rules: [{name: one, kind: exclude_listed}, {name: two, kind: request_filter}]"
+	twoRules = "rules: [{name: one, kind: exclude_listed}, {name: two, kind: request_filter}, {name: three, kind: exclude_seen}]"
 	badRules = "rules: [{name: one, kind: filter, keep: item.avialable}]"
 )
 
@@ -37,7 +37,7 @@ func TestLiveFollowsItsFile(t *testing.T) {
 	l, err := OpenLive(path, hour, slog.New(slog.NewTextHandler(&logged, nil)))
 	require.NoError(t, err)
 	defer l.Close()
-	assert.Equal(t, []string{"one"}, l.Current().Names())
+	assert.Equal(t, []string{"one", "two"}, l.Current().Names())
 
 	changed, err := l.Reload()
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestLiveFollowsItsFile(t *testing.T) {
 	changed, err = l.Reload()
 	require.NoError(t, err)
 	assert.True(t, changed)
-	assert.Equal(t, []string{"one", "two"}, l.Current().Names())
+	assert.Equal(t, []string{"one", "two", "three"}, l.Current().Names())
 	served := l.Current()
 
 	for range 3 {
@@ -81,7 +81,7 @@ func TestLiveFollowsItsFile(t *testing.T) {
 // time of what it leads to may be equal.
 func TestLiveOnAConfigMap(t *testing.T) {
 	dir := t.TempDir()
-	for version, text := range map[string]string{"v1": oneRule, "v2": strings.Replace(oneRule, "one", "two", 1)} {
+	for version, text := range map[string]string{"v1": oneRule, "v2": strings.Replace(oneRule, "one", "new", 1)} {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, version), 0o700))
 		file := filepath.Join(dir, version, "rules.yaml")
 		write(t, file, text)
@@ -100,7 +100,7 @@ func TestLiveOnAConfigMap(t *testing.T) {
 	changed, err := l.Reload()
 	require.NoError(t, err)
 	assert.True(t, changed)
-	assert.Equal(t, []string{"two"}, l.Current().Names())
+	assert.Equal(t, []string{"new", "two"}, l.Current().Names())
 }
 
 func TestLivePolls(t *testing.T) {
@@ -110,7 +110,7 @@ func TestLivePolls(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	write(t, path, twoRules)
-	require.Eventually(t, func() bool { return len(l.Current().Names()) == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.Current().Names()) == 3 }, 10*time.Second, time.Millisecond)
 	l.Close()
 	l.Close()
 }

@@ -112,11 +112,14 @@ func (n *node) listColumn() (column string, values []string) {
 		column, values = "regions", []string{everywhere}
 	}
 	ambiguous := column == "regions" && n.negate && slices.Contains(values, everywhere)
-	if ambiguous || len(values) == 0 || !quotable(values) {
+	if ambiguous || len(values) == 0 || len(values) > maxPushedTexts || !quotable(values) {
 		return "", nil
 	}
 	return column, values
 }
+
+// maxPushedTexts bounds a list in a pushed-down expression: the index parses it again for each search.
+const maxPushedTexts = 256
 
 func arrayContains(column string, values []string) string {
 	values = slices.Compact(slices.Sorted(slices.Values(values)))
@@ -128,7 +131,7 @@ func arrayContains(column string, values []string) string {
 
 func (n *node) milvusOneOf() string {
 	column := map[field]string{fieldID: "item_id", fieldBrand: "brand"}[n.field]
-	if column == "" || !quotable(n.texts) {
+	if column == "" || len(n.texts) > maxPushedTexts || !quotable(n.texts) {
 		return ""
 	}
 	switch {

@@ -119,7 +119,8 @@ func (t *texts) UnmarshalYAML(n *yaml.Node) error {
 	return n.Decode((*[]string)(t))
 }
 
-// Parse reads a rules file: YAML with one key, rules, that holds the list. It refuses what it does not know, each expression
+// Parse reads a rules file: YAML with one key, rules, that holds the list. exclude_listed and request_filter, which requests
+// rely on, stand behind the other filters where the file does not name them. Parse refuses what it does not know, each expression
 // that does not type-check, and rules in an order that would undo one another. What it refuses satisfies IsBadRules.
 func Parse(source []byte) (*Set, error) {
 	specs, err := decode(source)
@@ -136,6 +137,7 @@ func Parse(source []byte) (*Set, error) {
 			return nil, err
 		}
 	}
+	a.complete()
 	return set, nil
 }
 

@@ -3,6 +3,7 @@ package rules
 import (
 	"math"
 	"reflect"
+	"slices"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
@@ -43,7 +44,9 @@ type node struct {
 	number float64
 	truth  bool
 	texts  []string
-	kids   []*node
+	// set holds texts where there are too many to look at one by one; else it is nil.
+	set  map[string]struct{}
+	kids []*node
 	// value is what bind has to run to know number, truth or texts[0]; nil where they are known.
 	value   *vm.Program
 	program *vm.Program
@@ -179,7 +182,7 @@ func emptiness(f field, op string, right ast.Node) *node {
 func (b *builder) membership(x *ast.BinaryNode) *node {
 	if f := itemField(x.Left); isText(f) {
 		if texts, ok := literalTexts(x.Right); ok {
-			return &node{kind: isOneOf, field: f, texts: texts}
+			return &node{kind: isOneOf, field: f, texts: texts, set: setOf(texts)}
 		}
 		return nil
 	}
@@ -213,10 +216,32 @@ func (b *builder) anyOf(x *ast.BuiltinNode) *node {
 		}
 	case "in":
 		if texts, ok := literalTexts(body.Right); ok {
-			return &node{kind: isHolding, field: f, texts: texts}
+			return &node{kind: isHolding, field: f, texts: texts, set: setOf(texts)}
 		}
 	}
 	return nil
+}
+
+// fewTexts are looked at one by one faster than by a map.
+const fewTexts = 8
+
+func setOf(texts []string) map[string]struct{} {
+	if len(texts) <= fewTexts {
+		return nil
+	}
+	set := make(map[string]struct{}, len(texts))
+	for _, s := range texts {
+		set[s] = struct{}{}
+	}
+	return set
+}
+
+func (n *node) has(s string) bool {
+	if n.set == nil {
+		return slices.Contains(n.texts, s)
+	}
+	_, ok := n.set[s]
+	return ok
 }
 
 // withValue gives a leaf the value of n: at once where it is the same for all requests. It returns nil for a value that fails
