@@ -40,8 +40,8 @@ type Event struct {
 	Type  schemas.InteractionType
 }
 
-// Interaction is event i as product apps would publish it. Its id is made of what happened, so that it is the same whichever part of
-// a split it is taken from.
+// Interaction is event i as product apps would publish it. Its id is made of what happened, so that it is the same
+// whichever part of a split it is taken from.
 func (d *Dataset) Interaction(i int) schemas.Interaction {
 	e := &d.Events[i]
 	interaction := schemas.Interaction{

@@ -3,7 +3,8 @@
 //
 // It may import schemas and services/towers (for what counts as a taste). What always holds in it:
 //
-//   - Users and items are dense indexes, into Dataset.Users and Dataset.Items; an index says nothing by its size and is never a feature.
+//   - Users and items are dense indexes, into Dataset.Users and Dataset.Items; an index says nothing by its size and is
+//     never a feature.
 //   - Events are sorted by time; events of the same moment keep the order of their source.
 //   - Nothing after a split leaks before it.
 //   - An error in a file names file and line.

@@ -75,7 +75,8 @@ func (b *movieLensBuilder) movie(id, title string, genres []string) error {
 	}
 	name, year := parseTitle(title)
 	item := schemas.ItemChange{
-		ItemID: id, Op: schemas.UpsertItem, Version: 1, Title: name, Categories: slices.DeleteFunc(genres, isNoGenre), Available: true,
+		ItemID: id, Op: schemas.UpsertItem, Version: 1, Available: true,
+		Title: name, Categories: slices.DeleteFunc(genres, isNoGenre),
 	}
 	if year > 0 {
 		item.PublishedAt = time.Date(year, time.January, 1, 0, 0, 0, 0, time.UTC)

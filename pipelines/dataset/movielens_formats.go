@@ -96,7 +96,8 @@ func readHundredK(dir string, b *movieLensBuilder) error {
 }
 
 // readDoubleColon reads ml-1m: movies.dat (id::title::genres), ratings.dat (user::film::stars::seconds) and, where it is
-// there, users.dat (id::gender::age::…), where age is the lower end of a bracket and 1 stands for under 18. Titles are in Latin-1.
+// there, users.dat (id::gender::age::…), where age is the lower end of a bracket and 1 stands for under 18. Titles are in
+// Latin-1.
 func readDoubleColon(dir string, b *movieLensBuilder) error {
 	err := eachLine(dir, "movies.dat", func(line string) error {
 		f := strings.Split(fromLatin1(line), "::")

@@ -30,7 +30,9 @@ func with(files map[string]string, name, text string) map[string]string {
 
 var (
 	csvFiles = map[string]string{
-		"movies.csv":  "movieId,title,genres\r\n7,\"American President, The (1995)\",Comedy|Drama\r\n9,Cosmos,(no genres listed)\r\n",
+		"movies.csv": "movieId,title,genres\r\n" +
+			"7,\"American President, The (1995)\",Comedy|Drama\r\n" +
+			"9,Cosmos,(no genres listed)\r\n",
 		"ratings.csv": "userId,movieId,rating,timestamp\r\n5,9,4.5,1000\r\n3,7,0.5,999\r\n5,7,3.0,1000\r\n",
 	}
 	hundredK = map[string]string{
@@ -48,7 +50,8 @@ func TestReadMovieLensCSV(t *testing.T) {
 	require.Equal(t, []schemas.ItemChange{
 		{ItemID: "7", Op: schemas.UpsertItem, Version: 1, OccurredAt: start, Title: "The American President",
 			Categories: []string{"Comedy", "Drama"}, Available: true, PublishedAt: time.Date(1995, 1, 1, 0, 0, 0, 0, time.UTC)},
-		{ItemID: "9", Op: schemas.UpsertItem, Version: 1, OccurredAt: start, Title: "Cosmos", Categories: []string{}, Available: true},
+		{ItemID: "9", Op: schemas.UpsertItem, Version: 1, OccurredAt: start, Title: "Cosmos",
+			Categories: []string{}, Available: true},
 	}, d.Items)
 	require.Equal(t, []User{{ID: "5"}, {ID: "3"}}, d.Users)
 	require.Equal(t, []Event{ // by time, ties as in the file
@@ -83,23 +86,63 @@ func TestReadMovieLensDoubleColon(t *testing.T) {
 }
 
 func TestReadMovieLensRefuses(t *testing.T) {
+	const ratings = "userId,movieId,rating,timestamp\n"
 	for name, c := range map[string]struct {
 		files map[string]string
 		want  string
 	}{
-		"unknown format": {map[string]string{"movies.csv": ""}, "has none of the formats: movies.csv and ratings.csv (ml-latest-small)"},
-		"header":         {with(csvFiles, "ratings.csv", "user,movieId,rating,timestamp\n"), `ratings.csv:1: the header is "user,movieId,rating,timestamp"`},
-		"stars":          {with(csvFiles, "ratings.csv", "userId,movieId,rating,timestamp\n5,9,six,1\n"), `ratings.csv:2: rating "six" is not a number from 0 to 5`},
-		"NaN stars":      {with(csvFiles, "ratings.csv", "userId,movieId,rating,timestamp\n5,9,NaN,1\n"), `ratings.csv:2: rating "NaN"`},
-		"time":           {with(csvFiles, "ratings.csv", "userId,movieId,rating,timestamp\n5,9,4,-1\n"), `ratings.csv:2: timestamp "-1"`},
-		"fields":         {with(csvFiles, "ratings.csv", "userId,movieId,rating,timestamp\n5,9,4\n"), "ratings.csv: record on line 2: wrong number of fields"},
-		"quote":          {with(csvFiles, "movies.csv", "movieId,title,genres\n1,\"a,b\n"), "movies.csv: parse error on line 2, column 8"},
-		"no film":        {with(csvFiles, "ratings.csv", "userId,movieId,rating,timestamp\n5,77,4,1\n"), `ratings.csv:2: film "77" is not in the file of films`},
-		"film twice":     {with(csvFiles, "movies.csv", "movieId,title,genres\n1,a,b\n1,c,d\n"), "movies.csv:3: film 1 comes twice"},
-		"no ratings":     {with(csvFiles, "ratings.csv", "userId,movieId,rating,timestamp\n"), "the file of ratings is empty"},
-		"genre flags":    {with(hundredK, "u.item", "1|x|||u|0|1\n"), "u.item:1: 7 fields instead of 5 and one for each of the 3 genres"},
-		"u.data":         {with(hundredK, "u.data", "8\t2\t3\t881250949\n8 2\n"), "u.data:2: 1 fields instead of 4"},
-		"age":            {with(hundredK, "u.user", "8|old|M\n"), `u.user:1: age "old" is not a number of years`},
+		"unknown format": {
+			map[string]string{"movies.csv": ""},
+			"has none of the formats: movies.csv and ratings.csv (ml-latest-small)",
+		},
+		"header": {
+			with(csvFiles, "ratings.csv", "user,movieId,rating,timestamp\n"),
+			`ratings.csv:1: the header is "user,movieId,rating,timestamp"`,
+		},
+		"stars": {
+			with(csvFiles, "ratings.csv", ratings+"5,9,six,1\n"),
+			`ratings.csv:2: rating "six" is not a number from 0 to 5`,
+		},
+		"NaN stars": {
+			with(csvFiles, "ratings.csv", ratings+"5,9,NaN,1\n"),
+			`ratings.csv:2: rating "NaN"`,
+		},
+		"time": {
+			with(csvFiles, "ratings.csv", ratings+"5,9,4,-1\n"),
+			`ratings.csv:2: timestamp "-1"`,
+		},
+		"fields": {
+			with(csvFiles, "ratings.csv", ratings+"5,9,4\n"),
+			"ratings.csv: record on line 2: wrong number of fields",
+		},
+		"quote": {
+			with(csvFiles, "movies.csv", "movieId,title,genres\n1,\"a,b\n"),
+			"movies.csv: parse error on line 2, column 8",
+		},
+		"no film": {
+			with(csvFiles, "ratings.csv", ratings+"5,77,4,1\n"),
+			`ratings.csv:2: film "77" is not in the file of films`,
+		},
+		"film twice": {
+			with(csvFiles, "movies.csv", "movieId,title,genres\n1,a,b\n1,c,d\n"),
+			"movies.csv:3: film 1 comes twice",
+		},
+		"no ratings": {
+			with(csvFiles, "ratings.csv", ratings),
+			"the file of ratings is empty",
+		},
+		"genre flags": {
+			with(hundredK, "u.item", "1|x|||u|0|1\n"),
+			"u.item:1: 7 fields instead of 5 and one for each of the 3 genres",
+		},
+		"u.data": {
+			with(hundredK, "u.data", "8\t2\t3\t881250949\n8 2\n"),
+			"u.data:2: 1 fields instead of 4",
+		},
+		"age": {
+			with(hundredK, "u.user", "8|old|M\n"),
+			`u.user:1: age "old" is not a number of years`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadMovieLens(write(t, c.files))

@@ -17,10 +17,10 @@ type Sequences struct {
 	Validation, Test []Case
 }
 
-// ReadSASRecSplit reads ml-1m in the split of gSASRec (Petrov and Macdonald, RecSys 2023), by which the published figures of SASRec,
-// BERT4Rec and gSASRec are comparable: gsas_train_input.txt (a line a user), gsas_val_input.txt and gsas_val_output.txt
-// (512 users), gsas_test_output.txt (each user's last item), ml-1m_sas.txt (all events, user and item a line, in order), items.tsv.
-// Items are numbered from 1 in the files, from 0 here.
+// ReadSASRecSplit reads ml-1m in the split of gSASRec (Petrov and Macdonald, RecSys 2023), by which the published figures
+// of SASRec, BERT4Rec and gSASRec are comparable: gsas_train_input.txt (a line a user), gsas_val_input.txt and
+// gsas_val_output.txt (512 users), gsas_test_output.txt (each user's last item), ml-1m_sas.txt (all events, user and item
+// a line, in order), items.tsv. Items are numbered from 1 in the files, from 0 here.
 func ReadSASRecSplit(dir string) (*Sequences, error) {
 	s, err := readSASRecSplit(dir)
 	if err != nil {

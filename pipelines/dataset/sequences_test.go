@@ -30,7 +30,7 @@ func TestReadSASRecSplit(t *testing.T) {
 func TestReadSASRecSplitRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ file, text, want string }{
 		"items out of order": {"items.tsv", "2\t1\tx\ty\n", `items.tsv:1: item "2" is out of order`},
-		"item out of range":  {"gsas_train_input.txt", "1\n2 4\n", `gsas_train_input.txt:2: item "4" is not a number from 1 to 3`},
+		"item out of range":  {"gsas_train_input.txt", "1\n2 4\n", `gsas_train_input.txt:2: item "4" is not a number`},
 		"users out of order": {"ml-1m_sas.txt", "1 1\n3 1\n", `ml-1m_sas.txt:2: user "3" is out of order`},
 		"answers missing":    {"gsas_val_output.txt", "", "gsas_val_output.txt has 0 lines for 1 users"},
 		"two answers":        {"gsas_val_output.txt", "1 2\n", "gsas_val_output.txt:1: 2 items instead of one"},

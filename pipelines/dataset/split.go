@@ -25,8 +25,8 @@ func SplitByTime(d *Dataset, fraction float64) (past, later *Dataset) {
 	return d.part(0, cut), d.part(cut, len(d.Events))
 }
 
-// CasesAfter asks, for each user who is in both parts of a split by time, for the items of the later part that are new to the user: at
-// most most of them, or all when most is 0. Users are in order.
+// CasesAfter asks, for each user who is in both parts of a split by time, for the items of the later part that are new to
+// the user: at most most of them, or all when most is 0. Users are in order.
 func CasesAfter(past, later *Dataset, most int) []Case {
 	before, after := past.Histories(), later.Histories()
 	var cases []Case
@@ -53,9 +53,9 @@ func CasesAfter(past, later *Dataset, most int) []Case {
 	return cases
 }
 
-// LeaveLastOut holds back, for each user with at least two items, the last item that was new to the user, and everything from
-// then on. Where nobody meets an item twice, that is the usual leave-one-out; where a view is followed by a purchase of the same item,
-// the question stays one that has not been answered before. rest is what may be trained on.
+// LeaveLastOut holds back, for each user with at least two items, the last item that was new to the user, and everything
+// from then on. Where nobody meets an item twice, that is the usual leave-one-out; where a view is followed by a purchase
+// of the same item, the question stays one that has not been answered before. rest is what may be trained on.
 func LeaveLastOut(d *Dataset) (rest *Dataset, cases []Case) {
 	histories := d.Histories()
 	keep := make([]int, len(histories)) // how many items of the user stay

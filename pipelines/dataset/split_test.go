@@ -39,7 +39,10 @@ func TestSplitByTimeKeepsAMomentTogether(t *testing.T) {
 }
 
 func TestCasesAfterAsksForNewItems(t *testing.T) {
-	d := small([3]int{0, 0, 1}, [3]int{1, 1, 2}, [3]int{0, 0, 10}, [3]int{0, 2, 11}, [3]int{0, 2, 12}, [3]int{0, 1, 13}, [3]int{1, 1, 14}, [3]int{2, 0, 15})
+	d := small(
+		[3]int{0, 0, 1}, [3]int{1, 1, 2},
+		[3]int{0, 0, 10}, [3]int{0, 2, 11}, [3]int{0, 2, 12}, [3]int{0, 1, 13}, [3]int{1, 1, 14}, [3]int{2, 0, 15},
+	)
 	past, later := SplitByTime(d, .25)
 	require.Equal(t, []Case{{User: 0, History: []int32{0}, Targets: []int32{2, 1}}}, CasesAfter(past, later, 0))
 	require.Equal(t, []Case{{User: 0, History: []int32{0}, Targets: []int32{2}}}, CasesAfter(past, later, 1))
@@ -51,7 +54,8 @@ func TestLeaveLastOut(t *testing.T) {
 		[3]int{1, 0, 1}, [3]int{1, 1, 2}, [3]int{1, 1, 3}, [3]int{1, 0, 4}, // the last new one is the second
 		[3]int{2, 3, 5}, // nothing to ask
 	)
-	d.Events = append(d.Events, Event{User: 0, Item: 3, At: 6, Type: schemas.Impression}, Event{User: 2, Item: 0, At: 7, Type: schemas.Hide})
+	d.Events = append(d.Events,
+		Event{User: 0, Item: 3, At: 6, Type: schemas.Impression}, Event{User: 2, Item: 0, At: 7, Type: schemas.Hide})
 	rest, cases := LeaveLastOut(d)
 	require.Equal(t, []Case{
 		{User: 0, History: []int32{0, 1}, Targets: []int32{2}},

@@ -40,7 +40,8 @@ func (c SyntheticConfig) Validate() error {
 	case c.Items < minItems || c.Items > 10_000_000:
 		return fmt.Errorf("items is %d: give %d to 10 million", c.Items, minItems)
 	case c.Events < c.Users || c.Events > 1_000_000_000:
-		return fmt.Errorf("events is %d: give at least one for each of the %d users, at most a thousand million", c.Events, c.Users)
+		return fmt.Errorf("events is %d: give one for each of the %d users or more, up to a thousand million",
+			c.Events, c.Users)
 	case c.Span < time.Hour:
 		return fmt.Errorf("span is %v: give an hour or more", c.Span)
 	case c.Start.IsZero() || c.Start.Year() < 1970:
@@ -51,8 +52,10 @@ func (c SyntheticConfig) Validate() error {
 
 // Synthetic makes a shop with a catalogue and people in it. What a model can learn there:
 //
-//   - People have a few favourite categories, brands and a price level, which drift: now and then a favourite makes room for another.
-//   - Goods come in lines (a crime series, a camping range), and who took one often takes the line's next: the order matters.
+//   - People have a few favourite categories, brands and a price level, which drift: now and then a favourite makes room
+//     for another.
+//   - Goods come in lines (a crime series, a camping range), and who took one often takes the line's next: the order
+//     matters.
 //   - Few items get most of the attention; some appear only later; some are for some regions or for adults only.
 //   - A visit looks at several items; some of what is viewed is liked, carted, bought, rated; some is disliked or hidden.
 func Synthetic(c SyntheticConfig) (*Dataset, error) {

@@ -23,7 +23,8 @@ func world(t *testing.T, change func(*SyntheticConfig)) *Dataset {
 
 func TestSyntheticIsAsAsked(t *testing.T) {
 	for _, c := range []SyntheticConfig{
-		{Users: 1, Items: 128, Events: 1}, {Users: 7, Items: 129, Events: 5000}, {Users: 500, Items: 3000, Events: 20_000}, {Users: 50, Items: 200, Events: 50},
+		{Users: 1, Items: 128, Events: 1}, {Users: 7, Items: 129, Events: 5000}, {Users: 500, Items: 3000, Events: 20_000},
+		{Users: 50, Items: 200, Events: 50},
 	} {
 		d := world(t, func(to *SyntheticConfig) { to.Users, to.Items, to.Events = c.Users, c.Items, c.Events })
 		require.Len(t, d.Users, c.Users)
@@ -90,7 +91,7 @@ func TestSyntheticConfigRefuses(t *testing.T) {
 	for want, change := range map[string]func(*SyntheticConfig){
 		"users is 0":               func(c *SyntheticConfig) { c.Users = 0 },
 		"items is 3: give 128":     func(c *SyntheticConfig) { c.Items = 3 },
-		"events is 5: give at":     func(c *SyntheticConfig) { c.Events = 5 },
+		"events is 5: give":        func(c *SyntheticConfig) { c.Events = 5 },
 		"span is 1ms":              func(c *SyntheticConfig) { c.Span = time.Millisecond },
 		"start is before 1970":     func(c *SyntheticConfig) { c.Start = time.Time{} },
 		"making a synthetic world": func(c *SyntheticConfig) { c.Users = -1 },

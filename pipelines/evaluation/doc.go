@@ -3,7 +3,7 @@
 //
 // It may import schemas, services and pipelines/dataset, but knows a model only as a Scorer. What always holds in it:
 //
-//   - Ties count against the scorer: an item with the target's score stands before it. A scorer that gives everything the same score
-//     finds nothing.
+//   - Ties count against the scorer: an item with the target's score stands before it. A scorer that gives everything the
+//     same score finds nothing.
 //   - The same cases, scorers and configuration give the same report, whatever the number of workers.
 package evaluation

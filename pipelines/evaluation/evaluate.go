@@ -44,7 +44,8 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Evaluate ranks all items, of which there are as many as items says, for each case by each scorer. The scorers' order is the report's.
+// Evaluate ranks all items, of which there are as many as items says, for each case by each scorer. The scorers' order is
+// the report's.
 func Evaluate(ctx context.Context, cases []dataset.Case, items int, scorers []Scorer, c Config) (*Report, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("evaluating: %w", err)
@@ -55,7 +56,10 @@ func Evaluate(ctx context.Context, cases []dataset.Case, items int, scorers []Sc
 	report := &Report{K: c.K, Cases: len(cases), Items: items, IncludeSeen: c.IncludeSeen, Resamples: c.Resamples}
 	tick := ticker(c.Progress, len(cases)*len(scorers))
 	for _, s := range scorers {
-		e := evaluation{Config: c, cases: cases, scorer: s, outcomes: make([]outcome, len(cases)), shown: make([]bool, items), tick: tick}
+		e := evaluation{
+			Config: c, cases: cases, scorer: s, tick: tick,
+			outcomes: make([]outcome, len(cases)), shown: make([]bool, items),
+		}
 		if err := e.run(ctx); err != nil {
 			return nil, fmt.Errorf("evaluating %s: %w", s.Name(), err)
 		}

@@ -40,33 +40,36 @@ func evaluate(t *testing.T, cases []dataset.Case, items int, s Scorer, c Config)
 func TestMetricsByHand(t *testing.T) {
 	nan := float32(math.NaN())
 	at2, at3 := 1/math.Log2(3), 1/math.Log2(4)
+	falling := fixed{6, 5, 4, 3, 2, 1}
+	items := func(of ...int32) []int32 { return of }
+	type want struct{ recall, hit, ndcg, mrr float64 }
 	for name, c := range map[string]struct {
-		scores                 fixed
-		history, targets       []int32
-		includeSeen            bool
-		recall, hit, ndcg, mrr float64
+		scores           fixed
+		history, targets []int32
+		includeSeen      bool
+		want             want
 	}{
-		"first":               {scores: fixed{6, 5, 4, 3, 2, 1}, targets: []int32{0}, recall: 1, hit: 1, ndcg: 1, mrr: 1},
-		"third":               {scores: fixed{6, 5, 4, 3, 2, 1}, targets: []int32{2}, recall: 1, hit: 1, ndcg: at3, mrr: 1. / 3},
-		"fourth":              {scores: fixed{6, 5, 4, 3, 2, 1}, targets: []int32{3}},
-		"fourth without seen": {scores: fixed{6, 5, 4, 3, 2, 1}, history: []int32{0, 1, 0}, targets: []int32{3}, recall: 1, hit: 1, ndcg: at2, mrr: .5},
-		"fourth with seen":    {scores: fixed{6, 5, 4, 3, 2, 1}, history: []int32{0, 1}, targets: []int32{3}, includeSeen: true},
-		"seen itself":         {scores: fixed{6, 5, 4, 3, 2, 1}, history: []int32{0}, targets: []int32{0}},
-		"tie with one":        {scores: fixed{6, 6, 4, 3, 2, 1}, targets: []int32{0}, recall: 1, hit: 1, ndcg: at2, mrr: .5},
-		"all equal":           {scores: fixed{6, 6, 6, 6, 6, 6}, targets: []int32{0}},
-		"no number":           {scores: fixed{nan, 5, 4, 3, 2, 1}, targets: []int32{0}},
-		"others no numbers":   {scores: fixed{nan, nan, nan, 3, 2, 1}, targets: []int32{5}, recall: 1, hit: 1, ndcg: at3, mrr: 1. / 3},
-		"two of two":          {scores: fixed{6, 5, 4, 3, 2, 1}, targets: []int32{2, 0}, recall: 1, hit: 1, ndcg: (1 + at3) / (1 + at2), mrr: 1},
-		"one of two":          {scores: fixed{6, 5, 4, 3, 2, 1}, targets: []int32{5, 1}, recall: .5, hit: 1, ndcg: at2 / (1 + at2), mrr: .5},
-		"three of four":       {scores: fixed{6, 5, 4, 3, 2, 1}, targets: []int32{0, 1, 2, 3}, recall: .75, hit: 1, ndcg: 1, mrr: 1},
-		"equal targets":       {scores: fixed{6, 6, 4, 3, 2, 1}, targets: []int32{0, 1}, recall: 1, hit: 1, ndcg: 1, mrr: 1},
-		"equal, tied by one":  {scores: fixed{6, 6, 6, 3, 2, 1}, targets: []int32{0, 1}, recall: 1, hit: 1, ndcg: (at2 + at3) / (1 + at2), mrr: .5},
+		"first":               {falling, nil, items(0), false, want{1, 1, 1, 1}},
+		"third":               {falling, nil, items(2), false, want{1, 1, at3, 1. / 3}},
+		"fourth":              {falling, nil, items(3), false, want{}},
+		"fourth without seen": {falling, items(0, 1, 0), items(3), false, want{1, 1, at2, .5}},
+		"fourth with seen":    {falling, items(0, 1), items(3), true, want{}},
+		"seen itself":         {falling, items(0), items(0), false, want{}},
+		"tie with one":        {fixed{6, 6, 4, 3, 2, 1}, nil, items(0), false, want{1, 1, at2, .5}},
+		"all equal":           {fixed{6, 6, 6, 6, 6, 6}, nil, items(0), false, want{}},
+		"no number":           {fixed{nan, 5, 4, 3, 2, 1}, nil, items(0), false, want{}},
+		"others no numbers":   {fixed{nan, nan, nan, 3, 2, 1}, nil, items(5), false, want{1, 1, at3, 1. / 3}},
+		"two of two":          {falling, nil, items(2, 0), false, want{1, 1, (1 + at3) / (1 + at2), 1}},
+		"one of two":          {falling, nil, items(5, 1), false, want{.5, 1, at2 / (1 + at2), .5}},
+		"three of four":       {falling, nil, items(0, 1, 2, 3), false, want{.75, 1, 1, 1}},
+		"equal targets":       {fixed{6, 6, 4, 3, 2, 1}, nil, items(0, 1), false, want{1, 1, 1, 1}},
+		"equal, tied by one":  {fixed{6, 6, 6, 3, 2, 1}, nil, items(0, 1), false, want{1, 1, (at2 + at3) / (1 + at2), .5}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cases := []dataset.Case{{History: c.history, Targets: c.targets}}
 			r := evaluate(t, cases, 6, c.scores, Config{K: 3, IncludeSeen: c.includeSeen})
 			got := []float64{r.Recall.Mean, r.HitRate.Mean, r.NDCG.Mean, r.MRR.Mean}
-			require.InDeltaSlice(t, []float64{c.recall, c.hit, c.ndcg, c.mrr}, got, 1e-12)
+			require.InDeltaSlice(t, []float64{c.want.recall, c.want.hit, c.want.ndcg, c.want.mrr}, got, 1e-12)
 			require.Equal(t, .5, r.Coverage)
 		})
 	}
@@ -203,7 +206,8 @@ func golden(t *testing.T, r *Report) {
 
 func TestSyntheticWorldCanBeLearnt(t *testing.T) {
 	items, train, cases := small(t)
-	r, err := Evaluate(t.Context(), cases, items, []Scorer{NewTransitions(train, items), NewPopularity(train, items), Random{}}, DefaultConfig())
+	scorers := []Scorer{NewTransitions(train, items), NewPopularity(train, items), Random{}}
+	r, err := Evaluate(t.Context(), cases, items, scorers, DefaultConfig())
 	require.NoError(t, err)
 	transitions, popularity, random := r.Scorers[0], r.Scorers[1], r.Scorers[2]
 	require.Greater(t, transitions.NDCG.Low, 3*popularity.NDCG.High)
@@ -288,7 +292,8 @@ func TestPublicBaselines(t *testing.T) {
 	s, err := dataset.ReadSASRecSplit(filepath.Join(root, "ml-1m"))
 	require.NoError(t, err)
 	items := len(s.Items)
-	r, err := Evaluate(t.Context(), s.Test, items, []Scorer{NewTransitions(s.Train, items), NewPopularity(s.Train, items), Random{}}, DefaultConfig())
+	scorers := []Scorer{NewTransitions(s.Train, items), NewPopularity(s.Train, items), Random{}}
+	r, err := Evaluate(t.Context(), s.Test, items, scorers, DefaultConfig())
 	require.NoError(t, err)
 	require.NoError(t, r.WriteTable(t.Output()))
 	require.InDelta(t, .0369, r.Scorers[1].HitRate.Mean, 5e-5)

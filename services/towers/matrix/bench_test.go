@@ -38,7 +38,8 @@ func BenchmarkGemm(b *testing.B) {
 			}
 			flop := 2 * float64(s.m) * float64(s.n) * float64(s.k)
 			theirs := flop / seconds(func() {
-				gonum.Implementation{}.Sgemm(transpose(s.transA), transpose(s.transB), s.m, s.n, s.k, 1, x, lda, y, ldb, 0, c, s.n)
+				gonum.Implementation{}.Sgemm(transpose(s.transA), transpose(s.transB), s.m, s.n, s.k,
+					1, x, lda, y, ldb, 0, c, s.n)
 			}) / 1e9
 			best := active
 			defer func() { active = best }()

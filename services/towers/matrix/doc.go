@@ -10,8 +10,8 @@
 //     an element does not depend on where in the slice it stands.
 //   - Everything is single-threaded, safe for concurrent calls and, once its pooled buffers are warm, free of allocation.
 //   - The processor decides the kernels at start (AVX-512, AVX2, else portable Go); FRESHET_KERNELS=portable|avx2|avx512
-//     overrides that, downwards only. AVX2 and AVX-512 products are equal bit for bit; portable ones differ in the last bits, as they
-//     round each product before adding it.
+//     overrides that, downwards only. AVX2 and AVX-512 products are equal bit for bit; portable ones differ in the last
+//     bits, as they round each product before adding it.
 //
 // The assembly is generated: see internal/generate.
 package matrix

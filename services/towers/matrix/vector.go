@@ -72,8 +72,8 @@ func Axpy(alpha float32, x, y []float32) {
 // Scale multiplies x by alpha.
 func Scale(alpha float32, x []float32) { active.scale(alpha, x) }
 
-// LogSumExp returns ln of the sum of e^x, shifted by the largest x so that it does not overflow; -Inf for none. scratch is as long as x
-// and may be x, which is then lost.
+// LogSumExp returns ln of the sum of e^x, shifted by the largest x so that it does not overflow; -Inf for none. scratch
+// is as long as x and may be x, which is then lost.
 func LogSumExp(scratch, x []float32) float32 {
 	sameLength("LogSumExp", scratch, x)
 	most := active.max(x)

@@ -52,7 +52,9 @@ func (f combine) fold(v VecVirtual) {
 	RET()
 }
 
-func (c *constants) reduce(name, does, signature string, start *Mem, step func(acc, x VecVirtual, y Mem, mask *VecVirtual), f combine) {
+// reduce writes a kernel that takes eight elements at a time into one of its accumulators, which begin with start, or with 0.
+func (c *constants) reduce(name, does, signature string, start *Mem,
+	step func(acc, x VecVirtual, y Mem, mask *VecVirtual), f combine) {
 	TEXT(name+"AVX2", NOSPLIT, signature)
 	Pragma("noescape")
 	Doc(name + "AVX2 returns " + does + ".")

@@ -30,7 +30,9 @@ func declareConstants() *constants {
 		geluLinear: vector("geluLinear", float(linear)), geluCubic: vector("geluCubic", float(linear*0.044715)),
 	}
 	names := []string{"poly0", "poly1", "poly2", "poly3", "poly4", "poly5"}
-	for i, p := range []float64{1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1} {
+	for i, p := range []float64{
+		1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
+	} {
 		c.poly[i] = vector(names[i], float(p))
 	}
 	c.masks = GLOBL("masks", RODATA|NOPTR)
