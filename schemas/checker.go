@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// checker holds the first thing that is wrong with a record. A rule is a function that returns the remedy, or nothing where the value
-// is well: names and values for the error are put together only when one is needed.
+// checker holds the first thing that is wrong with a record. A rule is a function that returns the remedy, or nothing where
+// the value is well: names and values for the error are put together only when one is needed.
 type checker struct {
 	limits Limits
 	now    time.Time

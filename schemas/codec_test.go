@@ -19,8 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestCodecsEqualGoavro holds, for random records, that the typed encoder writes goavro's bytes, and that the typed decoder gives the
-// record back from them.
+// TestCodecsEqualGoavro holds, for random records, that the typed encoder writes goavro's bytes, and that the typed decoder
+// gives the record back from them.
 func TestCodecsEqualGoavro(t *testing.T) {
 	t.Run("interaction", func(t *testing.T) { equalGoavro(t, interactionNative, generator.interaction) })
 	t.Run("item change", func(t *testing.T) { equalGoavro(t, itemNative, generator.item) })
@@ -57,7 +57,8 @@ var (
 	}
 	sampleItem = ItemChange{
 		ItemID: "film-318", Op: UpsertItem, Version: 3, OccurredAt: sampleTime, Title: "The Shawshank Redemption",
-		Description: "Two imprisoned men bond over a number of years.", Categories: []string{"drama", "crime"}, Tags: []string{"prison"},
+		Description: "Two imprisoned men bond over a number of years.", Categories: []string{"drama", "crime"},
+		Tags:  []string{"prison"},
 		Brand: "Castle Rock", Price: &sampleValue, Currency: "EUR", Available: true, Regions: []string{"DE", "DK"},
 		PublishedAt: time.Date(1994, 9, 23, 0, 0, 0, 0, time.UTC), MinAge: 12, Attributes: map[string]string{"year": "1994"},
 	}
@@ -128,8 +129,8 @@ func TestMapsAreWrittenInOrder(t *testing.T) {
 	require.Equal(t, anyMap(record.Context), native.(map[string]any)["context"])
 }
 
-// Each decoder: any bytes give a record or an error; what it accepts goavro accepts too, and in the same values, which the canonical
-// bytes of both show.
+// Each decoder: any bytes give a record or an error; what it accepts goavro accepts too, and in the same values, which the
+// canonical bytes of both show.
 func FuzzDecodeInteraction(f *testing.F) { fuzzDecode(f, interactionNative, generator.interaction) }
 func FuzzDecodeItemChange(f *testing.F)  { fuzzDecode(f, itemNative, generator.item) }
 func FuzzDecodeRequest(f *testing.F)     { fuzzDecode(f, requestNative, generator.request) }
@@ -212,9 +213,9 @@ func plain(native any) any {
 	return native
 }
 
-// TestHostileBytesTakeBoundedMemory decodes megabytes that are made to claim as much memory as they can. The worst that a true record can
-// claim is a list of a million empty texts, a
-// header of 16 bytes each, and as much again a few times over where the list comes in many blocks.
+// TestHostileBytesTakeBoundedMemory decodes megabytes that are made to claim as much memory as they can. The worst that a true
+// record can claim is a list of a million empty texts, a header of 16 bytes each, and as much again a few times over where the
+// list comes in many blocks.
 func TestHostileBytesTakeBoundedMemory(t *testing.T) {
 	const size = 1 << 20
 	filled := func(b byte) []byte { return bytes.Repeat([]byte{b}, size) }

@@ -9,15 +9,16 @@ import (
 	"github.com/freshet/freshet/schemas/internal/avro"
 )
 
-// avroFiles holds <record>.v<version>.avsc. A file that has been released never changes but in its docs; evolution adds a file with the
-// next version, a line to contracts and the typed codec's new fields. (The v1 of the namespace changes only with an incompatible
-// contract, which needs topics of its own.)
+// avroFiles holds <record>.v<version>.avsc. A file that has been released never changes but in its docs; evolution adds a file
+// with the next version, a line to contracts and the typed codec's new fields. (The v1 of the namespace changes only with an
+// incompatible contract, which needs topics of its own.)
 //
 //go:embed avro/*.avsc
 var avroFiles embed.FS
 
-// embeddedIDs is where the embedded registry's schema ids begin: "FR" in the upper bytes, far above what a registry counts up to.
-// Where one side of a topic uses a registry and the other does not, an id is then unknown to the reader and never means another schema.
+// embeddedIDs is where the embedded registry's schema ids begin: "FR" in the upper bytes, far above what a registry counts up
+// to. Where one side of a topic uses a registry and the other does not, an id is then unknown to the reader and never means
+// another schema.
 const embeddedIDs = 0x4652_0000
 
 // contract is one version of one record's schema.

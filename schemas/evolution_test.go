@@ -25,8 +25,8 @@ func problems(t *testing.T, earlier, later string) []string {
 	return avro.Resolve(writer, reader).Problems()
 }
 
-// TestEachSchemaReadsItsEarlierVersions is the compatibility check that a registry makes (BACKWARD_TRANSITIVE), made here, where it
-// fails before anything is released.
+// TestEachSchemaReadsItsEarlierVersions is the compatibility check that a registry makes (BACKWARD_TRANSITIVE), made here,
+// where it fails before anything is released.
 func TestEachSchemaReadsItsEarlierVersions(t *testing.T) {
 	for i, later := range contracts {
 		for _, earlier := range contracts[:i+1] {
@@ -73,16 +73,18 @@ func (r evolved) Schema(ctx context.Context, id int) (string, error) {
 
 type m = map[string]any
 
-// TestDecodesOlderAndNewerWriters decodes records that goavro wrote by an older and by a newer schema: defaults filled, fields dropped,
-// symbols that are too new turned into unknown.
+// TestDecodesOlderAndNewerWriters decodes records that goavro wrote by an older and by a newer schema: defaults filled, fields
+// dropped, symbols that are too new turned into unknown.
 func TestDecodesOlderAndNewerWriters(t *testing.T) {
 	at := time.Date(2026, 1, 31, 12, 0, 0, 5e6, time.UTC)
 	ten, half := 10.0, 0.5
 	t.Run("interaction, older", func(t *testing.T) {
-		decodes(t, "interaction.older", m{"event_id": "e", "user_id": "u", "item_id": "i", "type": "purchase", "value": float32(0.5), "occurred_at": at},
+		decodes(t, "interaction.older", m{"event_id": "e", "user_id": "u", "item_id": "i", "type": "purchase",
+			"value": float32(0.5), "occurred_at": at},
 			Interaction{EventID: "e", UserID: "u", ItemID: "i", Type: Purchase, Value: &half, OccurredAt: at})
 	})
-	newer := m{"session": goavro.Union("freshet.v1.Session", m{"id": "s", "steps": []any{nil, goavro.Union("freshet.v1.Session", m{"id": "t"})}}),
+	newer := m{"session": goavro.Union("freshet.v1.Session", m{"id": "s", "steps": []any{nil,
+		goavro.Union("freshet.v1.Session", m{"id": "t"})}}),
 		"event_id": "e", "user_id": "u", "item_id": "i", "type": "like", "value": nil, "occurred_at": at,
 		"request_id": goavro.Union("string", "r"), "surface": goavro.Union("string", "home"), "context": m{"k": "v"}, "weight": 2.0}
 	t.Run("interaction, newer", func(t *testing.T) {
@@ -91,8 +93,9 @@ func TestDecodesOlderAndNewerWriters(t *testing.T) {
 	})
 	t.Run("interaction, newer type", func(t *testing.T) {
 		newer["type"] = "share"
-		decodes(t, "interaction.newer", newer, Interaction{EventID: "e", UserID: "u", ItemID: "i", Type: UnknownInteraction, OccurredAt: at,
-			RequestID: "r", Surface: "home", Context: map[string]string{"k": "v"}})
+		decodes(t, "interaction.newer", newer, Interaction{EventID: "e", UserID: "u", ItemID: "i", Type: UnknownInteraction,
+			OccurredAt: at,
+			RequestID:  "r", Surface: "home", Context: map[string]string{"k": "v"}})
 	})
 	t.Run("item change, older", func(t *testing.T) {
 		decodes(t, "item_change.older", m{"item_id": "i", "op": "delete", "version": 7, "occurred_at": at.UnixMilli(), "title": "T",
@@ -112,9 +115,11 @@ func TestDecodesOlderAndNewerWriters(t *testing.T) {
 	})
 	t.Run("request, newer", func(t *testing.T) {
 		decodes(t, "recommendation_request.newer", m{"request_id": "r", "user_id": "u", "count": 3, "household": []any{"x", "y"},
-			"recent":       []any{m{"occurred_at": at, "type": "view", "item_id": "i"}, m{"occurred_at": at, "type": "share", "item_id": "j", "dwell": 3.0}},
+			"recent": []any{m{"occurred_at": at, "type": "view", "item_id": "i"}, m{"occurred_at": at, "type": "share",
+				"item_id": "j", "dwell": 3.0}},
 			"seen_through": goavro.Union("freshet.v1.Position", m{"partition": 1, "offset": 2})},
-			RecommendationRequest{RequestID: "r", UserID: "u", Count: 3, Recent: []RecentEvent{{"i", View, at}, {"j", UnknownInteraction, at}},
+			RecommendationRequest{RequestID: "r", UserID: "u", Count: 3, Recent: []RecentEvent{{"i", View, at}, {"j",
+				UnknownInteraction, at}},
 				SeenThrough: &Position{1, 2}})
 	})
 	t.Run("reply, older", func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 )
 
 // DecodeInteractionJSON reads one interaction as people write it: the schema's field names, types by name, times as RFC 3339,
-// optional fields left out. It is strict: an unknown, misspelt or repeated key is an error. Errors are *InvalidError. It does not judge
-// the values: Limits does.
+// optional fields left out. It is strict: an unknown, misspelt or repeated key is an error. Errors are *InvalidError. It does
+// not judge the values: Limits does.
 func DecodeInteractionJSON(src []byte) (Interaction, error) {
 	var e Interaction
 	if err := decodeObject(src, &e); err != nil {
@@ -53,8 +53,8 @@ func decodeObject(src []byte, record any) error {
 	if _, err := dec.Token(); err != nil {
 		return syntaxError(err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return invalid("", shorten(string(src[dec.InputOffset():])), "give one JSON object and nothing after it")
+	if rest := bytes.TrimSpace(src[dec.InputOffset():]); len(rest) > 0 {
+		return invalid("", shorten(string(rest)), "give one JSON object and nothing after it")
 	}
 	return nil
 }

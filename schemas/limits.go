@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Limits bounds what a record may hold. Decoding says whether bytes are a record; the methods Interaction, ItemChange and Request say
-// whether the record makes sense.
+// Limits bounds what a record may hold. Decoding says whether bytes are a record; the methods Interaction, ItemChange and
+// Request say whether the record makes sense.
 type Limits struct {
 	// MaxIDBytes bounds each id. What Milvus and Redis keys are made for is 256.
 	MaxIDBytes int `yaml:"max_id_bytes" env:"MAX_ID_BYTES"`
@@ -90,8 +90,8 @@ func (l Limits) Interaction(e *Interaction, now time.Time) error {
 	return c.err
 }
 
-// ItemChange checks that change makes sense at the time now. The error is an *InvalidError for the first field that does not. An item
-// may be published in the future: catalogues announce.
+// ItemChange checks that change makes sense at the time now. The error is an *InvalidError for the first field that does not.
+// An item may be published in the future: catalogues announce.
 func (l Limits) ItemChange(change *ItemChange, now time.Time) error {
 	c := checker{limits: l, now: now}
 	c.id("item_id", change.ItemID)
@@ -116,8 +116,8 @@ func (l Limits) ItemChange(change *ItemChange, now time.Time) error {
 	return c.err
 }
 
-// Request checks that q makes sense at the time now. The error is an *InvalidError for the first field that does not. A deadline that
-// has passed is no nonsense: its answer is deadline_exceeded.
+// Request checks that q makes sense at the time now. The error is an *InvalidError for the first field that does not. A
+// deadline that has passed is no nonsense: its answer is deadline_exceeded.
 func (l Limits) Request(q *RecommendationRequest, now time.Time) error {
 	c := checker{limits: l, now: now}
 	c.id("request_id", q.RequestID)

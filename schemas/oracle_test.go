@@ -132,7 +132,8 @@ func anyMap(m map[string]string) map[string]any {
 type generator struct{ *rand.Rand }
 
 func (g generator) text() string {
-	alphabet := []string{"", "a", "u-17", "Ærø", "日本", "\x00", "it's", "\"quoted\"", "🚲", "long " + strconv.FormatUint(g.Uint64(), 36)}
+	alphabet := []string{"", "a", "u-17", "Ærø", "日本", "\x00", "it's", "\"quoted\"", "🚲",
+		"long " + strconv.FormatUint(g.Uint64(), 36)}
 	return alphabet[g.IntN(len(alphabet))]
 }
 

@@ -63,7 +63,8 @@ func (c RegistryConfig) urls() []string {
 	return list
 }
 
-// NewRegistry returns the embedded registry where no URL is set, else a client of a registry with Confluent's API. It makes no call.
+// NewRegistry returns the embedded registry where no URL is set, else a client of a registry with Confluent's API. It makes no
+// call.
 func NewRegistry(c RegistryConfig) (Registry, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("configuring the schema registry: %w", err)
@@ -137,7 +138,8 @@ func (r *confluentRegistry) cached(id int) (string, bool) {
 	return text, ok
 }
 
-// isNotFound recognises the registry's own answer. A bare 404 is what a proxy or a wrong path gives, and is no word on the schema.
+// isNotFound recognises the registry's own answer. A bare 404 is what a proxy or a wrong path gives, and is no word on the
+// schema.
 func isNotFound(err error) bool {
 	var answer *sr.ResponseError
 	return errors.As(err, &answer) && answer.ErrorCode == sr.ErrSchemaNotFound.Code

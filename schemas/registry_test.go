@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,7 +104,8 @@ func TestConfluentRegistryAnswers(t *testing.T) {
 
 func TestConfluentRegistrySignsIn(t *testing.T) {
 	server := startRegistry(t, srfake.WithAuth("Basic dXNlcjpwYXNz"))
-	_, err := connect(t, RegistryConfig{URL: server.URL(), Username: "user", Password: "pass"}).Register(t.Context(), "s", `"string"`)
+	_, err := connect(t, RegistryConfig{URL: server.URL(), Username: "user", Password: "pass"}).Register(t.Context(), "s",
+		`"string"`)
 	require.NoError(t, err)
 	_, err = connect(t, RegistryConfig{URL: server.URL()}).Register(t.Context(), "s", `"string"`)
 	require.Error(t, err)
@@ -113,10 +113,8 @@ func TestConfluentRegistrySignsIn(t *testing.T) {
 
 // A registry that takes the connection and says nothing holds a call for the timeout, and no longer.
 func TestConfluentRegistryHasADeadline(t *testing.T) {
-	var asked atomic.Int64
 	over := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		asked.Add(1)
 		<-over
 	}))
 	t.Cleanup(server.Close)
@@ -127,7 +125,6 @@ func TestConfluentRegistryHasADeadline(t *testing.T) {
 	require.False(t, IsMalformed(err))
 	_, err = r.Register(t.Context(), "s", `"string"`)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.EqualValues(t, 2, asked.Load())
 }
 
 func TestConfluentRegistryTriesTheNextInstance(t *testing.T) {

@@ -84,9 +84,9 @@ func (s *Serde[T]) Append(dst []byte, rec *T) []byte {
 	return s.codec.encode(dst, rec)
 }
 
-// Decode reads a framed record, whoever wrote it: what another version of the schema wrote is resolved to the current one, missing
-// fields filled by their defaults. Errors for which IsMalformed is true come from the bytes and will come again; others come from the
-// registry, or from ctx, and may pass.
+// Decode reads a framed record, whoever wrote it: what another version of the schema wrote is resolved to the current one,
+// missing fields filled by their defaults. Errors for which IsMalformed is true come from the bytes and will come again;
+// others come from the registry, or from ctx, and may pass.
 func (s *Serde[T]) Decode(ctx context.Context, framed []byte) (T, error) {
 	var none T
 	if len(framed) < frameBytes || framed[0] != frameMagic {
@@ -179,8 +179,8 @@ func malformed(format string, args ...any) error {
 	return malformedError{fmt.Errorf(format, args...)}
 }
 
-// IsMalformed says whether err means that the bytes can never be decoded (a dead letter), as against a registry that is out of reach
-// (worth a retry).
+// IsMalformed says whether err means that the bytes can never be decoded (a dead letter), as against a registry that is out of
+// reach (worth a retry).
 func IsMalformed(err error) bool {
 	var bytes *avro.Error
 	var frame malformedError

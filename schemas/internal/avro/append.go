@@ -2,7 +2,6 @@ package avro
 
 import (
 	"encoding/binary"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -57,7 +56,13 @@ func AppendStrings(dst []byte, list []string) []byte {
 func AppendStringMap(dst []byte, m map[string]string) []byte {
 	if len(m) > 0 {
 		dst = AppendLong(dst, int64(len(m)))
-		for _, key := range slices.Sorted(maps.Keys(m)) {
+		var few [16]string // keeps most maps off the heap
+		keys := few[:0]
+		for key := range m {
+			keys = append(keys, key)
+		}
+		slices.Sort(keys)
+		for _, key := range keys {
 			dst = AppendString(dst, key)
 			dst = AppendString(dst, m[key])
 		}

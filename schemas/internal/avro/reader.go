@@ -16,7 +16,8 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("byte %d: %s", e.Offset, e.Reason) }
 
-// firstStep bounds the room that a list gets on the word of a count alone; only when so many elements have been read is there more.
+// firstStep bounds the room that a list gets on the word of a count alone; only when so many elements have been read is there
+// more.
 const firstStep = 256
 
 // Reader reads Avro binary from one slice. The first error sticks: whatever is read after it is zero and every list ends, so

@@ -17,7 +17,8 @@ type Resolution struct {
 // rewrite reads one value as the writer wrote it and appends it as the reader wants it. On a bad value it fails the Reader.
 type rewrite func(dst []byte, r *Reader) []byte
 
-// Resolve finds out how to read what writer wrote as reader. What cannot be read is listed by Problems, and fails when it comes up.
+// Resolve finds out how to read what writer wrote as reader. What cannot be read is listed by Problems, and fails when it
+// comes up.
 func Resolve(writer, reader *Schema) *Resolution {
 	c := &compiler{}
 	return &Resolution{rewrite: c.compile(writer, reader, reader.describe()), problems: c.problems}
@@ -128,8 +129,8 @@ func (c *compiler) compileToUnion(w, r *Schema, path string) rewrite {
 	return func(dst []byte, r *Reader) []byte { return value(AppendLong(dst, int64(i)), r) }
 }
 
-// compileRecord resolves a record in two passes. The writer's fields may stand in any order, so the first pass skips through them and
-// notes where each begins; the second emits the reader's fields in the reader's order, each read from its place.
+// compileRecord resolves a record in two passes. The writer's fields may stand in any order, so the first pass skips through
+// them and notes where each begins; the second emits the reader's fields in the reader's order, each read from its place.
 func (c *compiler) compileRecord(w, r *Schema, path string) rewrite {
 	fields := make([]recordField, len(r.Fields))
 	for i, f := range r.Fields {

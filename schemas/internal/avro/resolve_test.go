@@ -16,8 +16,8 @@ func mustParse(t testing.TB, text string) *Schema {
 	return s
 }
 
-// Each case is told in goavro's native values: what goavro wrote by the writer's schema, and what goavro reads by the reader's schema
-// after resolution.
+// Each case is told in goavro's native values: what goavro wrote by the writer's schema, and what goavro reads by the reader's
+// schema after resolution.
 func TestResolve(t *testing.T) {
 	type m = map[string]any
 	enum := func(symbols, more string) string {
@@ -56,7 +56,8 @@ func TestResolve(t *testing.T) {
 		{"union reordered", `["string", "null"]`, `["null", "string"]`, m{"string": "a"}, m{"string": "a"}},
 		{"union reordered, null", `["string", "null"]`, `["null", "string"]`, nil, nil},
 		{"fields reordered, dropped and filled",
-			record(`{"name": "a", "type": "int"}, {"name": "gone", "type": {"type": "array", "items": "string"}}, {"name": "b", "type": "string"}`),
+			record(`{"name": "a", "type": "int"}, {"name": "gone", "type": {"type": "array", "items": "string"}},
+				{"name": "b", "type": "string"}`),
 			record(`{"name": "b", "type": "string"}, {"name": "new", "type": "string", "default": "d"}, {"name": "a", "type": "long"}`),
 			m{"a": 1, "gone": []any{"x", "y"}, "b": "bb"}, m{"b": "bb", "new": "d", "a": int64(1)}},
 		{"field by alias", record(`{"name": "old", "type": "int"}`), record(`{"name": "new", "aliases": ["old"], "type": "int"}`),
@@ -73,8 +74,10 @@ func TestResolve(t *testing.T) {
 			m{"l": []any{m{"x": 1, "y": "a"}, m{"x": 2, "y": "b"}}},
 			m{"l": []any{m{"x": int32(1), "y": "a", "z": int32(9)}, m{"x": int32(2), "y": "b", "z": int32(9)}}}},
 		{"skips a value of each kind",
-			record(`{"name": "n", "type": "null"}, {"name": "b", "type": "boolean"}, {"name": "i", "type": "int"}, {"name": "l", "type": "long"},
-				{"name": "f", "type": "float"}, {"name": "d", "type": "double"}, {"name": "by", "type": "bytes"}, {"name": "s", "type": "string"},
+			record(`{"name": "n", "type": "null"}, {"name": "b", "type": "boolean"}, {"name": "i", "type": "int"},
+				{"name": "l", "type": "long"},
+				{"name": "f", "type": "float"}, {"name": "d", "type": "double"}, {"name": "by", "type": "bytes"},
+					{"name": "s", "type": "string"},
 				{"name": "fx", "type": {"type": "fixed", "name": "F", "size": 3}}, {"name": "e", "type": ` + enum(`"a"`, ``) + `},
 				{"name": "m", "type": {"type": "map", "values": ["null", "R"]}}, {"name": "end", "type": "int"}`),
 			record(`{"name": "end", "type": "int"}`),
@@ -107,13 +110,16 @@ func TestResolveNamesProblems(t *testing.T) {
 	for _, c := range []struct{ name, writer, reader, want string }{
 		{"narrowing", `"long"`, `"int"`, "int: long cannot be read as int"},
 		{"text as number", `"string"`, `"int"`, "cannot be read"},
-		{"another record", `{"type": "record", "name": "A", "fields": []}`, `{"type": "record", "name": "B", "fields": []}`, "B: A cannot be read as B"},
-		{"another fixed size", `{"type": "fixed", "name": "F", "size": 2}`, `{"type": "fixed", "name": "F", "size": 3}`, "cannot be read"},
+		{"another record", `{"type": "record", "name": "A", "fields": []}`, `{"type": "record", "name": "B", "fields": []}`,
+			"B: A cannot be read as B"},
+		{"another fixed size", `{"type": "fixed", "name": "F", "size": 2}`, `{"type": "fixed", "name": "F", "size": 3}`,
+			"cannot be read"},
 		{"field without a default", `{"type": "record", "name": "R", "fields": []}`,
 			`{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}]}`, "R.a: the writer has no such field"},
 		{"bad default", `{"type": "record", "name": "R", "fields": []}`,
 			`{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "default": "x"}]}`, "R.a: default x is no int"},
-		{"symbol without a default", `{"type": "enum", "name": "E", "symbols": ["a", "b"]}`, `{"type": "enum", "name": "E", "symbols": ["a"]}`,
+		{"symbol without a default", `{"type": "enum", "name": "E", "symbols": ["a", "b"]}`,
+			`{"type": "enum", "name": "E", "symbols": ["a"]}`,
 			"E: symbol b is unknown"},
 		{"union wider than the reader", `["null", "string"]`, `"string"`, "string: null cannot be read as string"},
 		{"no branch", `"boolean"`, `["null", "string"]`, "boolean is none of the union's types"},
@@ -139,7 +145,8 @@ func TestProblemsFailWhereTheyComeUp(t *testing.T) {
 	_, err = r.Append(nil, []byte{0})
 	require.EqualError(t, err, "byte 1: string: null cannot be read as string")
 
-	r = Resolve(mustParse(t, `{"type": "enum", "name": "E", "symbols": ["a", "b"]}`), mustParse(t, `{"type": "enum", "name": "E", "symbols": ["a"]}`))
+	r = Resolve(mustParse(t, `{"type": "enum", "name": "E", "symbols": ["a", "b"]}`), mustParse(t,
+		`{"type": "enum", "name": "E", "symbols": ["a"]}`))
 	_, err = r.Append(nil, []byte{0})
 	require.NoError(t, err)
 	_, err = r.Append(nil, []byte{2})

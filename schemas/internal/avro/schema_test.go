@@ -19,7 +19,8 @@ func TestParse(t *testing.T) {
 	s, err = Parse(`{"type": "record", "name": "R", "namespace": "n.s", "doc": "d", "aliases": ["Old", "other.Older"], "fields": [
 		{"name": "a", "type": {"type": "long", "logicalType": "timestamp-millis"}, "doc": "fa", "default": 7},
 		{"name": "b", "type": {"type": "array", "items": {"type": "enum", "name": "E", "symbols": ["x", "y"], "default": "y"}}},
-		{"name": "c", "type": ["null", "E", {"type": "fixed", "name": "F", "size": 3}, {"type": "map", "values": "R"}], "aliases": ["c0"]}
+		{"name": "c", "type": ["null", "E", {"type": "fixed", "name": "F", "size": 3},
+			{"type": "map", "values": "R"}], "aliases": ["c0"]}
 	]}`)
 	require.NoError(t, err)
 	require.Equal(t, "n.s.R", s.Name)
@@ -40,7 +41,8 @@ func TestParseRefuses(t *testing.T) {
 		{`{"type": "record", "fields": []}`, "has no name"},
 		{`{"type": "record", "name": "R"}`, "fields are missing"},
 		{`{"type": "record", "name": "R", "fields": [{"type": "int"}]}`, "no name of its own"},
-		{`{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}, {"name": "a", "type": "int"}]}`, "no name of its own"},
+		{`{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}, {"name": "a", "type": "int"}]}`,
+			"no name of its own"},
 		{`{"type": "enum", "name": "E"}`, "symbols are missing"},
 		{`{"type": "enum", "name": "E", "symbols": ["a"], "default": "b"}`, "none of the symbols"},
 		{`{"type": "fixed", "name": "F", "size": 0}`, "size 0"},
@@ -49,7 +51,8 @@ func TestParseRefuses(t *testing.T) {
 		{`[]`, "a union is empty"},
 		{`["int", ["string"]]`, "a union stands within a union"},
 		{`["int", "int"]`, "int twice"},
-		{`["string", {"type": "enum", "name": "E", "symbols": ["a"]}, {"type": "enum", "name": "E", "symbols": ["a"]}]`, "defined twice"},
+		{`["string", {"type": "enum", "name": "E", "symbols": ["a"]}, {"type": "enum", "name": "E", "symbols": ["a"]}]`,
+			"defined twice"},
 		{`{"type": "array", "items": "null"}`, "takes no bytes"},
 		{`{"type": "array", "items": {"type": "record", "name": "R", "fields": [{"name": "a", "type": "null"}]}}`, "takes no bytes"},
 		{`{"type": "array", "items": {"type": "record", "name": "R", "fields": [{"name": "a", "type": "R"}]}}`, "takes no bytes"},
@@ -59,8 +62,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// billionNothings is a schema of n records, each of which holds the one before twice, and the first of which holds nothing: a value of it
-// takes no bytes and has 2^n parts.
+// billionNothings is a schema of n records, each of which holds the one before twice, and the first of which holds nothing: a
+// value of it takes no bytes and has 2^n parts.
 func billionNothings(n int) string {
 	var b strings.Builder
 	b.WriteString(`{"type": "record", "name": "R0", "fields": []}`)
@@ -114,7 +117,8 @@ func TestDefaults(t *testing.T) {
 		require.Equal(t, c.want, string(out), c)
 	}
 	for _, c := range []struct{ schema, value string }{
-		{`"int"`, `2147483648`}, {`"int"`, `1.5`}, {`"int"`, `"1"`}, {`"boolean"`, `1`}, {`"string"`, `1`}, {`"null"`, `0`}, {`"bytes"`, `"Ā"`},
+		{`"int"`, `2147483648`}, {`"int"`, `1.5`}, {`"int"`, `"1"`}, {`"boolean"`, `1`}, {`"string"`, `1`}, {`"null"`, `0`},
+		{`"bytes"`, `"Ā"`},
 		{`{"type": "fixed", "name": "F", "size": 2}`, `"abc"`}, {`{"type": "enum", "name": "E", "symbols": ["a"]}`, `"b"`},
 		{`["null", "int"]`, `"a"`}, {`{"type": "array", "items": "int"}`, `{}`}, {`{"type": "array", "items": "int"}`, `["a"]`},
 		{`{"type": "map", "values": "int"}`, `[]`}, {`{"type": "map", "values": "int"}`, `{"a": "b"}`},
@@ -129,7 +133,8 @@ func TestDefaults(t *testing.T) {
 
 // resolveDefault reads an empty record as one with a field of the given type and default.
 func resolveDefault(t *testing.T, schema, value string) ([]byte, error) {
-	reader, err := Parse(`{"type": "record", "name": "Outer", "fields": [{"name": "f", "type": ` + schema + `, "default": ` + value + `}]}`)
+	field := `{"name": "f", "type": ` + schema + `, "default": ` + value + `}`
+	reader, err := Parse(`{"type": "record", "name": "Outer", "fields": [` + field + `]}`)
 	require.NoError(t, err)
 	writer, err := Parse(`{"type": "record", "name": "Outer", "fields": []}`)
 	require.NoError(t, err)
