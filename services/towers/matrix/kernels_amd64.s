@@ -992,25 +992,25 @@ DATA bias<>+24(SB)/4, $0x0000007e
 DATA bias<>+28(SB)/4, $0x0000007e
 GLOBL bias<>(SB), RODATA|NOPTR, $32
 
-DATA gradHigh<>+0(SB)/4, $0x42c80000
-DATA gradHigh<>+4(SB)/4, $0x42c80000
-DATA gradHigh<>+8(SB)/4, $0x42c80000
-DATA gradHigh<>+12(SB)/4, $0x42c80000
-DATA gradHigh<>+16(SB)/4, $0x42c80000
-DATA gradHigh<>+20(SB)/4, $0x42c80000
-DATA gradHigh<>+24(SB)/4, $0x42c80000
-DATA gradHigh<>+28(SB)/4, $0x42c80000
-GLOBL gradHigh<>(SB), RODATA|NOPTR, $32
+DATA farHigh<>+0(SB)/4, $0x42c80000
+DATA farHigh<>+4(SB)/4, $0x42c80000
+DATA farHigh<>+8(SB)/4, $0x42c80000
+DATA farHigh<>+12(SB)/4, $0x42c80000
+DATA farHigh<>+16(SB)/4, $0x42c80000
+DATA farHigh<>+20(SB)/4, $0x42c80000
+DATA farHigh<>+24(SB)/4, $0x42c80000
+DATA farHigh<>+28(SB)/4, $0x42c80000
+GLOBL farHigh<>(SB), RODATA|NOPTR, $32
 
-DATA gradLow<>+0(SB)/4, $0xc2c80000
-DATA gradLow<>+4(SB)/4, $0xc2c80000
-DATA gradLow<>+8(SB)/4, $0xc2c80000
-DATA gradLow<>+12(SB)/4, $0xc2c80000
-DATA gradLow<>+16(SB)/4, $0xc2c80000
-DATA gradLow<>+20(SB)/4, $0xc2c80000
-DATA gradLow<>+24(SB)/4, $0xc2c80000
-DATA gradLow<>+28(SB)/4, $0xc2c80000
-GLOBL gradLow<>(SB), RODATA|NOPTR, $32
+DATA farLow<>+0(SB)/4, $0xc2c80000
+DATA farLow<>+4(SB)/4, $0xc2c80000
+DATA farLow<>+8(SB)/4, $0xc2c80000
+DATA farLow<>+12(SB)/4, $0xc2c80000
+DATA farLow<>+16(SB)/4, $0xc2c80000
+DATA farLow<>+20(SB)/4, $0xc2c80000
+DATA farLow<>+24(SB)/4, $0xc2c80000
+DATA farLow<>+28(SB)/4, $0xc2c80000
+GLOBL farLow<>(SB), RODATA|NOPTR, $32
 
 DATA geluLinear<>+0(SB)/4, $0x3fcc422a
 DATA geluLinear<>+4(SB)/4, $0x3fcc422a
@@ -1306,6 +1306,8 @@ eight:
 	VADDPS       one<>+0(SB), Y4, Y4
 	VMOVUPS      one<>+0(SB), Y1
 	VDIVPS       Y4, Y1, Y1
+	VMOVUPS      farLow<>+0(SB), Y2
+	VMAXPS       Y0, Y2, Y0
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (AX)(BX*1)
 	ADDQ         $0x20, BX
@@ -1346,6 +1348,8 @@ rest:
 	VADDPS       one<>+0(SB), Y5, Y5
 	VMOVUPS      one<>+0(SB), Y2
 	VDIVPS       Y5, Y2, Y2
+	VMOVUPS      farLow<>+0(SB), Y3
+	VMAXPS       Y1, Y3, Y1
 	VMULPS       Y1, Y2, Y2
 	VMASKMOVPS   Y2, Y0, (AX)(BX*1)
 
@@ -1395,6 +1399,8 @@ eight:
 	VADDPS       one<>+0(SB), Y4, Y4
 	VMOVUPS      one<>+0(SB), Y1
 	VDIVPS       Y4, Y1, Y1
+	VMOVUPS      farLow<>+0(SB), Y2
+	VMAXPS       Y0, Y2, Y0
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (AX)(BX*1)
 	ADDQ         $0x20, BX
@@ -1439,6 +1445,8 @@ rest:
 	VADDPS       one<>+0(SB), Y5, Y5
 	VMOVUPS      one<>+0(SB), Y2
 	VDIVPS       Y5, Y2, Y2
+	VMOVUPS      farLow<>+0(SB), Y3
+	VMAXPS       Y1, Y3, Y1
 	VMULPS       Y1, Y2, Y2
 	VMASKMOVPS   Y2, Y0, (AX)(BX*1)
 
@@ -1459,9 +1467,9 @@ TEXT ·siluGradAVX2(SB), NOSPLIT, $0-72
 
 eight:
 	VMOVUPS      (CX)(SI*1), Y0
-	VMOVUPS      gradHigh<>+0(SB), Y1
+	VMOVUPS      farHigh<>+0(SB), Y1
 	VMINPS       Y0, Y1, Y0
-	VMOVUPS      gradLow<>+0(SB), Y1
+	VMOVUPS      farLow<>+0(SB), Y1
 	VMAXPS       Y0, Y1, Y0
 	VXORPS       sign<>+0(SB), Y0, Y1
 	VCMPPS       $0x11, expLow<>+0(SB), Y1, Y2
@@ -1508,9 +1516,9 @@ rest:
 	SUBQ         BX, DI
 	VMOVUPS      32(DI), Y0
 	VMASKMOVPS   (CX)(SI*1), Y0, Y1
-	VMOVUPS      gradHigh<>+0(SB), Y2
+	VMOVUPS      farHigh<>+0(SB), Y2
 	VMINPS       Y1, Y2, Y1
-	VMOVUPS      gradLow<>+0(SB), Y2
+	VMOVUPS      farLow<>+0(SB), Y2
 	VMAXPS       Y1, Y2, Y1
 	VXORPS       sign<>+0(SB), Y1, Y2
 	VCMPPS       $0x11, expLow<>+0(SB), Y2, Y3
@@ -1563,9 +1571,9 @@ TEXT ·geluGradAVX2(SB), NOSPLIT, $0-72
 
 eight:
 	VMOVUPS      (CX)(SI*1), Y0
-	VMOVUPS      gradHigh<>+0(SB), Y1
+	VMOVUPS      farHigh<>+0(SB), Y1
 	VMINPS       Y0, Y1, Y0
-	VMOVUPS      gradLow<>+0(SB), Y1
+	VMOVUPS      farLow<>+0(SB), Y1
 	VMAXPS       Y0, Y1, Y0
 	VMULPS       Y0, Y0, Y1
 	VMOVUPS      geluCubic<>+0(SB), Y2
@@ -1621,9 +1629,9 @@ rest:
 	SUBQ         BX, DI
 	VMOVUPS      32(DI), Y0
 	VMASKMOVPS   (CX)(SI*1), Y0, Y1
-	VMOVUPS      gradHigh<>+0(SB), Y2
+	VMOVUPS      farHigh<>+0(SB), Y2
 	VMINPS       Y1, Y2, Y1
-	VMOVUPS      gradLow<>+0(SB), Y2
+	VMOVUPS      farLow<>+0(SB), Y2
 	VMAXPS       Y1, Y2, Y1
 	VMULPS       Y1, Y1, Y2
 	VMOVUPS      geluCubic<>+0(SB), Y3

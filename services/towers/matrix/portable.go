@@ -110,6 +110,10 @@ const (
 	geluCubic  = geluLinear * 0.044715
 )
 
+// far is where sigmoids have vanished but for 3e-39, the inverse of the largest float32: held there, a huge factor leaves
+// nothing of them.
+const far = 100
+
 func portableExp(dst, src []float32) {
 	for i, x := range src {
 		dst[i] = exp32(x)
@@ -134,12 +138,13 @@ func portableSigmoid(dst, src []float32) {
 
 func portableSiLU(dst, src []float32) {
 	for i, x := range src {
-		dst[i] = x * sigmoid32(x)
+		dst[i] = max(x, -far) * sigmoid32(x)
 	}
 }
 
 func portableSiLUGrad(dst, x, dy []float32) {
 	for i, v := range x {
+		v = min(max(v, -far), far)
 		s := sigmoid32(v)
 		dst[i] = dy[i] * float32(s*(1+float32(v*(1-s))))
 	}
@@ -147,12 +152,13 @@ func portableSiLUGrad(dst, x, dy []float32) {
 
 func portableGELU(dst, src []float32) {
 	for i, x := range src {
-		dst[i] = x * sigmoid32(geluArgument(x))
+		dst[i] = max(x, -far) * sigmoid32(geluArgument(x))
 	}
 }
 
 func portableGELUGrad(dst, x, dy []float32) {
 	for i, v := range x {
+		v = min(max(v, -far), far)
 		s := sigmoid32(geluArgument(v))
 		slope := geluLinear + float32(3*geluCubic*float32(v*v))
 		dst[i] = dy[i] * (s + float32(float32(v*slope)*float32(s*(1-s))))

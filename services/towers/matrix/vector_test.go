@@ -96,6 +96,27 @@ func TestExpAtTheEnds(t *testing.T) {
 	})
 }
 
+// However far out, an activation is x or 0 and its slope 1 or 0, and NaN is passed on.
+func TestActivationsFarOut(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	onEachTier(t, func(t *testing.T) {
+		x := []float32{-inf, -3e38, -1e13, -200, 200, 1e13, 3e38, inf, nan}
+		slopes, ones := make([]float32, len(x)), []float32{1, 1, 1, 1, 1, 1, 1, 1, 1}
+		for _, c := range []struct {
+			f func(dst, src []float32)
+			g func(dst, x, dy []float32)
+		}{{SiLU, SiLUGrad}, {GELU, GELUGrad}} {
+			values := make([]float32, len(x))
+			c.f(values, x)
+			c.g(slopes, x, ones)
+			require.InDeltaSlice(t, []float32{0, 0, 0, 0, 200}, values[:5], 1e-6)
+			require.Equal(t, x[4:8], values[4:8])
+			require.InDeltaSlice(t, []float32{0, 0, 0, 0, 1, 1, 1, 1}, slopes[:8], 1e-6)
+			require.True(t, math.IsNaN(float64(values[8])) && math.IsNaN(float64(slopes[8])))
+		}
+	})
+}
+
 func TestReductions(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	onEachTier(t, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 // constants are vectors of eight equal values in read-only data; portable.go says what they are for.
 type constants struct {
-	one, three, sign, least, expHigh, expLow, log2e, ln2High, ln2Low, bias, gradHigh, gradLow, geluLinear, geluCubic Mem
+	one, three, sign, least, expHigh, expLow, log2e, ln2High, ln2Low, bias, farHigh, farLow, geluLinear, geluCubic Mem
 
 	poly [6]Mem
 	// masks are eight words of ones and eight of zeros: eight words from 8-r on select the first r elements.
@@ -25,8 +25,8 @@ func declareConstants() *constants {
 		expHigh: vector("expHigh", float(88.722831)), expLow: vector("expLow", float(-86.643394)),
 		log2e:   vector("log2e", float(math.Log2E)),
 		ln2High: vector("ln2High", float(0.693359375)), ln2Low: vector("ln2Low", float(-2.12194440e-4)),
-		bias:     vector("bias", U32(126)),
-		gradHigh: vector("gradHigh", float(100)), gradLow: vector("gradLow", float(-100)),
+		bias:    vector("bias", U32(126)),
+		farHigh: vector("farHigh", float(100)), farLow: vector("farLow", float(-100)),
 		geluLinear: vector("geluLinear", float(linear)), geluCubic: vector("geluCubic", float(linear*0.044715)),
 	}
 	names := []string{"poly0", "poly1", "poly2", "poly3", "poly4", "poly5"}
@@ -113,8 +113,15 @@ func (c *constants) geluArgument(x VecVirtual) VecVirtual {
 // bounded keeps x where the derivatives still change, so that a huge x times a vanishing sigmoid stays nothing.
 func (c *constants) bounded(x VecVirtual) VecVirtual {
 	v := YMM()
-	VMINPS(x, load(c.gradHigh), v)
-	VMAXPS(v, load(c.gradLow), v)
+	VMINPS(x, load(c.farHigh), v) // the operand that stands first here is what comes out for NaN
+	VMAXPS(v, load(c.farLow), v)
+	return v
+}
+
+// notFarBelow is the same for functions that grow like x above.
+func (c *constants) notFarBelow(x VecVirtual) VecVirtual {
+	v := YMM()
+	VMAXPS(x, load(c.farLow), v)
 	return v
 }
 
@@ -130,12 +137,12 @@ func (c *constants) elementwise() {
 	c.unary("sigmoid", "1 / (1 + e^-x)", c.sigmoid)
 	c.unary("silu", "x / (1 + e^-x)", func(x VecVirtual) VecVirtual {
 		s := c.sigmoid(x)
-		VMULPS(x, s, s)
+		VMULPS(c.notFarBelow(x), s, s)
 		return s
 	})
 	c.unary("gelu", "GELU in its tanh form", func(x VecVirtual) VecVirtual {
 		s := c.sigmoid(c.geluArgument(x))
-		VMULPS(x, s, s)
+		VMULPS(c.notFarBelow(x), s, s)
 		return s
 	})
 	c.gradient("siluGrad", "dy times the derivative of SiLU", func(x VecVirtual) VecVirtual {
