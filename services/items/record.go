@@ -62,11 +62,11 @@ func decodeRecord(id string, value []byte) (*Item, error) {
 	if len(value) == 0 {
 		return nil, errors.New("the record is empty")
 	}
-	if value[0] > recordFormat {
-		return nil, &redisdb.NewerFormatError{What: "the record", Found: value[0], Known: recordFormat}
+	if err := redisdb.CheckFormat("the record", value[0], recordFormat); err != nil {
+		return nil, err
 	}
-	if value[0] != recordFormat || len(value) < recordHeader {
-		return nil, fmt.Errorf("the record has format %d and %d bytes", value[0], len(value))
+	if len(value) < recordHeader {
+		return nil, fmt.Errorf("the record has only %d bytes", len(value))
 	}
 	s, err := readStamp(value[1:])
 	if err != nil {

@@ -37,11 +37,11 @@ func decodeVector(value string) (stamp, []float32, error) {
 	if value == "" {
 		return stamp{}, nil, errors.New("the vector is empty")
 	}
-	if value[0] > vectorFormat {
-		return stamp{}, nil, &redisdb.NewerFormatError{What: "the vector", Found: value[0], Known: vectorFormat}
+	if err := redisdb.CheckFormat("the vector", value[0], vectorFormat); err != nil {
+		return stamp{}, nil, err
 	}
-	if value[0] != vectorFormat || len(value) <= vectorHeader || (len(value)-vectorHeader)%4 != 0 {
-		return stamp{}, nil, fmt.Errorf("the vector has format %d and %d bytes", value[0], len(value))
+	if len(value) <= vectorHeader || (len(value)-vectorHeader)%4 != 0 {
+		return stamp{}, nil, fmt.Errorf("the vector has %d bytes", len(value))
 	}
 	s, err := readStamp(value[1:])
 	if err != nil {

@@ -20,6 +20,9 @@ func (s *steps) DialHook(next redis.DialHook) redis.DialHook          { return n
 func (s *steps) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 func (s *steps) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) (err error) {
+		if name := cmds[0].Name(); name == "hello" || name == "client" { // the client's own, on a new connection
+			return next(ctx, cmds)
+		}
 		s.until--
 		if s.until == -1 {
 			err = s.act(ctx, cmds, next)

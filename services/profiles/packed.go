@@ -22,12 +22,8 @@ type unpacker struct {
 // unpack checks the format byte of a value.
 func unpack(what, value string, known byte) *unpacker {
 	u := &unpacker{rest: value}
-	switch format := u.byte(); {
-	case u.err != nil:
-	case format > known:
-		u.err = &redisdb.NewerFormatError{What: what, Found: format, Known: known}
-	case format != known:
-		u.err = fmt.Errorf("%s has the unknown format %d", what, format)
+	if format := u.byte(); u.err == nil {
+		u.err = redisdb.CheckFormat(what, format, known)
 	}
 	return u
 }

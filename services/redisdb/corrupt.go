@@ -38,6 +38,21 @@ func (e *NewerFormatError) Error() string {
 		e.What, e.Found, e.Known)
 }
 
+// newestFormat is the largest format byte that will ever be given out: a larger one is garbage, not the future.
+const newestFormat = 15
+
+// CheckFormat looks at the format byte that begins each packed value.
+func CheckFormat(what string, found, known byte) error {
+	switch {
+	case found == known:
+		return nil
+	case found > known && found <= newestFormat:
+		return &NewerFormatError{What: what, Found: found, Known: known}
+	default:
+		return fmt.Errorf("%s has the unknown format %d", what, found)
+	}
+}
+
 // ReadError explains why the value of a key could not be read: corrupt, with the remedy, unless a newer release wrote it.
 func ReadError(key, remedy string, err error) error {
 	var newer *NewerFormatError

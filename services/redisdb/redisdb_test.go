@@ -170,7 +170,11 @@ func TestReadErrorTellsCorruptFromNewer(t *testing.T) {
 	require.True(t, redisdb.IsCorrupt(corrupt))
 	require.ErrorContains(t, corrupt, `value of Redis key "k" is corrupt: short; delete it`)
 
-	newer := redisdb.ReadError("k", "delete it", &redisdb.NewerFormatError{What: "history", Found: 9, Known: 1})
+	require.NoError(t, redisdb.CheckFormat("history", 1, 1))
+	for _, garbage := range []byte{0, 16, 255} {
+		require.True(t, redisdb.IsCorrupt(redisdb.ReadError("k", "delete it", redisdb.CheckFormat("history", garbage, 1))))
+	}
+	newer := redisdb.ReadError("k", "delete it", redisdb.CheckFormat("history", 9, 1))
 	require.False(t, redisdb.IsCorrupt(newer))
 	require.ErrorContains(t, newer, "history has format 9")
 }

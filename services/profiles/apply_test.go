@@ -1,0 +1,409 @@
+package profiles
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/items"
+	"github.com/freshet/freshet/services/redisdb"
+	"github.com/freshet/freshet/services/towers"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+const user = "ann"
+
+// at makes an event at an offset that occurred so many seconds after the epoch of the tests.
+func at(offset, second int64, kind schemas.InteractionType, item string) Event {
+	e := Event{Offset: offset, EndOffset: math.MaxInt64, Time: time.Unix(1_700_000_000+second, 0).UTC()}
+	e.UserID, e.ItemID, e.Type, e.EventID, e.OccurredAt = user, item, kind, fmt.Sprint("e", offset), e.Time
+	return e
+}
+
+func (r *rig) apply(t testing.TB, events ...Event) Report {
+	t.Helper()
+	report, err := r.Apply(t.Context(), events)
+	require.NoError(t, err)
+	require.Empty(t, report.Failed)
+	return report
+}
+
+func embeddingOf(tower *towers.UserTower, vectors ...[]float32) []float32 {
+	state, embedding := make([]float32, tower.StateSize()), make([]float32, tower.Dim())
+	tower.Encode(state, embedding, vectors)
+	return embedding
+}
+
+func TestFirstEvents(t *testing.T) {
+	r := newRig(t)
+	r.setVector(t, "m1", "i1", 1)
+	r.setVector(t, "m1", "i2", 2)
+	require.Nil(t, r.load(t, user, "m1"), "an unknown user")
+	report := r.apply(t, at(4, 0, schemas.Click, "i1"), at(7, 1, schemas.Purchase, "i2"))
+	require.Equal(t, Report{Applied: 2, NewlyApplied: []int{0, 1}}, report)
+
+	p := r.load(t, user, "m1")
+	v := r.vectors["m1"]
+	require.Equal(t, embeddingOf(r.live[0], v["i1"], v["i2"]), p.Embedding)
+	require.Len(t, p.State, r.live[0].StateSize())
+	require.Equal(t, []string{"i2", "i1"}, []string{p.History[0].ItemID, p.History[1].ItemID})
+	require.Equal(t, map[int32]int64{0: 7}, p.Watermarks)
+	require.Equal(t, &schemas.Position{Offset: 7}, p.LastApplied())
+	require.Equal(t, time.Unix(1_700_000_001, 0).UTC(), p.UpdatedAt)
+	require.Equal(t, uint64(1), p.Counters.Of(schemas.Click))
+	require.True(t, p.HasSeen("i1") && p.HasSeen("i2"))
+	require.False(t, p.HasSeen("i3"))
+	require.Equal(t, 2, p.SeenCount())
+	require.Nil(t, r.load(t, user, "m2").Embedding)
+}
+
+// The decisions, one each: the events, then what the history (oldest first), the seen-set and the embedding are made of.
+func TestDecisions(t *testing.T) {
+	erase := Event{Interaction: schemas.Interaction{UserID: user}, Erase: true, Offset: 2}
+	duplicate := at(2, 2, schemas.Click, "b")
+	duplicate.EventID = "e1"
+	anonymous := func(offset int64, item string) Event {
+		e := at(offset, offset, schemas.Click, item)
+		e.EventID = ""
+		return e
+	}
+	for name, c := range map[string]struct {
+		events               []Event
+		report               Report
+		history, seen, tower []string
+	}{
+		"an impression only counts": {
+			[]Event{at(1, 1, schemas.Impression, "a")},
+			Report{Applied: 1}, nil, nil, nil},
+		"a dislike and a hide are remembered and do not move the tower": {
+			[]Event{at(1, 1, schemas.Click, "a"), at(2, 2, schemas.Dislike, "b"), at(3, 3, schemas.Hide, "c")},
+			Report{Applied: 3}, []string{"a", "b", "c"}, []string{"a", "b", "c"}, []string{"a"}},
+		"an event of an item that is not known yet is remembered": {
+			[]Event{at(1, 1, schemas.Click, "unknown"), at(2, 2, schemas.Click, "a")},
+			Report{Applied: 2}, []string{"unknown", "a"}, []string{"unknown", "a"}, []string{"a"}},
+		"a late event takes its place": {
+			[]Event{at(1, 1, schemas.Click, "a"), at(2, 9, schemas.Click, "b"), at(3, 5, schemas.Click, "c")},
+			Report{Applied: 3, Late: 1}, []string{"a", "c", "b"}, []string{"a", "b", "c"}, []string{"a", "c", "b"}},
+		"events of one millisecond stay in the order of the topic": {
+			[]Event{at(1, 1, schemas.Click, "a"), at(2, 1, schemas.Click, "b")},
+			Report{Applied: 2}, []string{"a", "b"}, []string{"a", "b"}, []string{"a", "b"}},
+		"a duplicate is dropped": {
+			[]Event{at(1, 1, schemas.Click, "a"), duplicate, at(3, 3, schemas.Click, "c")},
+			Report{Applied: 2, Duplicates: 1}, []string{"a", "c"}, []string{"a", "c"}, []string{"a", "c"}},
+		"events without an id are no duplicates": {
+			[]Event{anonymous(1, "a"), anonymous(2, "b")},
+			Report{Applied: 2}, []string{"a", "b"}, []string{"a", "b"}, []string{"a", "b"}},
+		"a replay is skipped": {
+			[]Event{at(5, 1, schemas.Click, "a"), at(5, 1, schemas.Click, "a"), at(4, 2, schemas.Click, "b")},
+			Report{Applied: 1, Replayed: 2}, []string{"a"}, []string{"a"}, []string{"a"}},
+		"an item that comes again is seen once": {
+			[]Event{at(1, 1, schemas.Click, "a"), at(2, 2, schemas.Like, "a")},
+			Report{Applied: 2}, []string{"a", "a"}, []string{"a"}, []string{"a", "a"}},
+		"an erasure forgets what was before": {
+			[]Event{at(1, 1, schemas.Click, "a"), erase, at(3, 3, schemas.Click, "b")},
+			Report{Applied: 2, Erased: 1}, []string{"b"}, []string{"b"}, []string{"b"}},
+		"an older event than a full history holds only counts": {
+			[]Event{at(1, 1, schemas.Click, "a"), at(2, 2, schemas.Click, "b"), at(3, 3, schemas.Click, "c"), at(4, 4, schemas.Click, "d"),
+				at(5, 0, schemas.Click, "e")},
+			Report{Applied: 5, Late: 1}, []string{"a", "b", "c", "d"}, []string{"a", "b", "c", "d", "e"}, []string{"a", "b", "c", "d"}},
+	} {
+		for _, cut := range []string{"one batch", "one by one"} {
+			t.Run(name+"/"+cut, func(t *testing.T) {
+				r := newRig(t, func(c *Config) { c.HistoryLength = 4 })
+				for i, item := range []string{"a", "b", "c", "d", "e"} {
+					r.setVector(t, "m1", item, uint64(i))
+				}
+				var report Report
+				if cut == "one batch" {
+					report = r.apply(t, c.events...)
+				} else {
+					for _, e := range c.events {
+						one := r.apply(t, e)
+						report.Applied += one.Applied
+						report.Late += one.Late
+						report.Duplicates += one.Duplicates
+						report.Replayed += one.Replayed
+						report.Erased += one.Erased
+					}
+				}
+				report.NewlyApplied = nil
+				require.Equal(t, c.report, report)
+				p := r.load(t, user, "m1")
+				var got []string
+				for i := len(p.History) - 1; i >= 0; i-- {
+					got = append(got, p.History[i].ItemID)
+				}
+				require.Equal(t, c.history, got)
+				require.Equal(t, len(c.seen), p.SeenCount())
+				for _, item := range c.seen {
+					require.True(t, p.HasSeen(item), item)
+				}
+				if c.tower == nil {
+					require.Nil(t, p.Embedding)
+					return
+				}
+				var vectors [][]float32
+				for _, item := range c.tower {
+					vectors = append(vectors, r.vectors["m1"][item])
+				}
+				require.Equal(t, embeddingOf(r.live[0], vectors...), p.Embedding)
+			})
+		}
+	}
+}
+
+// The user's event for an item that was deleted moves the tower like any other: the vector stays until DeletedRetention.
+func TestEventOfADeletedItem(t *testing.T) {
+	r := newRig(t)
+	r.setVector(t, "m1", "a", 1)
+	gone := items.Change{Tombstone: true, Model: "m1"}
+	gone.Record.ItemID = "a"
+	outcomes, err := r.items.Write(t.Context(), []items.Change{gone})
+	require.NoError(t, err)
+	require.NoError(t, outcomes[0].Err)
+	r.apply(t, at(1, 1, schemas.Click, "a"))
+	require.Equal(t, embeddingOf(r.live[0], r.vectors["m1"]["a"]), r.load(t, user, "m1").Embedding)
+}
+
+// An item whose vector comes after its event counts when the history is next encoded.
+func TestItemThatBecomesKnownCountsAtTheNextEncoding(t *testing.T) {
+	r := newRig(t)
+	r.setVector(t, "m1", "a", 1)
+	r.apply(t, at(1, 1, schemas.Click, "a"), at(2, 2, schemas.Click, "late to come"))
+	r.setVector(t, "m1", "late to come", 2)
+	r.setVector(t, "m1", "b", 3)
+	r.apply(t, at(3, 3, schemas.Click, "b"))
+	v := r.vectors["m1"]
+	require.Equal(t, embeddingOf(r.live[0], v["a"], v["b"]), r.load(t, user, "m1").Embedding)
+	r.apply(t, at(4, 0, schemas.Click, "a"))
+	require.Equal(t, embeddingOf(r.live[0], v["a"], v["a"], v["late to come"], v["b"]), r.load(t, user, "m1").Embedding)
+}
+
+// Model m1 was live, then m2 alone, then m1 again: its state has missed an event and must not be moved on.
+func TestReturningModelIsEncodedAnew(t *testing.T) {
+	r := newRig(t)
+	m1, m2 := testTower("m1", 1), testTower("m2", 2)
+	for i, item := range []string{"a", "b", "c"} {
+		r.setVector(t, "m1", item, uint64(i))
+		r.setVector(t, "m2", item, uint64(i+9))
+	}
+	r.live = []*towers.UserTower{m1}
+	r.apply(t, at(1, 1, schemas.Click, "a"))
+	r.live = []*towers.UserTower{m2}
+	r.apply(t, at(2, 2, schemas.Click, "b"))
+	require.Nil(t, r.load(t, user, "m1").Embedding, "m1's embedding is not current")
+	require.Nil(t, r.load(t, user, "m1").State)
+	r.live = []*towers.UserTower{m1, m2}
+	r.apply(t, at(3, 3, schemas.Click, "c"))
+	v1, v2 := r.vectors["m1"], r.vectors["m2"]
+	require.Equal(t, embeddingOf(m1, v1["a"], v1["b"], v1["c"]), r.load(t, user, "m1").Embedding)
+	require.Equal(t, embeddingOf(m2, v2["a"], v2["b"], v2["c"]), r.load(t, user, "m2").Embedding)
+}
+
+func TestErasedUserKeepsNothingButRevisionAndWatermarks(t *testing.T) {
+	r := newRig(t)
+	r.setVector(t, "m1", "a", 1)
+	r.apply(t, at(1, 1, schemas.Click, "a"))
+	left := r.client.PTTL(t.Context(), r.profileKey(user)).Val()
+	require.InDelta(t, r.cfg.InactiveTTL.Hours(), left.Hours(), 1)
+	erase := Event{Interaction: schemas.Interaction{UserID: user}, Erase: true, Offset: 2}
+	require.Equal(t, Report{Erased: 1}, r.apply(t, erase))
+	require.Equal(t, Report{Replayed: 2}, r.apply(t, at(1, 1, schemas.Click, "a"), erase), "a zombie cannot bring the user back")
+
+	require.ElementsMatch(t, []string{fieldRevision, fieldWatermarks}, r.client.HKeys(t.Context(), r.profileKey(user)).Val())
+	require.Zero(t, r.client.Exists(t.Context(), r.seenKey(user)).Val())
+	left = r.client.PTTL(t.Context(), r.profileKey(user)).Val()
+	require.InDelta(t, r.cfg.ErasedRetention.Hours(), left.Hours(), 1)
+	p := r.load(t, user, "m1")
+	require.Empty(t, p.History)
+	require.Equal(t, int64(2), p.Watermarks[0])
+	require.True(t, p.UpdatedAt.IsZero())
+	require.False(t, p.HasSeen("a"))
+}
+
+func TestRecreatedTopicIsRefused(t *testing.T) {
+	r := newRig(t)
+	r.apply(t, at(100, 1, schemas.Click, "a"))
+	e := at(3, 2, schemas.Click, "b")
+	e.EndOffset = 100
+	other := at(2, 2, schemas.Click, "b")
+	other.UserID = "bob"
+	_, err := r.Apply(t.Context(), []Event{other, e})
+	require.True(t, IsTopicRecreated(err))
+	require.ErrorContains(t, err, "partition 0 ends at offset 100")
+	require.Nil(t, r.load(t, "bob", ""), "nothing was written")
+	e.EndOffset = 101
+	require.Equal(t, Report{Replayed: 1}, r.apply(t, e))
+	e.EndOffset = 0
+	require.Equal(t, Report{Replayed: 1}, r.apply(t, e), "unknown end")
+}
+
+func TestUnreadableProfileFailsItsUserAlone(t *testing.T) {
+	r := newRig(t)
+	r.apply(t, at(1, 1, schemas.Click, "a"))
+	require.NoError(t, r.client.HSet(t.Context(), r.profileKey(user), fieldHistory, "garbage").Err())
+	bob := at(2, 2, schemas.Click, "a")
+	bob.UserID = "bob"
+	report, err := r.Apply(t.Context(), []Event{at(2, 2, schemas.Click, "b"), bob, at(3, 3, schemas.Click, "c")})
+	require.NoError(t, err)
+	require.Equal(t, []int{1}, report.NewlyApplied)
+	require.Len(t, report.Failed, 2)
+	for _, i := range []int{0, 2} {
+		require.True(t, redisdb.IsCorrupt(report.Failed[i]))
+		require.ErrorContains(t, report.Failed[i], r.profileKey(user))
+		require.ErrorContains(t, report.Failed[i], "delete the user's keys")
+	}
+	require.Equal(t, "garbage", r.client.HGet(t.Context(), r.profileKey(user), fieldHistory).Val(), "nothing is overwritten")
+	loaded, err := r.Load(t.Context(), []string{"bob", user}, "m1")
+	require.NoError(t, err)
+	require.NoError(t, loaded[0].Err)
+	require.True(t, redisdb.IsCorrupt(loaded[1].Err))
+	require.Empty(t, loaded[1].History)
+
+	require.NoError(t, r.client.HSet(t.Context(), r.profileKey(user), fieldHistory, "\x02newer").Err())
+	report, err = r.Apply(t.Context(), []Event{at(2, 2, schemas.Click, "b")})
+	require.NoError(t, err)
+	require.False(t, redisdb.IsCorrupt(report.Failed[0]), "what a newer release wrote must wait, not be given up")
+	require.ErrorContains(t, report.Failed[0], "has format 2")
+}
+
+func TestUnfitVectorFailsTheUsersThatNeedIt(t *testing.T) {
+	r := newRig(t)
+	r.setVector(t, "m1", "a", 1)
+	short := items.Change{Model: "m1", Vector: []float32{1}}
+	short.Record.ItemID, short.Record.Op, short.Record.Version = "short", schemas.UpsertItem, 1
+	_, err := r.items.Write(t.Context(), []items.Change{short})
+	require.NoError(t, err)
+	bob := at(2, 2, schemas.Click, "a")
+	bob.UserID = "bob"
+	report, err := r.Apply(t.Context(), []Event{at(1, 1, schemas.Click, "short"), bob})
+	require.NoError(t, err)
+	require.Equal(t, []int{1}, report.NewlyApplied)
+	require.ErrorContains(t, report.Failed[0], "it has 1 numbers where model m1 has 8")
+	require.True(t, redisdb.IsCorrupt(report.Failed[0]))
+}
+
+func TestRedisAway(t *testing.T) {
+	r := newRig(t)
+	hook := &steps{until: -1}
+	watched := redis.NewClient(&redis.Options{Addr: r.client.Options().Addr, MaxRetries: -1})
+	defer func() { require.NoError(t, watched.Close()) }()
+	watched.AddHook(hook)
+	s := New(watched, items.New(watched, items.DefaultConfig()), r.models, r.cfg)
+	for step := range 2 {
+		hook.until, hook.act = step, crashAfter(0)
+		report, err := s.Apply(t.Context(), []Event{at(1, 1, schemas.Click, "a")})
+		require.NoError(t, err)
+		require.ErrorIs(t, report.Failed[0], errCrash)
+	}
+	hook.until = 0
+	_, err := s.Load(t.Context(), []string{user}, "m1")
+	require.ErrorIs(t, err, errCrash)
+	require.ErrorContains(t, err, `reading the profile of user "ann"`)
+}
+
+// The client sends a pipeline again when a connection breaks after the write: the second write finds its own revision.
+func TestWriteThatTheClientRepeatsIsNoConflict(t *testing.T) {
+	r := newRig(t)
+	hook := &steps{until: 1, act: func(ctx context.Context, cmds []redis.Cmder, next redis.ProcessPipelineHook) error {
+		_ = next(ctx, cmds)
+		return next(ctx, cmds)
+	}}
+	r.client.AddHook(hook)
+	require.Equal(t, Report{Applied: 1, NewlyApplied: []int{0}}, r.apply(t, at(1, 1, schemas.Click, "a")))
+	require.Equal(t, 1, r.load(t, user, "").SeenCount())
+}
+
+func TestRoundTrips(t *testing.T) {
+	r := newRig(t)
+	for i := range 10 {
+		r.setVector(t, "m1", fmt.Sprint(i), uint64(i))
+	}
+	var batch []Event
+	for i := range int64(100) {
+		e := at(i, i, schemas.Click, fmt.Sprint(i%10))
+		e.UserID = fmt.Sprint("u", i%37)
+		batch = append(batch, e)
+	}
+	r.apply(t, batch[0]) // the server knows the script
+	hook := &steps{until: -1}
+	pipelines := 0
+	hook.after = func() { pipelines++ }
+	r.client.AddHook(hook)
+	r.apply(t, batch...)
+	require.Equal(t, 2, pipelines, "read, write")
+	late := at(200, 0, schemas.Click, "3")
+	late.UserID = "u1"
+	pipelines = 0
+	r.apply(t, late)
+	require.Equal(t, 3, pipelines, "read, history vectors, write")
+	pipelines = 0
+	_, err := r.Load(t.Context(), []string{"u1", "u2", "u3"}, "m1")
+	require.NoError(t, err)
+	require.Equal(t, 1, pipelines)
+}
+
+// Several writers race over the same partition from its start; afterwards each user is the fold over the topic.
+func TestRacingWriters(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.HistoryLength = scheduleHistory })
+	for i := range 8 {
+		r.setVector(t, "m1", fmt.Sprint("i", i), uint64(i))
+	}
+	rng := random(5)
+	var topic []Event
+	oracles := map[string]*oracle{}
+	for i := range int64(300) {
+		e := at(i, i-rng.Int64N(4), schemas.InteractionType(1+rng.IntN(10)), fmt.Sprint("i", rng.IntN(10)))
+		e.UserID = fmt.Sprint("u", rng.IntN(4))
+		topic = append(topic, e)
+		if oracles[e.UserID] == nil {
+			oracles[e.UserID] = newOracle(scheduleHistory)
+		}
+		oracles[e.UserID].apply(r, e)
+	}
+	var writers sync.WaitGroup
+	newly := make([]int, 4)
+	for w := range newly {
+		writers.Go(func() {
+			for from := 0; from < len(topic); {
+				to := min(from+1+(from*7+w*3)%20, len(topic))
+				report, err := r.Apply(t.Context(), topic[from:to])
+				if err != nil || len(report.Failed) > 0 {
+					t.Errorf("writer %d: %v %v", w, err, report.Failed)
+					return
+				}
+				newly[w] += report.Applied
+				from = to
+			}
+		})
+	}
+	writers.Wait()
+	total := 0
+	for _, n := range newly {
+		total += n
+	}
+	require.Equal(t, len(topic), total, "each event counted for one writer")
+	for u, o := range oracles {
+		o.check(t, r, u)
+	}
+}
+
+func TestConfigValidate(t *testing.T) {
+	require.NoError(t, DefaultConfig().Validate())
+	for want, change := range map[string]func(*Config){
+		"profiles.key_prefix":             func(c *Config) { c.KeyPrefix = "a{b" },
+		"profiles.history_length is 0":    func(c *Config) { c.HistoryLength = 0 },
+		"profiles.history_length is 5000": func(c *Config) { c.HistoryLength = 5000 },
+		"profiles.inactive_ttl is 1ms":    func(c *Config) { c.InactiveTTL = time.Millisecond },
+		"profiles.erased_retention is 0s": func(c *Config) { c.ErasedRetention = 0 },
+	} {
+		cfg := DefaultConfig()
+		change(&cfg)
+		require.ErrorContains(t, cfg.Validate(), want)
+	}
+}
