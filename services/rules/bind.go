@@ -17,6 +17,11 @@ func (n *node) bind(e *evaluator) *node {
 	if err != nil {
 		return &node{kind: isFailure, failure: fmt.Errorf("evaluating a condition on the request: %w", err)}
 	}
+	return n.with(out)
+}
+
+// with is a leaf with its value.
+func (n *node) with(out any) *node {
 	bound := *n
 	bound.value, bound.perRequest = nil, false
 	var ok bool

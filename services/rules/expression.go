@@ -82,7 +82,7 @@ func compile(source string, s scope) (*expression, error) {
 			return nil, err
 		}
 	}
-	b := &builder{source: src}
+	b := &builder{source: src, config: config}
 	root := b.build(tree.Node, false)
 	if b.err != nil {
 		return nil, fromExpr(b.err)
@@ -93,19 +93,18 @@ func compile(source string, s scope) (*expression, error) {
 func newConfig() *conf.Config { return conf.New(environment{}) }
 
 // compileNode makes a program of one part of a checked tree. expect is reflect.Invalid for any type.
-func compileNode(n ast.Node, src file.Source, expect reflect.Kind) (_ *vm.Program, err error) {
+func (b *builder) compileNode(n ast.Node, expect reflect.Kind) (_ *vm.Program, err error) {
 	// expr's optimiser and compiler panic on a few trees that its checker lets through.
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("cannot be compiled: %v", r)
 		}
 	}()
-	config := newConfig()
-	config.Expect = expect
-	if err := optimizer.Optimize(&n, config); err != nil {
+	b.config.Expect = expect
+	if err := optimizer.Optimize(&n, b.config); err != nil {
 		return nil, err
 	}
-	return compiler.Compile(&parser.Tree{Node: n, Source: src}, config)
+	return compiler.Compile(&parser.Tree{Node: n, Source: b.source}, b.config)
 }
 
 // fromExpr turns an error of the expr packages into one that names place and remedy.

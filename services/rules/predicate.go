@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 )
@@ -63,6 +64,8 @@ var (
 // builder brings a checked syntax tree into predicate form.
 type builder struct {
 	source file.Source
+	// config is one for all parts: making one takes longer than all else that compiling a filter does.
+	config *conf.Config
 	err    error
 }
 
@@ -89,7 +92,7 @@ func (b *builder) build(n ast.Node, negate bool) *node {
 		leaf.perRequest = leaf.value != nil
 		return leaf
 	}
-	program, err := compileNode(n, b.source, reflect.Bool)
+	program, err := b.compileNode(n, reflect.Bool)
 	if err != nil && b.err == nil {
 		b.err = err
 	}
@@ -247,7 +250,13 @@ func (n *node) has(s string) bool {
 // withValue gives a leaf the value of n: at once where it is the same for all requests. It returns nil for a value that fails
 // or that a leaf cannot hold exactly.
 func (b *builder) withValue(leaf *node, n ast.Node) *node {
-	program, err := compileNode(n, b.source, reflect.Invalid)
+	if v := literalOf(n); v != nil {
+		if bound := leaf.with(v); bound.kind != isFailure {
+			return bound
+		}
+		return nil
+	}
+	program, err := b.compileNode(n, reflect.Invalid)
 	if err != nil {
 		if b.err == nil {
 			b.err = err
@@ -260,6 +269,21 @@ func (b *builder) withValue(leaf *node, n ast.Node) *node {
 	}
 	if bound := leaf.bind(new(evaluator)); bound.kind != isFailure {
 		return bound
+	}
+	return nil
+}
+
+// literalOf is the value of the simplest nodes; nil for all others.
+func literalOf(n ast.Node) any {
+	switch x := n.(type) {
+	case *ast.IntegerNode:
+		return x.Value
+	case *ast.FloatNode:
+		return x.Value
+	case *ast.StringNode:
+		return x.Value
+	case *ast.BoolNode:
+		return x.Value
 	}
 	return nil
 }

@@ -70,7 +70,8 @@ type scriptItem struct {
 func (s scriptItem) candidate() ranking.Candidate {
 	it := &schemas.ItemChange{
 		ItemID: s.ID, Op: schemas.UpsertItem, Title: s.Title, Categories: s.Categories, Tags: s.Tags, Brand: s.Brand, Price: s.Price,
-		Available: !s.Gone, Regions: s.Regions, MinAge: s.MinAge, PublishedAt: now.Add(-time.Duration(s.AgeDays * float64(24*time.Hour))),
+		Available: !s.Gone, Regions: s.Regions, MinAge: s.MinAge,
+		PublishedAt: now.Add(-time.Duration(s.AgeDays * float64(24*time.Hour))),
 	}
 	if s.Deleted {
 		it.Op = schemas.DeleteItem
