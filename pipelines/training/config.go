@@ -20,7 +20,8 @@ type Config struct {
 	Epochs       int     `yaml:"epochs" env:"EPOCHS"`
 	// TimeBudget ends training early, the cosine with it; 0 means no limit. The result then depends on the machine's speed.
 	TimeBudget time.Duration `yaml:"time_budget" env:"TIME_BUDGET"`
-	// BatchSequences is how many windows make one step; MaxWindow how many events a window spans at most.
+	// BatchSequences is how many windows make one step; 0 means a hundredth of them, between 8 and 64, since a small data set
+	// needs its steps more than it needs quiet gradients. MaxWindow is how many events a window spans at most.
 	BatchSequences int `yaml:"batch_sequences" env:"BATCH_SEQUENCES"`
 	MaxWindow      int `yaml:"max_window" env:"MAX_WINDOW"`
 
@@ -57,9 +58,9 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Dim: 64, Layers: 2,
-		LearningRate: 0.015, Epochs: 14, BatchSequences: 64, MaxWindow: 200,
+		LearningRate: 0.015, Epochs: 14, MaxWindow: 200,
 		Dropout: 0.2, IDDropout: 0.05, MinItemEvents: 3,
-		FullSoftmaxMaxItems: 5000, Negatives: 2048,
+		FullSoftmaxMaxItems: 5000, Negatives: 1024,
 		ValidationUsers: 512, ValidationWindow: 64, Patience: 5,
 		Seed: 1, Vocabulary: towers.DefaultVocabularyConfig(),
 	}
@@ -79,7 +80,7 @@ func (c Config) Validate() error {
 		{c.LearningRate > 0 && !math.IsInf(c.LearningRate, 0), "learning_rate", c.LearningRate, "set it above 0 (0.015 is a good start)"},
 		{c.Epochs >= 1, "epochs", c.Epochs, "set it to 1 or more"},
 		{c.TimeBudget >= 0, "time_budget", c.TimeBudget, "set it to 0 (no limit) or more"},
-		{c.BatchSequences >= 1, "batch_sequences", c.BatchSequences, "set it to 1 or more"},
+		{c.BatchSequences >= 0, "batch_sequences", c.BatchSequences, "set it to 0 (by the size of the data) or more"},
 		{c.MaxWindow >= 2, "max_window", c.MaxWindow, "set it to 2 or more events"},
 		{share(c.Dropout), "dropout", c.Dropout, "set it to 0 or more, below 1"},
 		{share(c.IDDropout), "id_dropout", c.IDDropout, "set it to 0 or more, below 1"},
@@ -100,6 +101,14 @@ func (c Config) Validate() error {
 		return fmt.Errorf("vocabulary: %w", err)
 	}
 	return nil
+}
+
+// batchSize is how many of so many windows make one step.
+func (c *Config) batchSize(windows int) int {
+	if c.BatchSequences > 0 {
+		return c.BatchSequences
+	}
+	return min(max(windows/100, 8), 64)
 }
 
 func (c *Config) workers() int {

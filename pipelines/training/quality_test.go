@@ -25,6 +25,9 @@ func publicData(t *testing.T, name string) string {
 	if root == "" {
 		t.Skip("needs a folder of public data sets in FRESHET_DATA")
 	}
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
 	dir := filepath.Join(root, name)
 	if _, err := os.Stat(dir); err != nil {
 		t.Skip(err)

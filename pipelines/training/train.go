@@ -115,6 +115,7 @@ type run struct {
 	begin         time.Time
 	reported      time.Time
 	learning      time.Duration // without validation
+	batchSize     int           // windows a step; like stepsPerEpoch, settled in the first epoch
 	stepsPerEpoch int
 
 	bestNDCG float64
@@ -151,10 +152,11 @@ func (r *run) epoch(ctx context.Context) {
 	began := time.Now()
 	all := cutWindows(nil, r.sequences, r.cfg.MaxWindow, r.windows)
 	r.windows.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	size := r.cfg.BatchSequences
 	if r.stepsPerEpoch == 0 {
-		r.stepsPerEpoch = (len(all) + size - 1) / size
+		r.batchSize = r.cfg.batchSize(len(all))
+		r.stepsPerEpoch = (len(all) + r.batchSize - 1) / r.batchSize
 	}
+	size := r.batchSize
 	total, positions := 0.0, 0
 	for start := 0; start < len(all); start += size {
 		if r.interrupted(ctx) {

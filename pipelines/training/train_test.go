@@ -1,0 +1,258 @@
+package training
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// cycles is a world with an order to learn: each user walks around one of the rings of ten items.
+func cycles(users int) Input {
+	in := Input{}
+	for i := range 40 {
+		in.Items = append(in.Items, towers.ItemFeatures{ItemID: fmt.Sprint("i", i), Categories: []string{fmt.Sprint("ring", i/10)}})
+	}
+	for u := range users {
+		ring, seq := u%4, []int32(nil)
+		for j := range 4 + u%6 {
+			seq = append(seq, int32(10*ring+(u+j)%10))
+		}
+		in.Sequences = append(in.Sequences, seq)
+	}
+	return in
+}
+
+func quickConfig() Config {
+	cfg := DefaultConfig()
+	cfg.Dim, cfg.Epochs, cfg.BatchSequences, cfg.Workers, cfg.ValidationUsers = 16, 12, 16, 2, 40
+	return cfg
+}
+
+func TestTrainLearnsAnOrder(t *testing.T) {
+	for name, full := range map[string]int{"full softmax": 1000, "sampled softmax": 0} {
+		t.Run(name, func(t *testing.T) {
+			cfg := quickConfig()
+			cfg.FullSoftmaxMaxItems, cfg.Negatives = full, 20
+			cfg.Epochs = 25
+			in := cycles(600)
+			model, result, err := Train(t.Context(), in, cfg, nil)
+			require.NoError(t, err)
+			require.Equal(t, 40, result.Cases)
+			require.Greater(t, result.NDCG, 0.8, "%v", result)
+			require.Contains(t, result.Objective, name)
+			scores := make([]float32, 40)
+			model.Score([]int32{22, 23, 24}, scores)
+			best := 0
+			for i, s := range scores {
+				if s > scores[best] {
+					best = i
+				}
+			}
+			require.Equal(t, 25, best)
+		})
+	}
+}
+
+// TestTrainIsDeterministic: the same seed and workers give the same bits.
+func TestTrainIsDeterministic(t *testing.T) {
+	cfg := quickConfig()
+	cfg.Epochs, cfg.FullSoftmaxMaxItems, cfg.Negatives = 2, 0, 20
+	train := func(workers int) *Model {
+		cfg.Workers = workers
+		m, _, err := Train(t.Context(), cycles(100), cfg, nil)
+		require.NoError(t, err)
+		return m
+	}
+	one, again := train(3), train(3)
+	require.Equal(t, one.users.Flat, again.users.Flat)
+	require.Equal(t, one.vectors, again.vectors)
+}
+
+// TestForwardEqualsServer takes a trained model through its bundle and compares every position of every sequence.
+func TestForwardEqualsServer(t *testing.T) {
+	cfg := quickConfig()
+	cfg.Epochs = 2
+	in := smallWorld(60, 30, 3)
+	model, _, err := Train(t.Context(), in, cfg, nil)
+	require.NoError(t, err)
+	dir := t.TempDir() + "/bundle"
+	manifest, err := model.WriteBundle(dir)
+	require.NoError(t, err)
+	require.Equal(t, 60, manifest.Data.Users)
+	require.Contains(t, manifest.Metrics, "validation_recall_at_10")
+
+	items, err := towers.LoadItemTower(dir)
+	require.NoError(t, err)
+	users, err := towers.LoadUserTower(dir)
+	require.NoError(t, err)
+	vector := make([]float32, cfg.Dim)
+	for i := range in.Items {
+		items.Encode(vector, &in.Items[i])
+		require.Equal(t, model.Vector(int32(i)), vector, "item %d", i)
+	}
+
+	p := &pack{offsets: []int32{0}}
+	for _, seq := range in.Sequences {
+		p.inputs = append(p.inputs, seq...)
+		p.offsets = append(p.offsets, int32(len(p.inputs)))
+	}
+	trained := newBody(model.users, newDropout(0)).forward(p, model.vectors)
+	embedding, row := make([]float32, cfg.Dim), 0
+	for _, seq := range in.Sequences {
+		state := make([]float32, users.StateSize())
+		for _, item := range seq {
+			users.Advance(state, embedding, model.Vector(item))
+			require.InDeltaSlice(t, trained[row*cfg.Dim:(row+1)*cfg.Dim], embedding, 1e-5)
+			row++
+		}
+	}
+}
+
+func TestTrainStopsForTheCaller(t *testing.T) {
+	cfg := quickConfig()
+	cfg.Epochs = 1000
+	ctx, cancel := context.WithCancel(t.Context())
+	model, result, err := Train(ctx, cycles(300), cfg, func(p Progress) {
+		if p.EpochDone && p.Epoch == 3 {
+			cancel()
+		}
+	})
+	require.NoError(t, err)
+	require.NotNil(t, model)
+	require.Equal(t, StopCaller, result.Stop)
+	require.LessOrEqual(t, result.BestEpoch, 3)
+
+	_, _, err = Train(ctx, cycles(300), cfg, nil)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestTrainStopsByPatienceAndBudget(t *testing.T) {
+	cfg := quickConfig()
+	cfg.Epochs, cfg.Patience = 1000, 1
+	_, result, err := Train(t.Context(), cycles(100), cfg, nil)
+	require.NoError(t, err)
+	require.Equal(t, StopPatience, result.Stop)
+	require.Less(t, result.BestEpoch, result.Epochs)
+
+	cfg.TimeBudget, cfg.Patience = 50*time.Millisecond, 1000
+	model, result, err := Train(t.Context(), cycles(2000), cfg, nil)
+	require.NoError(t, err)
+	require.NotNil(t, model)
+	require.Equal(t, StopBudget, result.Stop)
+}
+
+func TestTrainWithoutValidation(t *testing.T) {
+	cfg := quickConfig()
+	cfg.ValidationUsers, cfg.Epochs = 0, 2
+	model, result, err := Train(t.Context(), cycles(50), cfg, nil)
+	require.NoError(t, err)
+	require.Equal(t, 2, result.BestEpoch)
+	require.NotContains(t, model.metrics, "validation_recall_at_10")
+}
+
+func TestTrainRefuses(t *testing.T) {
+	cases := map[string]struct {
+		edit func(*Input, *Config)
+		says string
+	}{
+		"no events":       {func(in *Input, _ *Config) { in.Sequences = nil }, "nothing to learn"},
+		"unknown item":    {func(in *Input, _ *Config) { in.Sequences[0][1] = 400 }, "sequence 0 names item 400 at position 1"},
+		"negative item":   {func(in *Input, _ *Config) { in.Validation = []Case{{Target: -1}} }, "validation case 0"},
+		"only repeats":    {func(in *Input, _ *Config) { in.Sequences = [][]int32{{1, 1, 1}} }, "two different items"},
+		"bad setting":     {func(_ *Input, cfg *Config) { cfg.Dropout = 1 }, "dropout is 1"},
+		"bad vocabulary":  {func(_ *Input, cfg *Config) { cfg.Vocabulary.MinItems = 0 }, "min_items is 0"},
+		"negative budget": {func(_ *Input, cfg *Config) { cfg.TimeBudget = -1 }, "time_budget"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			in, cfg := cycles(10), quickConfig()
+			c.edit(&in, &cfg)
+			_, _, err := Train(t.Context(), in, cfg, nil)
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+	require.NoError(t, DefaultConfig().Validate())
+}
+
+func TestFromEvents(t *testing.T) {
+	at := func(s int) time.Time { return time.Unix(int64(s), 0).UTC() }
+	items := []towers.ItemFeatures{{ItemID: "a"}, {ItemID: "b"}}
+	in := FromEvents(items, []schemas.Interaction{
+		{UserID: "u2", ItemID: "a", Type: schemas.Purchase, OccurredAt: at(9)},
+		{UserID: "u1", ItemID: "b", Type: schemas.Click, OccurredAt: at(5)},
+		{UserID: "u1", ItemID: "a", Type: schemas.View, OccurredAt: at(3)},
+		{UserID: "u1", ItemID: "b", Type: schemas.Impression, OccurredAt: at(1)},
+		{UserID: "u1", ItemID: "b", Type: schemas.Hide, OccurredAt: at(20)},
+		{UserID: "u1", ItemID: "unknown", Type: schemas.Click, OccurredAt: at(4)},
+	})
+	require.Equal(t, [][]int32{{0, 1}, {0}}, in.Sequences)
+	require.Equal(t, at(3), in.Data.From)
+	require.Equal(t, at(9), in.Data.To)
+}
+
+func TestSplitHoldsOutTheLastNewItem(t *testing.T) {
+	in := Input{Sequences: [][]int32{{1, 2, 3, 3}, {1, 2}, {1, 1, 1}, {4, 5, 6}, {7, 8, 9}, {1, 2, 3}, {4, 5, 6}}}
+	train, cases := in.split(10)
+	require.Equal(t, []Case{{History: []int32{1, 2}, Target: 3}}, cases, "one of five who have three events")
+	require.Equal(t, []int32{1, 2}, train[0])
+	require.Equal(t, in.Sequences[1:], train[1:])
+
+	_, cases = in.split(0)
+	require.Empty(t, cases)
+	in.Validation = []Case{{Target: 1}}
+	train, cases = in.split(10)
+	require.Equal(t, in.Sequences, train)
+	require.Equal(t, in.Validation, cases)
+}
+
+func TestPrinterPrintsLines(t *testing.T) {
+	var b bytes.Buffer
+	p := NewPrinter(&b)
+	at := Progress{Objective: "full softmax over 9 items", Epoch: 1, Epochs: 2, Loss: 3.25, Throughput: 12_345, Left: 3 * time.Second}
+	p.Print(at)
+	at.EpochDone, at.Validated, at.Recall, at.NDCG, at.BestEpoch = true, true, 0.25, 0.125, 1
+	p.Print(at)
+	require.Equal(t, "training by full softmax over 9 items\n"+
+		"epoch 1/2  loss 3.250  recall@10 0.2500  ndcg@10 0.1250 (epoch 1)  12k examples/s  3s left\n", b.String())
+
+	b.Reset()
+	p = &Printer{w: &b, terminal: true}
+	at.Done = 0.5
+	p.Print(at)
+	at.Done, at.Last, at.Left = 1, true, 0
+	p.Print(at)
+	require.Contains(t, b.String(), "\r██████████░░░░░░░░░░  50%  epoch 1/2")
+	require.Contains(t, b.String(), "100%")
+	require.True(t, bytes.HasSuffix(b.Bytes(), []byte("\n")))
+}
+
+func TestTrainReportsProgress(t *testing.T) {
+	var ends []int
+	last := Progress{}
+	cfg := quickConfig()
+	cfg.Epochs = 3
+	_, _, err := Train(t.Context(), cycles(100), cfg, func(p Progress) {
+		if p.EpochDone {
+			ends = append(ends, p.Epoch)
+		}
+		require.GreaterOrEqual(t, p.Done, last.Done)
+		last = p
+	})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 2, 3}, ends)
+	require.True(t, last.Last)
+	require.InDelta(t, 1, last.Done, 1e-9)
+	require.True(t, last.Validated)
+	require.False(t, errors.Is(err, context.Canceled))
+}
