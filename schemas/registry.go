@@ -31,7 +31,7 @@ type RegistryConfig struct {
 	// URL of a registry with Confluent's API; more than one instance with commas between. Empty means the embedded registry.
 	URL      string `yaml:"url" env:"URL"`
 	Username string `yaml:"username" env:"USERNAME"`
-	Password string `yaml:"password" env:"PASSWORD"`
+	Password string `yaml:"password" env:"PASSWORD" secret:"true"`
 	// Timeout bounds each call; 0 means the default's.
 	Timeout time.Duration `yaml:"timeout" env:"TIMEOUT"`
 }
@@ -45,6 +45,9 @@ func (c RegistryConfig) Validate() error {
 		u, err := url.Parse(instance)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return invalid("url", shorten(instance), "give http://host:port or https://host:port, or leave it empty")
+		}
+		if u.User != nil { // it would be printed with the settings and with every error
+			return invalid("url", shorten(u.Redacted()), "give the user in username and password, which are kept secret")
 		}
 	}
 	if c.Timeout < 0 {

@@ -143,6 +143,9 @@ func TestRegistryConfig(t *testing.T) {
 		require.True(t, IsInvalid(err), url)
 		require.ErrorContains(t, err, "give http://host:port")
 	}
-	_, err := NewRegistry(RegistryConfig{Timeout: -1})
+	_, err := NewRegistry(RegistryConfig{URL: "http://user:secret@host"})
+	require.ErrorContains(t, err, "give the user in username and password")
+	require.NotContains(t, err.Error(), "secret@")
+	_, err = NewRegistry(RegistryConfig{Timeout: -1})
 	require.ErrorContains(t, err, "invalid timeout -1ns")
 }
