@@ -146,7 +146,7 @@ func machine(t testing.TB, source string) func(*Request, *schemas.ItemChange) (b
 // TestPredicatesAgreeWithTheMachine checks random expressions on random items: the bound predicate tree says what expr says,
 // fails where expr fails, and what is pushed down is true of each row whose item the expression keeps.
 func TestPredicatesAgreeWithTheMachine(t *testing.T) {
-	const seeds = 2000
+	const seeds = 1000
 	pushed, dropped := 0, 0
 	for seed := range uint64(seeds) {
 		w := newWorld(seed)
