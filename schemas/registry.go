@@ -43,11 +43,11 @@ func DefaultRegistryConfig() RegistryConfig { return RegistryConfig{Timeout: 5 *
 func (c RegistryConfig) Validate() error {
 	for _, instance := range c.urls() {
 		u, err := url.Parse(instance)
+		if strings.Contains(instance, "@") { // it would be printed with the settings and with every error
+			return invalid("url", "(not shown)", "give the user in username and password, which are kept secret")
+		}
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return invalid("url", shorten(instance), "give http://host:port or https://host:port, or leave it empty")
-		}
-		if u.User != nil { // it would be printed with the settings and with every error
-			return invalid("url", shorten(u.Redacted()), "give the user in username and password, which are kept secret")
 		}
 	}
 	if c.Timeout < 0 {

@@ -145,7 +145,7 @@ func TestRegistryConfig(t *testing.T) {
 	}
 	_, err := NewRegistry(RegistryConfig{URL: "http://user:secret@host"})
 	require.ErrorContains(t, err, "give the user in username and password")
-	require.NotContains(t, err.Error(), "secret@")
+	require.NotContains(t, err.Error(), "user:secret")
 	_, err = NewRegistry(RegistryConfig{Timeout: -1})
 	require.ErrorContains(t, err, "invalid timeout -1ns")
 }
