@@ -77,10 +77,11 @@ func (c Config) Validate() error {
 	}{
 		{c.Dim >= 1 && c.Dim <= 4096, "dim", c.Dim, "set it between 1 and 4096 (64 is a good start)"},
 		{c.Layers >= 1 && c.Layers <= 64, "layers", c.Layers, "set it between 1 and 64 (2 is a good start)"},
-		{c.LearningRate > 0 && !math.IsInf(c.LearningRate, 0), "learning_rate", c.LearningRate, "set it above 0 (0.015 is a good start)"},
+		{c.LearningRate > 0 && !math.IsInf(c.LearningRate, 0), "learning_rate", c.LearningRate,
+			"set it above 0 (0.015 is a good start)"},
 		{c.Epochs >= 1, "epochs", c.Epochs, "set it to 1 or more"},
 		{c.TimeBudget >= 0, "time_budget", c.TimeBudget, "set it to 0 (no limit) or more"},
-		{c.BatchSequences >= 0, "batch_sequences", c.BatchSequences, "set it to 0 (by the size of the data) or more"},
+		{c.BatchSequences >= 0, "batch_sequences", c.BatchSequences, "set it to 0 (by the data's size) or more"},
 		{c.MaxWindow >= 2, "max_window", c.MaxWindow, "set it to 2 or more events"},
 		{share(c.Dropout), "dropout", c.Dropout, "set it to 0 or more, below 1"},
 		{share(c.IDDropout), "id_dropout", c.IDDropout, "set it to 0 or more, below 1"},

@@ -5,8 +5,8 @@
 // one matrix, without padding. A worker takes its share of the windows through in packs small enough for the cache, with the
 // logits computed block by block, so that memory does not grow with positions x items.
 //
-// It may import services/towers (and matrix beneath it), schemas and general libraries; readers of data sets and evaluation
-// stand beside it and speak to it in dense indexes: item i is Input.Items[i].
+// It may import services/towers (and matrix beneath it), schemas, pipelines/dataset (for the adapters in dataset.go)
+// and general libraries. It speaks in dense indexes: item i is Input.Items[i].
 //
 // What always holds in it:
 //   - The same input, configuration, seed and number of workers give the same bits on one machine, unless a time budget

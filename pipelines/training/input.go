@@ -95,7 +95,7 @@ func (in *Input) validate() error {
 const minHeldOut = 3
 
 // split gives what to train on and what to validate by. Without cases of the caller's, users spread evenly over the input
-// are held out, at most one in five, each from the last item on that was new to the user.
+// are held out, at most every other, each from the last item on that was new to the user.
 func (in *Input) split(users int) (train [][]int32, cases []Case) {
 	if len(in.Validation) > 0 || users == 0 {
 		return in.Sequences, in.Validation
@@ -106,7 +106,7 @@ func (in *Input) split(users int) (train [][]int32, cases []Case) {
 			able = append(able, i)
 		}
 	}
-	users = min(users, len(able)/5)
+	users = min(users, len(able)/2)
 	train = slices.Clone(in.Sequences)
 	for k := range users {
 		i := able[k*len(able)/users]

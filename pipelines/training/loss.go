@@ -17,8 +17,8 @@ const (
 //
 // With a full softmax the candidates are all items. With a sampled one, candidate j is in the step with probability q_j, and
 // its logit is raised by -log q_j, so that the sum in the denominator is unbiased (Bengio and Senecal, 2008; the "logQ
-// correction"). The target itself always takes part, uncorrected, in a column of its own; where it is among the candidates as well,
-// an accidental hit, that column is masked.
+// correction"). The target itself always takes part, uncorrected, in a column of its own; where it is among the candidates as
+// well, an accidental hit, that column is masked.
 type softmaxLoss struct {
 	dim    int
 	logits []float32

@@ -14,8 +14,6 @@ import (
 
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/training"
-	"github.com/freshet/freshet/schemas"
-	"github.com/freshet/freshet/services/towers"
 )
 
 // publicData is a folder below FRESHET_DATA.
@@ -41,14 +39,6 @@ func tuned(t *testing.T) training.Config {
 	cfg := training.DefaultConfig()
 	require.NoError(t, env.ParseWithOptions(&cfg, env.Options{Prefix: "TRAINING_"}))
 	return cfg
-}
-
-func features(items []schemas.ItemChange) []towers.ItemFeatures {
-	all := make([]towers.ItemFeatures, len(items))
-	for i := range items {
-		all[i] = towers.FeaturesOf(&items[i])
-	}
-	return all
 }
 
 // rate ranks the first target of each case among all items but those of the history, ties against the scorer.
@@ -104,8 +94,22 @@ func TestPublicMovieLensSmall(t *testing.T) {
 	if cfg.TimeBudget == 0 {
 		cfg.TimeBudget = 20 * time.Second
 	}
-	in := training.Input{Items: features(d.Items), Sequences: past.Histories()}
-	recall, _, popular := train(t, in, cfg, cases)
+	recall, _, popular := train(t, training.FromDataset(past), cfg, cases)
+	require.Greater(t, recall, 1.3*popular)
+}
+
+func TestSyntheticWorld(t *testing.T) {
+	if testing.Short() || os.Getenv("FRESHET_DATA") == "" {
+		t.Skip("takes a minute; runs with the public data sets")
+	}
+	d, err := dataset.Synthetic(dataset.DefaultSyntheticConfig())
+	require.NoError(t, err)
+	past, cases := dataset.LeaveLastOut(d)
+	cfg := tuned(t)
+	if cfg.TimeBudget == 0 {
+		cfg.TimeBudget = 20 * time.Second
+	}
+	recall, _, popular := train(t, training.FromDataset(past), cfg, cases)
 	require.Greater(t, recall, 1.3*popular)
 }
 
@@ -116,10 +120,6 @@ func TestPublicMovieLensMillion(t *testing.T) {
 	if cfg.TimeBudget == 0 {
 		cfg.TimeBudget = 4 * time.Minute
 	}
-	in := training.Input{Items: features(s.Items), Sequences: s.Train}
-	for _, c := range s.Validation {
-		in.Validation = append(in.Validation, training.Case{History: c.History, Target: c.Targets[0]})
-	}
-	recall, _, _ := train(t, in, cfg, s.Validation)
+	recall, _, _ := train(t, training.FromSequences(s), cfg, s.Test)
 	require.Greater(t, recall, 0.25)
 }

@@ -118,7 +118,7 @@ type run struct {
 	batchSize     int           // windows a step; like stepsPerEpoch, settled in the first epoch
 	stepsPerEpoch int
 
-	bestNDCG float64
+	bestNDCG float64   // not cut at 10
 	best     []float32 // the weights of the best epoch
 	sinceTop int       // epochs since the best
 }
@@ -197,10 +197,10 @@ func (r *run) done() float64 {
 func (r *run) judge() {
 	better := true
 	if len(r.validator.cases) > 0 {
-		recall, ndcg := r.validator.run(r.trainer)
-		better = ndcg > r.bestNDCG
+		now := r.validator.run(r.trainer)
+		better = now.ndcg > r.bestNDCG
 		if better {
-			r.bestNDCG, r.result.Recall, r.result.NDCG = ndcg, recall, ndcg
+			r.bestNDCG, r.result.Recall, r.result.NDCG = now.ndcg, now.recall10, now.ndcg10
 		}
 	}
 	if better {

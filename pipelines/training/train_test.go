@@ -204,9 +204,10 @@ func TestFromEvents(t *testing.T) {
 func TestSplitHoldsOutTheLastNewItem(t *testing.T) {
 	in := Input{Sequences: [][]int32{{1, 2, 3, 3}, {1, 2}, {1, 1, 1}, {4, 5, 6}, {7, 8, 9}, {1, 2, 3}, {4, 5, 6}}}
 	train, cases := in.split(10)
-	require.Equal(t, []Case{{History: []int32{1, 2}, Target: 3}}, cases, "one of five who have three events")
-	require.Equal(t, []int32{1, 2}, train[0])
-	require.Equal(t, in.Sequences[1:], train[1:])
+	require.Equal(t, []Case{
+		{History: []int32{1, 2}, Target: 3}, {History: []int32{4, 5}, Target: 6}, {History: []int32{1, 2}, Target: 3},
+	}, cases, "every other who has three events")
+	require.Equal(t, [][]int32{{1, 2}, {1, 2}, {1, 1, 1}, {4, 5}, {7, 8, 9}, {1, 2}, {4, 5, 6}}, train)
 
 	_, cases = in.split(0)
 	require.Empty(t, cases)
@@ -219,7 +220,9 @@ func TestSplitHoldsOutTheLastNewItem(t *testing.T) {
 func TestPrinterPrintsLines(t *testing.T) {
 	var b bytes.Buffer
 	p := NewPrinter(&b)
-	at := Progress{Objective: "full softmax over 9 items", Epoch: 1, Epochs: 2, Loss: 3.25, Throughput: 12_345, Left: 3 * time.Second}
+	at := Progress{
+		Objective: "full softmax over 9 items", Epoch: 1, Epochs: 2, Loss: 3.25, Throughput: 12_345, Left: 3 * time.Second,
+	}
 	p.Print(at)
 	at.EpochDone, at.Validated, at.Recall, at.NDCG, at.BestEpoch = true, true, 0.25, 0.125, 1
 	p.Print(at)

@@ -11,24 +11,31 @@ const rankedAtOnce = 16
 
 // ranking sums up held-out cases, all items ranked but those of the history, ties counted against the model.
 type ranking struct {
-	cases          int
-	recall10, ndcg float64 // sums
+	cases                 int
+	recall10, ndcg10, all float64 // sums
 }
 
 func (r *ranking) add(rank int) {
+	gain := 1 / math.Log2(float64(rank)+1)
 	r.cases++
+	r.all += gain
 	if rank <= 10 {
 		r.recall10++
-		r.ndcg += 1 / math.Log2(float64(rank)+1)
+		r.ndcg10 += gain
 	}
 }
 
-// mean gives recall@10 and NDCG@10.
-func (r *ranking) mean() (recall10, ndcg10 float64) {
-	if r.cases == 0 {
-		return 0, 0
-	}
-	return r.recall10 / float64(r.cases), r.ndcg / float64(r.cases)
+// score is what one validation found.
+type score struct {
+	recall10, ndcg10 float64
+	// ndcg is not cut at 10. The best epoch is chosen by it: on a few hundred cases, of which a tenth may be hits, the cut figures
+	// are mostly chance, while every case's place says something.
+	ndcg float64
+}
+
+func (r *ranking) mean() score {
+	n := float64(max(r.cases, 1))
+	return score{recall10: r.recall10 / n, ndcg10: r.ndcg10 / n, ndcg: r.all / n}
 }
 
 // validator ranks held-out events by the weights as they are.
@@ -53,8 +60,8 @@ func newValidator(t *trainer, cases []Case) *validator {
 	return v
 }
 
-// run gives recall@10 and NDCG@10 over the cases.
-func (v *validator) run(t *trainer) (recall10, ndcg10 float64) {
+// run ranks the cases' targets.
+func (v *validator) run(t *trainer) score {
 	t.allVectors(v.vectors)
 	parts := make([]ranking, len(t.workers))
 	t.parallel(func(w int) {
@@ -67,7 +74,8 @@ func (v *validator) run(t *trainer) (recall10, ndcg10 float64) {
 	for _, p := range parts {
 		sum.cases += p.cases
 		sum.recall10 += p.recall10
-		sum.ndcg += p.ndcg
+		sum.ndcg10 += p.ndcg10
+		sum.all += p.all
 	}
 	return sum.mean()
 }
