@@ -5,9 +5,6 @@ import (
 	"github.com/freshet/freshet/services/towers/matrix"
 )
 
-// widen is how many times wider than a vector the inside of the feed-forward is.
-const widen = 4
-
 // pack is some windows, one after the other: window w takes the rows from offsets[w] to offsets[w+1], and at row r the item
 // in slot inputs[r] came last. After row rows[i] comes the item in slot targets[i]; rows that are not learnt from are not in
 // rows. Slots are rows of the step's item vectors.
@@ -96,7 +93,7 @@ func (b *body) resize(n int) {
 		resize(x, n*d)
 	}
 	resize(&b.dGates, 3*n*d)
-	resize(&b.dWide, widen*n*d)
+	resize(&b.dWide, towers.FeedForward*n*d)
 	for i := range b.layer {
 		t := &b.layer[i]
 		for _, norm := range []*normTape{&t.gateNorm, &t.stateNorm, &t.wideNorm} {
@@ -106,10 +103,10 @@ func (b *body) resize(n int) {
 			resize(x, n*d)
 		}
 		resize(&t.gates, 3*n*d)
-		resize(&t.up, widen*n*d)
-		resize(&t.wide, widen*n*d)
+		resize(&t.up, towers.FeedForward*n*d)
+		resize(&t.wide, towers.FeedForward*n*d)
 		resize(&t.mixMask, n*d)
-		resize(&t.wideMask, widen*n*d)
+		resize(&t.wideMask, towers.FeedForward*n*d)
 		resize(&t.downMask, n*d)
 	}
 }

@@ -7,9 +7,6 @@ import (
 	"github.com/freshet/freshet/services/towers/matrix"
 )
 
-// normEpsilon is the served towers'.
-const normEpsilon = 1e-6
-
 // normTape is what a layer normalisation's backward pass needs: the normalised rows before gain and bias, and each row's
 // inverse deviation.
 type normTape struct{ hat, inverse []float32 }
@@ -24,7 +21,7 @@ func (t *normTape) forward(dst, x []float32, n *towers.Norm) {
 			hat[j] = v - mean
 		}
 		variance := matrix.Dot(hat, hat) / float32(d)
-		inverse := float32(1 / math.Sqrt(float64(variance)+normEpsilon))
+		inverse := float32(1 / math.Sqrt(float64(variance)+towers.NormEpsilon))
 		t.inverse[i] = inverse
 		gain, bias := n.Gain[:len(hat)], n.Bias[:len(hat)]
 		out = out[:len(hat)]

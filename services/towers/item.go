@@ -87,7 +87,8 @@ func (t *ItemTower) Knows(itemID string) bool {
 
 // Encode writes the item's vector into dst, which is Dim long: its id embedding plus the mean of its content embeddings. An
 // item that the model does not know gets the mean alone; training drops ids at random so that such a vector can stand
-// beside the others. An item with neither id nor known content gets the zero vector, which scores 0 for everybody.
+// beside the others. An item with neither id nor known content gets the zero vector, which scores 0 for everybody;
+// training leaves such items out of histories.
 func (t *ItemTower) Encode(dst []float32, f *ItemFeatures) {
 	d := t.w.Dim
 	dst = dst[:d]

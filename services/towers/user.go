@@ -131,7 +131,7 @@ type workspace struct {
 }
 
 func newWorkspace(dim int) *workspace {
-	buf := make([]float32, rowsAtOnce*dim*(1+1+3+1+feedForward))
+	buf := make([]float32, rowsAtOnce*dim*(1+1+3+1+FeedForward))
 	cut := func(width int) []float32 {
 		n := rowsAtOnce * dim * width
 		part := buf[:n:n]
@@ -139,7 +139,7 @@ func newWorkspace(dim int) *workspace {
 		return part
 	}
 	return &workspace{
-		dim: dim, x: cut(1), norm: cut(1), gates: cut(3), mix: cut(1), wide: cut(feedForward),
+		dim: dim, x: cut(1), norm: cut(1), gates: cut(3), mix: cut(1), wide: cut(FeedForward),
 		states: make([][]float32, rowsAtOnce),
 	}
 }
@@ -166,7 +166,7 @@ func (t *UserTower) run(ws *workspace, n int) {
 		layer.Out.add(ws.x, ws.mix, n)
 		ws.normalise(ws.norm, &layer.WideNorm, n)
 		layer.Up.apply(ws.wide, ws.norm, n)
-		wide := ws.wide[:n*feedForward*d]
+		wide := ws.wide[:n*FeedForward*d]
 		matrix.GELU(wide, wide)
 		layer.Down.add(ws.x, wide, n)
 	}

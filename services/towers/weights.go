@@ -12,8 +12,8 @@ const (
 	longestMemory  = 200
 )
 
-// feedForward is how many times wider than Dim the inside of the feed-forward is.
-const feedForward = 4
+// FeedForward is how many times wider than Dim the inside of the feed-forward is.
+const FeedForward = 4
 
 // contentDeviation is the deviation of fresh content embeddings as a share of that of id embeddings.
 const contentDeviation = 0.3
@@ -94,8 +94,8 @@ func (w *UserWeights) visit(do func(name string, rows, cols int, view *[]float32
 		norm(at+"state_norm", &l.StateNorm)
 		linear(at+"out", &l.Out, w.Dim, w.Dim)
 		norm(at+"wide_norm", &l.WideNorm)
-		linear(at+"up", &l.Up, w.Dim, feedForward*w.Dim)
-		linear(at+"down", &l.Down, feedForward*w.Dim, w.Dim)
+		linear(at+"up", &l.Up, w.Dim, FeedForward*w.Dim)
+		linear(at+"down", &l.Down, FeedForward*w.Dim, w.Dim)
 	}
 	norm("output", &w.Output)
 }
