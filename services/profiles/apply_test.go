@@ -310,13 +310,14 @@ func TestRedisAway(t *testing.T) {
 // The client sends a pipeline again when a connection breaks after the write: the second write finds its own revision.
 func TestWriteThatTheClientRepeatsIsNoConflict(t *testing.T) {
 	r := newRig(t)
+	r.apply(t, at(1, 1, schemas.Click, "a")) // the server knows the script
 	hook := &steps{until: 1, act: func(ctx context.Context, cmds []redis.Cmder, next redis.ProcessPipelineHook) error {
 		_ = next(ctx, cmds)
 		return next(ctx, cmds)
 	}}
 	r.client.AddHook(hook)
-	require.Equal(t, Report{Applied: 1, NewlyApplied: []int{0}}, r.apply(t, at(1, 1, schemas.Click, "a")))
-	require.Equal(t, 1, r.load(t, user, "").SeenCount())
+	require.Equal(t, Report{Applied: 1, NewlyApplied: []int{0}}, r.apply(t, at(2, 2, schemas.Click, "b")))
+	require.Equal(t, 2, r.load(t, user, "").SeenCount())
 }
 
 func TestRoundTrips(t *testing.T) {

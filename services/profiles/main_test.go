@@ -81,6 +81,11 @@ func (r *rig) setVector(t testing.TB, model, item string, seed uint64) {
 	for i := range vector {
 		vector[i] = float32(rng.NormFloat64())
 	}
+	r.putVector(t, model, item, vector)
+}
+
+func (r *rig) putVector(t testing.TB, model, item string, vector []float32) {
+	t.Helper()
 	r.version++
 	change := items.Change{Model: model, Vector: vector}
 	change.Record.ItemID, change.Record.Op, change.Record.Version = item, 1, r.version
