@@ -60,7 +60,10 @@ func Run(ctx context.Context, options Options, out io.Writer, log *slog.Logger) 
 	}
 	for number, step := range story {
 		d.heading(number+1, step.title)
-		if err := step.tell(d, ctx); err != nil {
+		limited, cancel := context.WithTimeout(ctx, stepTimeout)
+		err := step.tell(d, limited)
+		cancel()
+		if err != nil {
 			return fmt.Errorf("step %d (%s): %w", number+1, step.title, err)
 		}
 	}
@@ -76,6 +79,13 @@ func Run(ctx context.Context, options Options, out io.Writer, log *slog.Logger) 
 	}
 	return nil
 }
+
+// stepTimeout bounds a step of the story, each of which takes some seconds at the most, and stageTimeout a part of the
+// preparation: whatever goes wrong ends the demo with an error and not with a wait.
+const (
+	stepTimeout  = 30 * time.Second
+	stageTimeout = 5 * time.Minute
+)
 
 // story is the demo, step by step.
 var story = []struct {

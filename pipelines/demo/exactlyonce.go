@@ -176,13 +176,18 @@ func (d *Demo) encodeAll(ctx context.Context, events []schemas.Interaction) (sta
 	return state, embedding, nil
 }
 
+// sameHistory compares with the newest events, impressions left out as in the profile.
 func sameHistory(p *profiles.Profile, events []schemas.Interaction) bool {
-	for i, e := range p.History {
-		at := len(events) - 1 - i
+	at := len(events) - 1
+	for _, e := range p.History {
+		for at >= 0 && events[at].Type == schemas.Impression {
+			at--
+		}
 		if at < 0 || events[at].ItemID != e.ItemID || events[at].Type != e.Type ||
 			events[at].OccurredAt.UnixMilli() != e.OccurredAt.UnixMilli() {
 			return false
 		}
+		at--
 	}
 	return len(p.History) > 0
 }

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,11 +17,14 @@ import (
 	"github.com/freshet/freshet/pipelines/training"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/rules"
 	"github.com/freshet/freshet/services/towers"
 )
 
 // prepare brings everything up to where the story begins.
 func (d *Demo) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
+	defer cancel()
 	stages := []struct {
 		what string
 		work func() (string, error)
@@ -60,6 +64,10 @@ func (d *Demo) startServers(ctx context.Context) (string, error) {
 	s.Redis.Addresses = []string{stack.Redis.Addr()}
 	s.Milvus.Address = stack.Milvus.Addr()
 	s.Bundle = filepath.Join(d.folder, "bundle")
+	s.RulesFile = filepath.Join(d.folder, "rules.yaml")
+	if err := os.WriteFile(s.RulesFile, rules.DefaultSource(), 0o600); err != nil {
+		return "", err
+	}
 	// A killed member is missed sooner than with the defaults, since a person is watching.
 	s.Consumers.Interactions.DrainTimeout = 700 * time.Millisecond
 	s.Consumers.Interactions.Group.HeartbeatInterval = 200 * time.Millisecond

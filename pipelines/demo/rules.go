@@ -1,14 +1,17 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/rules"
 )
 
 // tellRules is step 4. A long page makes the rules work.
@@ -50,12 +53,9 @@ func (d *Demo) tellRules(ctx context.Context) error {
 	d.check(unavailable == 0, "no unavailable item on it")
 	d.check(elsewhere == 0, "no item of another region on it")
 
-	reply, err = d.client.Recommend(ctx, d.heroRequest())
-	if err != nil {
+	if err := d.tellNewRule(ctx); err != nil {
 		return err
 	}
-	most, of := d.commonest(reply.Items)
-	d.check(most <= capPerCategory, "at most %d of a first category on a page of %d (here: %d of %s)", capPerCategory, pageLength, most, of)
 
 	filtered := d.heroRequest()
 	filtered.Filter = fmt.Sprintf("not (%q in item.categories)", category)
@@ -77,20 +77,59 @@ func removed(r *schemas.RecommendationReply, stage string) int32 {
 	return 0
 }
 
-// capPerCategory is what the built-in rule category_cap allows.
-const capPerCategory = 4
+// The rule that step 4 changes under the running system: from a cap that spreads a category over the page to one that
+// removes what is too much.
+const (
+	capRule   = "category_cap"
+	softCap   = "max: 5\n    window: 10"
+	atMost    = 2
+	strictCap = "max: 2"
+)
 
-// commonest is the first category that occurs most on a page.
+// tellNewRule changes the rules file and, once its effect was seen, changes it back.
+func (d *Demo) tellNewRule(ctx context.Context) error {
+	strict := bytes.Replace(rules.DefaultSource(), []byte(softCap), []byte(strictCap), 1)
+	begin := time.Now()
+	page, err := d.changeRules(ctx, strict, true)
+	if err != nil {
+		return err
+	}
+	most, of := d.commonest(page.Items)
+	d.note("The rules file now says: at most %d of a category on a page. In force after %.1f s, without a restart.",
+		atMost, time.Since(begin).Seconds())
+	d.check(most <= atMost && len(page.Items) > 0, "at most %d of a category on the page (here: %d of %s); rule %s removed %d",
+		atMost, most, of, capRule, removed(&page, capRule))
+	_, err = d.changeRules(ctx, rules.DefaultSource(), false)
+	return err
+}
+
+// changeRules writes the rules file and returns the first reply whose waterfall shows whether the cap removes items.
+func (d *Demo) changeRules(ctx context.Context, text []byte, removes bool) (schemas.RecommendationReply, error) {
+	var page schemas.RecommendationReply
+	if err := os.WriteFile(d.settings.RulesFile, text, 0o600); err != nil {
+		return page, fmt.Errorf("changing the rules: %w", err)
+	}
+	err := d.askUntil(ctx, d.heroRequest(), func(r *schemas.RecommendationReply) bool {
+		page = *r
+		return removed(r, capRule) > 0 == removes
+	})
+	if err != nil {
+		return page, fmt.Errorf("waiting for the changed rules: %w", err)
+	}
+	return page, nil
+}
+
+// commonest is the category that occurs most on a page.
 func (d *Demo) commonest(items []schemas.RecommendedItem) (int, string) {
 	counts := map[string]int{}
 	best := ""
 	for _, it := range items {
-		if c := d.world.categories(it.ItemID); len(c) > 0 {
-			counts[c[0]]++
-			if counts[c[0]] > counts[best] {
-				best = c[0]
+		for _, c := range d.world.categories(it.ItemID) {
+			counts[c]++
+			if counts[c] > counts[best] {
+				best = c
 			}
 		}
 	}
-	return counts[best], strings.TrimSpace(best)
+	return counts[best], best
 }

@@ -63,13 +63,10 @@ func everyReason(items []schemas.RecommendedItem) bool {
 
 func ms(t time.Duration) float64 { return float64(t.Microseconds()) / 1000 }
 
-// enoughItems makes a category one to speak of.
-const enoughItems = 40
-
 // tellChangeOfTaste is step 2.
 func (d *Demo) tellChangeOfTaste(ctx context.Context) error {
 	history := d.world.histories[d.world.hero]
-	category := d.world.strange(history, enoughItems)
+	category := d.world.strange(history)
 	before, err := d.client.Recommend(ctx, d.heroRequest())
 	if err != nil {
 		return err

@@ -112,26 +112,28 @@ func (w *world) categoryCounts(history []int32) map[string]int {
 	return counts
 }
 
-// strange is the category that occurs least in the history among those with enough items to speak of.
-func (w *world) strange(history []int32, enough int) string {
-	all := w.categoryCounts(everyItem(len(w.data.Items)))
-	mine := w.categoryCounts(history)
+// commonShare is the least share of all events that makes a category one to speak of.
+const commonShare = 0.05
+
+// strange is the category, among the common ones, that the history has least of, measured against everybody's taste.
+func (w *world) strange(history []int32) string {
+	all, mine := map[string]int{}, w.categoryCounts(history)
+	for i := range w.Told.Events {
+		for _, c := range w.data.Items[w.Told.Events[i].Item].Categories {
+			all[c]++
+		}
+	}
 	share := func(c string) float64 { return float64(mine[c]) / float64(all[c]) }
 	best := ""
 	for c, n := range all {
-		if n >= enough && (best == "" || share(c) < share(best) || share(c) == share(best) && c < best) {
+		if float64(n) < commonShare*float64(len(w.Told.Events)) {
+			continue
+		}
+		if best == "" || share(c) < share(best) || share(c) == share(best) && c < best {
 			best = c
 		}
 	}
 	return best
-}
-
-func everyItem(n int) []int32 {
-	out := make([]int32, n)
-	for i := range out {
-		out[i] = int32(i)
-	}
-	return out
 }
 
 // mostWanted lists available items of a category by falling number of events, without those in the history.

@@ -2,7 +2,6 @@ package recommender
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"runtime"
 	"slices"
@@ -156,7 +155,7 @@ func (b *batch) appendShelf(
 		have[item.ItemID] = struct{}{}
 		floor -= shelfStep
 		list = append(list, ranking.Candidate{
-			Item: item, Score: floor, Source: source, Reasons: []string{fmt.Sprintf("%s now", source)},
+			Item: item, Retrieval: float32(math.NaN()), Score: floor, Source: source, Reasons: shelfReason(source),
 		})
 	}
 	return list

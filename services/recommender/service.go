@@ -76,6 +76,7 @@ func (s *Service) serve(ctx context.Context, jobs []*job, park func(context.Cont
 	}
 	b.run(ctx, stageFallback, b.fillFromShelf)
 	for _, j := range b.jobs {
+		b.explain(j)
 		j.answer(j.compose())
 	}
 }

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
 	"sync"
@@ -24,6 +23,3 @@ func Default() *Set { return defaultSet() }
 
 // DefaultSource is the file that Default is read from, with a comment for each rule, as a start for one's own.
 func DefaultSource() []byte { return append([]byte(nil), defaultSource...) }
-
-// DefaultYAML is the text of the default set, to start a rules file from.
-func DefaultYAML() []byte { return bytes.Clone(defaultSource) }

@@ -1,0 +1,66 @@
+package recommender
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/freshet/freshet/schemas"
+)
+
+// explain sees to it that every item of a page that was asked to explain itself has a reason: besides the ranker's, the
+// newest item of the user's history that is most like it, or at least its place among the neighbours.
+func (b *batch) explain(j *job) {
+	if !j.request.Explain {
+		return
+	}
+	place := make(map[string]int, len(j.hits))
+	for i, h := range j.hits {
+		place[h.ItemID] = i + 1
+	}
+	for i := range j.page {
+		c := &j.page[i]
+		if like := b.mostLike(j, c.Item); like != nil {
+			c.Reasons = append(c.Reasons, "like "+like.Title)
+		}
+		if at := place[c.Item.ItemID]; at > 0 && len(c.Reasons) == 0 {
+			c.Reasons = []string{fmt.Sprintf("no. %d of the %d nearest to your taste", at, len(j.hits))}
+		}
+	}
+}
+
+// mostLike is the item of the newest history that shares most categories, tags and the brand with item; nil without any.
+func (b *batch) mostLike(j *job, item *schemas.ItemChange) *schemas.ItemChange {
+	var best *schemas.ItemChange
+	most := 0
+	for _, e := range j.newestHistory() {
+		past := b.record(e.ItemID)
+		if past == nil || past.Title == "" {
+			continue
+		}
+		if n := inCommon(&past.ItemChange, item); n > most {
+			best, most = &past.ItemChange, n
+		}
+	}
+	return best
+}
+
+func inCommon(a, b *schemas.ItemChange) int {
+	n := 0
+	for _, c := range a.Categories {
+		if slices.Contains(b.Categories, c) {
+			n++
+		}
+	}
+	for _, t := range a.Tags {
+		if slices.Contains(b.Tags, t) {
+			n++
+		}
+	}
+	if a.Brand != "" && a.Brand == b.Brand {
+		n++
+	}
+	return n
+}
+
+// shelfReason explains an item that fills a page.
+func shelfReason(source string) []string { return []string{source + " now"} }
