@@ -85,7 +85,8 @@ func decodeRecord(id string, value []byte) (*Item, error) {
 		return nil, fmt.Errorf("decoding the record: %w", err)
 	}
 	if change.ItemID != id || change.Version != s.version() {
-		return nil, fmt.Errorf("the record is of item %q version %d, its stamp of version %d", change.ItemID, change.Version, s.version())
+		return nil, fmt.Errorf("the record is of item %q version %d, its stamp of version %d",
+			change.ItemID, change.Version, s.version())
 	}
 	return &Item{ItemChange: change}, nil
 }

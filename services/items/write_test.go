@@ -53,7 +53,9 @@ func TestWriteAndLoadWholeRecords(t *testing.T) {
 		Categories: []string{"a", "b"}, Tags: []string{"t"}, Brand: "b", Price: &price, Currency: "EUR", Available: true,
 		Regions: []string{"CH"}, PublishedAt: time.UnixMilli(7).UTC(), MinAge: 16, Attributes: map[string]string{"k": "v"},
 	}
-	bare := schemas.ItemChange{ItemID: "bare", Op: schemas.UpsertItem, Version: math.MinInt64 + 1, OccurredAt: time.UnixMilli(0).UTC()}
+	bare := schemas.ItemChange{
+		ItemID: "bare", Op: schemas.UpsertItem, Version: math.MinInt64 + 1, OccurredAt: time.UnixMilli(0).UTC(),
+	}
 	write(t, s, Change{Record: full}, Change{Record: bare})
 	loaded, err := s.Load(t.Context(), []string{"bare", "unknown", "i", "i"})
 	require.NoError(t, err)
@@ -88,17 +90,57 @@ func TestOrderOfChanges(t *testing.T) {
 	}
 	huge := int64(math.MaxInt64)
 	for name, steps := range map[string][]step{
-		"an older change is stale":                   {{upsert("i", 2, 1), Applied, true, true}, {upsert("i", 1, 2), Stale, false, false}},
-		"a replay asks for the index until marked":   {{upsert("i", 2, 1), Applied, true, false}, {upsert("i", 2, 1), Replayed, true, true}, {upsert("i", 2, 1), Replayed, false, false}},
-		"versions beyond a double's precision":       {{upsert("i", huge-1, 1), Applied, true, false}, {upsert("i", huge, 1), Applied, true, false}, {upsert("i", huge-1, 1), Stale, false, false}},
-		"negative versions are the oldest":           {{upsert("i", -5, 1), Applied, true, false}, {upsert("i", 0, 1), Applied, true, false}, {upsert("i", -1, 1), Stale, false, false}},
-		"a deletion by an older version is stale":    {{upsert("i", 2, 1), Applied, true, false}, {deletion("i", 1), Stale, false, false}},
-		"a deletion wins at equal version":           {{upsert("i", 2, 1), Applied, true, true}, {deletion("i", 2), Applied, true, true}, {upsert("i", 2, 1), Stale, false, false}},
-		"a deletion replayed":                        {{deletion("i", 2), Applied, true, true}, {deletion("i", 2), Replayed, false, false}},
-		"a newer upsert revives":                     {{deletion("i", 2), Applied, true, true}, {upsert("i", 3, 1), Applied, true, true}},
-		"a tombstone deletes whatever the version":   {{upsert("i", 9, 1), Applied, true, true}, {tombstone("i"), Applied, true, true}, {tombstone("i"), Replayed, false, false}},
-		"after a tombstone old changes stay refused": {{upsert("i", 9, 1), Applied, true, true}, {tombstone("i"), Applied, true, true}, {upsert("i", 9, 1), Stale, false, false}, {upsert("i", 10, 1), Applied, true, true}},
-		"a tombstone of an unknown item":             {{tombstone("i"), Applied, true, true}, {upsert("i", 0, 1), Applied, true, true}},
+		"an older change is stale": {
+			{upsert("i", 2, 1), Applied, true, true},
+			{upsert("i", 1, 2), Stale, false, false},
+		},
+		"a replay asks for the index until marked": {
+			{upsert("i", 2, 1), Applied, true, false},
+			{upsert("i", 2, 1), Replayed, true, true},
+			{upsert("i", 2, 1), Replayed, false, false},
+		},
+		"versions beyond a double's precision": {
+			{upsert("i", huge-1, 1), Applied, true, false},
+			{upsert("i", huge, 1), Applied, true, false},
+			{upsert("i", huge-1, 1), Stale, false, false},
+		},
+		"negative versions are the oldest": {
+			{upsert("i", -5, 1), Applied, true, false},
+			{upsert("i", 0, 1), Applied, true, false},
+			{upsert("i", -1, 1), Stale, false, false},
+		},
+		"a deletion by an older version is stale": {
+			{upsert("i", 2, 1), Applied, true, false},
+			{deletion("i", 1), Stale, false, false},
+		},
+		"a deletion wins at equal version": {
+			{upsert("i", 2, 1), Applied, true, true},
+			{deletion("i", 2), Applied, true, true},
+			{upsert("i", 2, 1), Stale, false, false},
+		},
+		"a deletion replayed": {
+			{deletion("i", 2), Applied, true, true},
+			{deletion("i", 2), Replayed, false, false},
+		},
+		"a newer upsert revives": {
+			{deletion("i", 2), Applied, true, true},
+			{upsert("i", 3, 1), Applied, true, true},
+		},
+		"a tombstone deletes whatever the version": {
+			{upsert("i", 9, 1), Applied, true, true},
+			{tombstone("i"), Applied, true, true},
+			{tombstone("i"), Replayed, false, false},
+		},
+		"after a tombstone old changes stay refused": {
+			{upsert("i", 9, 1), Applied, true, true},
+			{tombstone("i"), Applied, true, true},
+			{upsert("i", 9, 1), Stale, false, false},
+			{upsert("i", 10, 1), Applied, true, true},
+		},
+		"a tombstone of an unknown item": {
+			{tombstone("i"), Applied, true, true},
+			{upsert("i", 0, 1), Applied, true, true},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t)
@@ -120,7 +162,8 @@ func TestDeletedItemKeepsItsVectorForHistoriesUntilRetentionEnds(t *testing.T) {
 	o := write(t, s, tombstone("i"))[0]
 	require.Equal(t, Mark{ItemID: "i", Version: 1, Deleted: true, FilterDigest: 0}, o.Mark)
 	require.Empty(t, markIndexed(t, s, o.Mark))
-	require.Equal(t, &Item{ItemChange: schemas.ItemChange{ItemID: "i", Op: schemas.DeleteItem, Version: 1}, Deleted: true}, load(t, s, "i"))
+	gone := schemas.ItemChange{ItemID: "i", Op: schemas.DeleteItem, Version: 1}
+	require.Equal(t, &Item{ItemChange: gone, Deleted: true}, load(t, s, "i"))
 	require.Equal(t, []float32{1, 2}, vector(t, s, "m1", "i"))
 	for _, key := range []string{s.recordKey("i"), s.vectorsKey("i")} {
 		left, err := s.rdb.PTTL(t.Context(), key).Result()
@@ -254,7 +297,8 @@ func TestZombieIsToldThatTheRecordMovedOn(t *testing.T) {
 
 func TestUnreadableRecords(t *testing.T) {
 	s := newStore(t)
-	for name, value := range map[string]string{"short": "\x01abc", "garbage": "\x00" + string(make([]byte, 40)), "empty": ""} {
+	garbage := map[string]string{"short": "\x01abc", "garbage": "\x00" + string(make([]byte, 40)), "empty": ""}
+	for name, value := range garbage {
 		require.NoError(t, s.rdb.Set(t.Context(), s.recordKey(name), value, 0).Err())
 		it := load(t, s, name)
 		require.True(t, it.Deleted)

@@ -15,7 +15,8 @@ func sampleHistory() history {
 	return history{
 		{ItemID: "b", Type: schemas.Rating, OccurredAt: time.UnixMilli(9).UTC(), Value: 4.5, HasValue: true,
 			Position: schemas.Position{Partition: 1, Offset: 300}, fingerprint: 1},
-		{ItemID: "", Type: schemas.Hide, OccurredAt: time.UnixMilli(9).UTC(), Position: schemas.Position{Offset: 2}, fingerprint: math.MaxUint64},
+		{ItemID: "", Type: schemas.Hide, OccurredAt: time.UnixMilli(9).UTC(), Position: schemas.Position{Offset: 2},
+			fingerprint: math.MaxUint64},
 		{ItemID: strings.Repeat("ü", 128), Type: schemas.View, OccurredAt: time.UnixMilli(math.MinInt64).UTC(),
 			Position: schemas.Position{Partition: math.MaxInt32, Offset: math.MaxInt64}},
 	}

@@ -151,7 +151,9 @@ func (s *schedule) publish() {
 		e.EventID = fmt.Sprint("e", max(1, s.published-s.pick(12)))
 	case 2:
 		if s.pick(3) == 0 {
-			e = Event{Interaction: schemas.Interaction{UserID: e.UserID}, Erase: true, Partition: e.Partition, Offset: e.Offset, Time: e.Time}
+			tombstone := Event{Erase: true, Partition: e.Partition, Offset: e.Offset, Time: e.Time}
+			tombstone.UserID = e.UserID
+			e = tombstone
 		}
 	case 3:
 		value := float64(s.pick(6))
