@@ -276,7 +276,8 @@ func TestRandomBatchesEqualChangesOneByOne(t *testing.T) {
 
 func TestWinners(t *testing.T) {
 	changes := []Change{
-		upsert("a", 1), upsert("b", 5), upsert("a", 3), upsert("a", 2), deletion("c", 1), upsert("b", 5), upsert("d", 1), tombstone("d"),
+		upsert("a", 1), upsert("b", 5), upsert("a", 3), upsert("a", 2), deletion("c", 1),
+		upsert("b", 5), upsert("d", 1), tombstone("d"),
 	}
 	require.Equal(t, []int{2, 1}, Winners(changes))
 	statuses := []Status{}
