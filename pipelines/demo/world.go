@@ -23,7 +23,7 @@ type world struct {
 const pastShare = 0.85
 
 // The rules have nothing to do in a catalogue where all is available everywhere: such a one gets some items that are not.
-// The numbers are primes, so that the two hardly meet.
+// The numbers are primes, so that the two seldom meet.
 const (
 	unavailableEach = 37
 	regionalEach    = 11
@@ -54,16 +54,15 @@ func newWorld(dir string) (*world, error) {
 	return w, nil
 }
 
-// restrict makes some items unavailable and some regional, unless the data set has such items itself.
+// restrict makes some items unavailable and some regional, where the data set has no such items itself.
 func restrict(items []schemas.ItemChange) {
-	for i := range items {
-		if !items[i].Available || len(items[i].Regions) > 0 {
-			return
+	if !slices.ContainsFunc(items, func(it schemas.ItemChange) bool { return !it.Available }) {
+		for i := unavailableEach - 1; i < len(items); i += unavailableEach {
+			items[i].Available = false
 		}
 	}
-	for i := range items {
-		items[i].Available = i%unavailableEach != unavailableEach-1
-		if i%regionalEach == regionalEach-1 {
+	if !slices.ContainsFunc(items, func(it schemas.ItemChange) bool { return len(it.Regions) > 0 }) {
+		for i := regionalEach - 1; i < len(items); i += regionalEach {
 			items[i].Regions = []string{otherRegion}
 		}
 	}

@@ -100,6 +100,15 @@ func resultOf(found *client.SearchResult) Result {
 
 // Count is the number of rows of a model version, those upserted a moment ago included.
 func (ix *Index) Count(ctx context.Context, model string) (int64, error) {
+	return ix.count(ctx, model, "", entity.ClStrong)
+}
+
+// CountMatching is the number of rows that a filter keeps, as fresh as a search: it explains one.
+func (ix *Index) CountMatching(ctx context.Context, model, filter string) (int64, error) {
+	return ix.count(ctx, model, filter, ix.consistency)
+}
+
+func (ix *Index) count(ctx context.Context, model, filter string, level entity.ConsistencyLevel) (int64, error) {
 	name, err := ix.cfg.name(model)
 	if err != nil {
 		return 0, err
@@ -107,7 +116,7 @@ func (ix *Index) Count(ctx context.Context, model string) (int64, error) {
 	ctx, cancel := ix.within(ctx)
 	defer cancel()
 	const count = "count(*)"
-	set, err := ix.client.Query(ctx, name, nil, "", []string{count}, client.WithSearchQueryConsistencyLevel(entity.ClStrong))
+	set, err := ix.client.Query(ctx, name, nil, filter, []string{count}, client.WithSearchQueryConsistencyLevel(level))
 	if err != nil {
 		return 0, fmt.Errorf("counting rows of %s: %w", name, err)
 	}

@@ -28,7 +28,7 @@ func (b *batch) explain(j *job) {
 	}
 }
 
-// mostLike is the item of the newest history that shares most categories, tags and the brand with item; nil without any.
+// mostLike is the item of the newest history that has most in common with item; nil where none shares a category or brand.
 func (b *batch) mostLike(j *job, item *schemas.ItemChange) *schemas.ItemChange {
 	var best *schemas.ItemChange
 	most := 0
@@ -37,27 +37,31 @@ func (b *batch) mostLike(j *job, item *schemas.ItemChange) *schemas.ItemChange {
 		if past == nil || past.Title == "" {
 			continue
 		}
-		if n := inCommon(&past.ItemChange, item); n > most {
+		if n := likeness(&past.ItemChange, item); n > most {
 			best, most = &past.ItemChange, n
 		}
 	}
 	return best
 }
 
-func inCommon(a, b *schemas.ItemChange) int {
-	n := 0
-	for _, c := range a.Categories {
-		if slices.Contains(b.Categories, c) {
-			n++
-		}
-	}
-	for _, t := range a.Tags {
-		if slices.Contains(b.Tags, t) {
-			n++
-		}
-	}
+// likeness counts categories and brand in common, and tags only besides those: a tag alone ("gift") makes nothing alike.
+func likeness(a, b *schemas.ItemChange) int {
+	n := inCommon(a.Categories, b.Categories)
 	if a.Brand != "" && a.Brand == b.Brand {
 		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	return n + inCommon(a.Tags, b.Tags)
+}
+
+func inCommon(a, b []string) int {
+	n := 0
+	for _, s := range a {
+		if slices.Contains(b, s) {
+			n++
+		}
 	}
 	return n
 }

@@ -25,9 +25,11 @@ type job struct {
 	// vector is nil where nothing is known of the user's taste; then the shelf alone fills the page.
 	vector []float32
 	source string
-	filter string
+	filter string // for the index
 	k      int
 	hits   []candidates.Hit
+	// indexSteps count what the index kept back; only for requests that ask to explain.
+	indexSteps []schemas.WaterfallStep
 
 	ranked    []ranking.Candidate
 	page      []ranking.Candidate

@@ -44,10 +44,7 @@ func (b *batch) rank(context.Context) {
 
 func (b *batch) rankOne(j *job, set *rules.Set) {
 	j.ranked = b.candidates(j.hits, j.source)
-	j.steps = []schemas.WaterfallStep{
-		step(stepRetrieved, j.k, len(j.hits)),
-		step(stepLive, len(j.hits), len(j.ranked)),
-	}
+	j.steps = j.firstSteps()
 	b.service.Ranker.Rank(b.query(j), j.ranked)
 	j.applyRules(set, j.ranked)
 }
@@ -123,7 +120,7 @@ func (b *batch) fill(j *job, set *rules.Set) {
 	list := slices.Clone(j.ranked)
 	list = b.appendShelf(list, b.shelf.popular, sourcePopular, have)
 	list = b.appendShelf(list, b.shelf.recent, sourceRecent, have)
-	j.steps = append(j.steps[:min(len(j.steps), 2)], step(stageFallback, len(j.ranked), len(list)))
+	j.steps = append(j.firstSteps(), step(stageFallback, len(j.ranked), len(list)))
 	j.applyRules(set, list)
 	if len(j.page) > before {
 		j.fallback = j.page[len(j.page)-1].Source

@@ -25,12 +25,11 @@ type searchGroup struct {
 // retrieve searches for all open jobs, one Milvus call for each group that shares filter and k.
 func (b *batch) retrieve(ctx context.Context) {
 	groups := map[searchGroup][]*job{}
-	set := b.service.Rules()
 	for _, j := range b.open {
 		if j.vector == nil || j.answered.Load() {
 			continue
 		}
-		g := searchGroup{filter: set.Pushdown(&j.rules), k: j.k}
+		g := searchGroup{filter: j.filter, k: j.k}
 		groups[g] = append(groups[g], j)
 	}
 	calls := new(errgroup.Group)

@@ -69,6 +69,7 @@ func (s *Service) serve(ctx context.Context, jobs []*job, park func(context.Cont
 	b.run(ctx, stageProfile, b.readProfiles)
 	b.parkWaiting(ctx, park)
 	b.run(ctx, stageVector, b.makeVectors)
+	b.run(ctx, stagePlan, b.planSearches)
 	for b.open = b.jobs; len(b.open) > 0; b.open = b.widen() {
 		b.run(ctx, stageRetrieve, b.retrieve)
 		b.run(ctx, stageRecords, b.readRecords)
@@ -85,6 +86,7 @@ func (s *Service) serve(ctx context.Context, jobs []*job, park func(context.Cont
 const (
 	stageProfile  = "profile"
 	stageVector   = "vector"
+	stagePlan     = "plan"
 	stageRetrieve = "retrieve"
 	stageRecords  = "records"
 	stageRank     = "rank"

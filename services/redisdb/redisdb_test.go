@@ -71,22 +71,22 @@ func FuzzKey(f *testing.F) {
 }
 
 func TestValidatePrefix(t *testing.T) {
-	require.NoError(t, redisdb.ValidatePrefix("items.key_prefix", "freshet"))
-	require.ErrorContains(t, redisdb.ValidatePrefix("items.key_prefix", ""), "items.key_prefix is empty")
-	require.ErrorContains(t, redisdb.ValidatePrefix("items.key_prefix", "{x}"), "leave them out")
+	require.NoError(t, redisdb.ValidatePrefix("key_prefix", "freshet"))
+	require.ErrorContains(t, redisdb.ValidatePrefix("key_prefix", ""), "items.key_prefix is empty")
+	require.ErrorContains(t, redisdb.ValidatePrefix("key_prefix", "{x}"), "leave them out")
 }
 
 func TestConfigValidate(t *testing.T) {
 	require.NoError(t, redisdb.DefaultConfig().Validate())
 	for want, change := range map[string]func(*redisdb.Config){
-		"redis.addresses is empty":           func(c *redisdb.Config) { c.Addresses = nil },
-		"redis.addresses has an empty entry": func(c *redisdb.Config) { c.Addresses = []string{"a:1", ""} },
-		"redis.db is -1":                     func(c *redisdb.Config) { c.DB = -1 },
-		"database 0 only":                    func(c *redisdb.Config) { c.DB, c.Cluster = 1, true },
-		"redis.pool_size is -1":              func(c *redisdb.Config) { c.PoolSize = -1 },
-		"redis.dial_timeout is 0s":           func(c *redisdb.Config) { c.DialTimeout = 0 },
-		"redis.read_timeout is -1s":          func(c *redisdb.Config) { c.ReadTimeout = -time.Second },
-		"redis.write_timeout is 0s":          func(c *redisdb.Config) { c.WriteTimeout = 0 },
+		"addresses is empty":           func(c *redisdb.Config) { c.Addresses = nil },
+		"addresses has an empty entry": func(c *redisdb.Config) { c.Addresses = []string{"a:1", ""} },
+		"db is -1":                     func(c *redisdb.Config) { c.DB = -1 },
+		"database 0 only":              func(c *redisdb.Config) { c.DB, c.Cluster = 1, true },
+		"pool_size is -1":              func(c *redisdb.Config) { c.PoolSize = -1 },
+		"dial_timeout is 0s":           func(c *redisdb.Config) { c.DialTimeout = 0 },
+		"read_timeout is -1s":          func(c *redisdb.Config) { c.ReadTimeout = -time.Second },
+		"write_timeout is 0s":          func(c *redisdb.Config) { c.WriteTimeout = 0 },
 	} {
 		cfg := redisdb.DefaultConfig()
 		change(&cfg)

@@ -163,16 +163,36 @@ func (p *pass) sort(list []ranking.Candidate) {
 	}
 }
 
-// Pushdown is a Milvus expression that narrows retrieval to what the rules may keep for this request; empty where nothing
-// can be asked of the index. Equal requests give equal texts, so that a batch can share a search.
-func (s *Set) Pushdown(r *Request) string {
+// Push is what one rule can ask of the index.
+type Push struct {
+	Rule string
+	// Expression is a Milvus expression that is true of all rows that the rule keeps.
+	Expression string
+}
+
+// Pushes lists what the rules can ask of the index for this request, in their order, nothing twice.
+func (s *Set) Pushes(r *Request) []Push {
 	e := newEvaluator(r)
 	defer e.release()
-	var parts []string
+	var pushes []Push
 	for _, f := range s.filters {
-		if expression := f.push(r, e); expression != "" && !slices.Contains(parts, expression) {
-			parts = append(parts, expression)
+		expression := f.push(r, e)
+		if expression != "" && !slices.ContainsFunc(pushes, func(p Push) bool { return p.Expression == expression }) {
+			pushes = append(pushes, Push{Rule: f.name(), Expression: expression})
 		}
+	}
+	return pushes
+}
+
+// Pushdown is a Milvus expression that narrows retrieval to what the rules may keep for this request; empty where nothing
+// can be asked of the index. Equal requests give equal texts, so that a batch can share a search.
+func (s *Set) Pushdown(r *Request) string { return JoinPushes(s.Pushes(r)) }
+
+// JoinPushes is the expression that is true of the rows that every push is true of.
+func JoinPushes(pushes []Push) string {
+	parts := make([]string, len(pushes))
+	for i, p := range pushes {
+		parts[i] = p.Expression
 	}
 	return strings.Join(parts, " and ")
 }

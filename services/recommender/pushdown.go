@@ -1,0 +1,66 @@
+package recommender
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/rules"
+)
+
+// stepIndex begins the names of the waterfall steps of rules that the index applied.
+const stepIndex = "index:"
+
+// planSearches asks the rules what the index can do for each job, and counts, for those that were asked to explain, how
+// many rows each of these rules leaves: what the index keeps back is otherwise nowhere to be seen.
+func (b *batch) planSearches(ctx context.Context) {
+	set := b.service.Rules()
+	counts := new(errgroup.Group)
+	counts.SetLimit(searchesAtOnce)
+	for _, j := range b.jobs {
+		if j.vector == nil {
+			continue
+		}
+		pushes := set.Pushes(&j.rules)
+		j.filter = rules.JoinPushes(pushes)
+		if j.request.Explain {
+			counts.Go(func() error {
+				b.countPushes(ctx, j, pushes)
+				return nil
+			})
+		}
+	}
+	_ = counts.Wait() // an answer without these counts is no worse an answer: countPushes logs
+}
+
+func (b *batch) countPushes(ctx context.Context, j *job, pushes []rules.Push) {
+	in, err := b.service.Index.CountMatching(ctx, b.model, "")
+	for i := range pushes {
+		if err != nil {
+			break
+		}
+		var out int64
+		out, err = b.service.Index.CountMatching(ctx, b.model, rules.JoinPushes(pushes[:i+1]))
+		j.indexSteps = append(j.indexSteps, step(stepIndex+pushes[i].Rule, int(in), int(out)))
+		in = out
+	}
+	if err != nil {
+		b.service.log.Warn("the rows behind a recommendation could not be counted", "error", err)
+		j.indexSteps = nil
+	}
+}
+
+// searched is how many rows the search chose from; where nobody counted, as many as it found.
+func (j *job) searched() int {
+	if n := len(j.indexSteps); n > 0 {
+		return int(j.indexSteps[n-1].Out)
+	}
+	return len(j.hits)
+}
+
+// firstSteps begins the waterfall: the rules in the index, retrieval, the records.
+func (j *job) firstSteps() []schemas.WaterfallStep {
+	steps := append([]schemas.WaterfallStep(nil), j.indexSteps...)
+	return append(steps, step(stepRetrieved, j.searched(), len(j.hits)), step(stepLive, len(j.hits), len(j.ranked)))
+}
