@@ -95,7 +95,7 @@ func (c Config) Validate() error {
 	}
 	for _, check := range checks {
 		if !check.ok {
-			return fmt.Errorf("setting %s is %v: %s", check.field, check.value, check.remedy)
+			return fmt.Errorf("%s is %v: %s", check.field, check.value, check.remedy)
 		}
 	}
 	if err := c.Vocabulary.Validate(); err != nil {

@@ -14,7 +14,7 @@ type Config struct {
 	// Address is host:port; https://host:port for TLS.
 	Address  string `yaml:"address" env:"ADDRESS"`
 	Username string `yaml:"username" env:"USERNAME"`
-	Password string `yaml:"password" env:"PASSWORD"`
+	Password string `yaml:"password" env:"PASSWORD" secret:"true"`
 	// Collection is the prefix of the collections' names, before _<model>; Alias names the live one.
 	Collection string `yaml:"collection" env:"COLLECTION"`
 	Alias      string `yaml:"alias" env:"ALIAS"`
@@ -63,29 +63,29 @@ var (
 func (c Config) Validate() error {
 	switch {
 	case c.Address == "":
-		return errors.New("candidates.address is empty: name Milvus's host:port")
+		return errors.New("address is empty: name Milvus's host:port")
 	case !collectionName.MatchString(c.Collection):
-		return fmt.Errorf("candidates.collection %q: use up to 100 letters, digits and underscores, no digit first", c.Collection)
+		return fmt.Errorf("collection %q: use up to 100 letters, digits and underscores, no digit first", c.Collection)
 	case !collectionName.MatchString(c.Alias):
-		return fmt.Errorf("candidates.alias %q: use up to 100 letters, digits and underscores, no digit first", c.Alias)
+		return fmt.Errorf("alias %q: use up to 100 letters, digits and underscores, no digit first", c.Alias)
 	case c.WriteRows < 1 || c.WriteRows > 10000:
-		return fmt.Errorf("candidates.write_rows is %d: use 1 to 10000", c.WriteRows)
+		return fmt.Errorf("write_rows is %d: use 1 to 10000", c.WriteRows)
 	case c.HNSW.Ef < 1 || c.HNSW.Ef > MaxResults:
-		return fmt.Errorf("candidates.hnsw.ef is %d: use 1 to %d", c.HNSW.Ef, MaxResults)
+		return fmt.Errorf("hnsw.ef is %d: use 1 to %d", c.HNSW.Ef, MaxResults)
 	}
 	for _, d := range []struct {
 		field string
 		value time.Duration
 	}{{"dial_timeout", c.DialTimeout}, {"call_timeout", c.CallTimeout}, {"load_timeout", c.LoadTimeout}} {
 		if d.value <= 0 {
-			return fmt.Errorf("candidates.%s is %s: it must be above zero", d.field, d.value)
+			return fmt.Errorf("%s is %s: it must be above zero", d.field, d.value)
 		}
 	}
 	if _, err := c.consistency(); err != nil {
 		return err
 	}
 	if _, err := entity.NewIndexHNSW(entity.IP, c.HNSW.M, c.HNSW.EfConstruction); err != nil {
-		return fmt.Errorf("candidates.hnsw: %w", err)
+		return fmt.Errorf("hnsw: %w", err)
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (c Config) consistency() (entity.ConsistencyLevel, error) {
 	case "eventually":
 		return entity.ClEventually, nil
 	}
-	return 0, fmt.Errorf("candidates.consistency %q: use bounded or eventually", c.Consistency)
+	return 0, fmt.Errorf("consistency %q: use bounded or eventually", c.Consistency)
 }
 
 // name is the collection of a model version. Both parts are bounded, so that it stays below Milvus's 255 bytes.

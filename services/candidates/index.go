@@ -27,7 +27,7 @@ type Index struct {
 // Connect dials Milvus and waits for its answer, at most DialTimeout.
 func Connect(ctx context.Context, cfg Config) (*Index, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("configuring Milvus: %w", err)
 	}
 	consistency, err := cfg.consistency()
 	if err != nil {

@@ -60,6 +60,6 @@ func TestConfigRefusals(t *testing.T) {
 	} {
 		c := candidates.DefaultConfig()
 		change(&c)
-		require.ErrorContains(t, c.Validate(), "candidates."+field)
+		require.ErrorContains(t, c.Validate(), field)
 	}
 }

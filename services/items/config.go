@@ -40,7 +40,7 @@ func DefaultConfig() Config {
 
 // Validate names the first setting that cannot work.
 func (c Config) Validate() error {
-	if err := redisdb.ValidatePrefix("items.key_prefix", c.KeyPrefix); err != nil {
+	if err := redisdb.ValidatePrefix("key_prefix", c.KeyPrefix); err != nil {
 		return err
 	}
 	for _, d := range []struct {
@@ -48,18 +48,18 @@ func (c Config) Validate() error {
 		value time.Duration
 	}{{"deleted_retention", c.DeletedRetention}, {"popular_half_life", c.PopularHalfLife}} {
 		if d.value < time.Second {
-			return fmt.Errorf("items.%s is %v: give at least 1s", d.field, d.value)
+			return fmt.Errorf("%s is %v: give at least 1s", d.field, d.value)
 		}
 	}
 	if math.IsNaN(c.VectorTolerance) || c.VectorTolerance < 0 || c.VectorTolerance >= 1 {
-		return fmt.Errorf("items.vector_tolerance is %v: give 0 (index every change) up to, but not, 1", c.VectorTolerance)
+		return fmt.Errorf("vector_tolerance is %v: give 0 (index every change) up to, but not, 1", c.VectorTolerance)
 	}
 	for _, n := range []struct {
 		field string
 		value int
 	}{{"recent_kept", c.RecentKept}, {"popular_kept", c.PopularKept}} {
 		if n.value < 1 {
-			return fmt.Errorf("items.%s is %d: give at least 1", n.field, n.value)
+			return fmt.Errorf("%s is %d: give at least 1", n.field, n.value)
 		}
 	}
 	return nil

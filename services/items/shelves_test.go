@@ -126,12 +126,12 @@ func TestPopularOnAnEmptyShelf(t *testing.T) {
 func TestConfigValidate(t *testing.T) {
 	require.NoError(t, DefaultConfig().Validate())
 	for want, change := range map[string]func(*Config){
-		"items.key_prefix":                          func(c *Config) { c.KeyPrefix = "" },
-		"items.deleted_retention is 0s":             func(c *Config) { c.DeletedRetention = 0 },
-		"items.popular_half_life is -1s":            func(c *Config) { c.PopularHalfLife = -time.Second },
-		"items.vector_tolerance is NaN":             func(c *Config) { c.VectorTolerance = math.NaN() },
-		"items.recent_kept is 0":                    func(c *Config) { c.RecentKept = 0 },
-		"items.popular_kept is -2: give at least 1": func(c *Config) { c.PopularKept = -2 },
+		"key_prefix":                          func(c *Config) { c.KeyPrefix = "" },
+		"deleted_retention is 0s":             func(c *Config) { c.DeletedRetention = 0 },
+		"popular_half_life is -1s":            func(c *Config) { c.PopularHalfLife = -time.Second },
+		"vector_tolerance is NaN":             func(c *Config) { c.VectorTolerance = math.NaN() },
+		"recent_kept is 0":                    func(c *Config) { c.RecentKept = 0 },
+		"popular_kept is -2: give at least 1": func(c *Config) { c.PopularKept = -2 },
 	} {
 		cfg := DefaultConfig()
 		change(&cfg)

@@ -397,11 +397,11 @@ func TestRacingWriters(t *testing.T) {
 func TestConfigValidate(t *testing.T) {
 	require.NoError(t, DefaultConfig().Validate())
 	for want, change := range map[string]func(*Config){
-		"profiles.key_prefix":             func(c *Config) { c.KeyPrefix = "a{b" },
-		"profiles.history_length is 0":    func(c *Config) { c.HistoryLength = 0 },
-		"profiles.history_length is 5000": func(c *Config) { c.HistoryLength = 5000 },
-		"profiles.inactive_ttl is 1ms":    func(c *Config) { c.InactiveTTL = time.Millisecond },
-		"profiles.erased_retention is 0s": func(c *Config) { c.ErasedRetention = 0 },
+		"key_prefix":             func(c *Config) { c.KeyPrefix = "a{b" },
+		"history_length is 0":    func(c *Config) { c.HistoryLength = 0 },
+		"history_length is 5000": func(c *Config) { c.HistoryLength = 5000 },
+		"inactive_ttl is 1ms":    func(c *Config) { c.InactiveTTL = time.Millisecond },
+		"erased_retention is 0s": func(c *Config) { c.ErasedRetention = 0 },
 	} {
 		cfg := DefaultConfig()
 		change(&cfg)

@@ -35,18 +35,18 @@ func DefaultConfig() Config {
 
 // Validate names the first setting that cannot work.
 func (c Config) Validate() error {
-	if err := redisdb.ValidatePrefix("profiles.key_prefix", c.KeyPrefix); err != nil {
+	if err := redisdb.ValidatePrefix("key_prefix", c.KeyPrefix); err != nil {
 		return err
 	}
 	if c.HistoryLength < 1 || c.HistoryLength > maxHistory {
-		return fmt.Errorf("profiles.history_length is %d: give 1 to %d; 64 is enough for the user tower", c.HistoryLength, maxHistory)
+		return fmt.Errorf("history_length is %d: give 1 to %d; 64 is enough for the user tower", c.HistoryLength, maxHistory)
 	}
 	for _, d := range []struct {
 		field string
 		value time.Duration
 	}{{"inactive_ttl", c.InactiveTTL}, {"erased_retention", c.ErasedRetention}} {
 		if d.value < time.Second {
-			return fmt.Errorf("profiles.%s is %v: give at least 1s", d.field, d.value)
+			return fmt.Errorf("%s is %v: give at least 1s", d.field, d.value)
 		}
 	}
 	return nil

@@ -35,15 +35,15 @@ func (c Config) Validate() error {
 		{"retrieval", c.Retrieval}, {"recency", c.Recency}, {"popularity", c.Popularity}, {"price_affinity", c.PriceAffinity},
 	} {
 		if !finite(w.value) || w.value < -maxWeight || w.value > maxWeight {
-			return fmt.Errorf("ranking.%s: %v is no weight: give a number from -%d to %d", w.name, w.value, maxWeight, maxWeight)
+			return fmt.Errorf("%s: %v is no weight: give a number from -%d to %d", w.name, w.value, maxWeight, maxWeight)
 		}
 	}
 	if c.RecencyHalfLife <= 0 {
-		return fmt.Errorf("ranking.recency_half_life: %s is not positive: give a duration such as 720h, "+
-			"or set ranking.recency to 0 to leave recency out", c.RecencyHalfLife)
+		return fmt.Errorf("recency_half_life: %s is not positive: give a duration such as 720h, "+
+			"or set recency to 0 to leave recency out", c.RecencyHalfLife)
 	}
 	if c.NewWithin < 0 {
-		return fmt.Errorf("ranking.new_within: %s is negative: give 0 to call nothing new", c.NewWithin)
+		return fmt.Errorf("new_within: %s is negative: give 0 to call nothing new", c.NewWithin)
 	}
 	return nil
 }

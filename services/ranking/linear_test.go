@@ -186,10 +186,10 @@ func TestPriceTaste(t *testing.T) {
 func TestValidate(t *testing.T) {
 	require.NoError(t, ranking.DefaultConfig().Validate())
 	for name, spoil := range map[string]func(*ranking.Config){
-		"ranking.recency:":           func(c *ranking.Config) { c.Recency = math.NaN() },
-		"ranking.retrieval:":         func(c *ranking.Config) { c.Retrieval = 1e9 },
-		"ranking.recency_half_life:": func(c *ranking.Config) { c.RecencyHalfLife = 0 },
-		"ranking.new_within:":        func(c *ranking.Config) { c.NewWithin = -1 },
+		"recency:":           func(c *ranking.Config) { c.Recency = math.NaN() },
+		"retrieval:":         func(c *ranking.Config) { c.Retrieval = 1e9 },
+		"recency_half_life:": func(c *ranking.Config) { c.RecencyHalfLife = 0 },
+		"new_within:":        func(c *ranking.Config) { c.NewWithin = -1 },
 	} {
 		c := ranking.DefaultConfig()
 		spoil(&c)

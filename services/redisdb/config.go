@@ -39,28 +39,28 @@ func DefaultConfig() Config {
 // Validate names the first setting that cannot work.
 func (c Config) Validate() error {
 	if len(c.Addresses) == 0 {
-		return errors.New("redis.addresses is empty: give at least one host:port")
+		return errors.New("addresses is empty: give at least one host:port")
 	}
 	for _, a := range c.Addresses {
 		if a == "" {
-			return errors.New("redis.addresses has an empty entry: remove it, or give host:port")
+			return errors.New("addresses has an empty entry: remove it, or give host:port")
 		}
 	}
 	if c.DB < 0 {
-		return fmt.Errorf("redis.db is %d: give 0 or more", c.DB)
+		return fmt.Errorf("db is %d: give 0 or more", c.DB)
 	}
 	if c.DB != 0 && (c.Cluster || len(c.Addresses) > 1) {
-		return fmt.Errorf("redis.db is %d: a Redis Cluster has database 0 only; set 0", c.DB)
+		return fmt.Errorf("db is %d: a Redis Cluster has database 0 only; set 0", c.DB)
 	}
 	if c.PoolSize < 0 {
-		return fmt.Errorf("redis.pool_size is %d: give 0 (ten a processor) or more", c.PoolSize)
+		return fmt.Errorf("pool_size is %d: give 0 (ten a processor) or more", c.PoolSize)
 	}
 	for _, t := range []struct {
 		field string
 		value time.Duration
 	}{{"dial_timeout", c.DialTimeout}, {"read_timeout", c.ReadTimeout}, {"write_timeout", c.WriteTimeout}} {
 		if t.value <= 0 {
-			return fmt.Errorf("redis.%s is %v: give a duration above zero, such as 3s", t.field, t.value)
+			return fmt.Errorf("%s is %v: give a duration above zero, such as 3s", t.field, t.value)
 		}
 	}
 	return nil
@@ -69,7 +69,7 @@ func (c Config) Validate() error {
 // Connect returns a client that has heard from the server. Its calls end with their contexts.
 func Connect(ctx context.Context, cfg Config) (redis.UniversalClient, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("configuring Redis: %w", err)
 	}
 	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs:                 cfg.Addresses,

@@ -72,7 +72,7 @@ func FuzzKey(f *testing.F) {
 
 func TestValidatePrefix(t *testing.T) {
 	require.NoError(t, redisdb.ValidatePrefix("key_prefix", "freshet"))
-	require.ErrorContains(t, redisdb.ValidatePrefix("key_prefix", ""), "items.key_prefix is empty")
+	require.ErrorContains(t, redisdb.ValidatePrefix("key_prefix", ""), "key_prefix is empty")
 	require.ErrorContains(t, redisdb.ValidatePrefix("key_prefix", "{x}"), "leave them out")
 }
 

@@ -68,5 +68,5 @@ func refuse(why reason, path, remedy, format string, args ...any) *Refusal {
 
 // invalidSetting names field, value and remedy of a setting that cannot work.
 func invalidSetting(field string, value any, remedy string) error {
-	return fmt.Errorf("setting %s is %v: %s", field, value, remedy)
+	return fmt.Errorf("%s is %v: %s", field, value, remedy)
 }
