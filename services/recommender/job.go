@@ -2,6 +2,7 @@ package recommender
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,8 @@ type job struct {
 	deadline time.Time
 
 	profile *profiles.Profile
+	// recent are the request's own choices that the profile does not hold, oldest first.
+	recent []choice
 	// vector is nil where nothing is known of the user's taste; then the shelf alone fills the page.
 	vector []float32
 	source string
@@ -101,12 +104,14 @@ func (j *job) ruleRequest(filter *rules.Filter, now time.Time) rules.Request {
 
 // hasSeen also counts what the request itself carries: the profile may not hold it yet.
 func (j *job) hasSeen(itemID string) bool {
-	for i := range j.request.Recent {
-		if j.request.Recent[i].ItemID == itemID {
-			return true
-		}
-	}
-	return j.profile != nil && j.profile.HasSeen(itemID)
+	return j.sawRecently(itemID) || j.profile != nil && j.profile.HasSeen(itemID)
+}
+
+// sawRecently leaves out impressions, as a profile does: what was merely shown is not seen.
+func (j *job) sawRecently(itemID string) bool {
+	return slices.ContainsFunc(j.request.Recent, func(e schemas.RecentEvent) bool {
+		return e.ItemID == itemID && e.Type != schemas.Impression
+	})
 }
 
 // trouble notes what the answer has to do without.

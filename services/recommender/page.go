@@ -165,9 +165,7 @@ const shelfStep = 1e-3
 func (s *Service) outOfTime(j *job) schemas.RecommendationReply {
 	b := &batch{service: s, shelf: s.lastShelf(), recordsErr: context.DeadlineExceeded}
 	late := &job{request: j.request, rules: j.rules, deadline: j.deadline}
-	late.rules.Seen = func(id string) bool {
-		return slices.ContainsFunc(j.request.Recent, func(e schemas.RecentEvent) bool { return e.ItemID == id })
-	}
+	late.rules.Seen = late.sawRecently
 	late.trouble("deadline: Redis or Milvus did not answer in time; popular items are shown, and seen ones may be among them")
 	b.fill(late, s.Rules())
 	if len(late.page) == 0 {

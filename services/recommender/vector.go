@@ -1,7 +1,9 @@
 package recommender
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/freshet/freshet/services/profiles"
 	"github.com/freshet/freshet/services/towers"
@@ -26,9 +28,7 @@ func (b *batch) makeVectors(ctx context.Context) {
 	for _, j := range b.jobs {
 		ids := j.vectorsNeeded()
 		if len(ids) == 0 {
-			if j.profile != nil {
-				j.vector = j.profile.Embedding
-			}
+			j.useEmbedding()
 			continue
 		}
 		encode = append(encode, j)
@@ -42,6 +42,9 @@ func (b *batch) makeVectors(ctx context.Context) {
 	if err != nil {
 		for _, j := range encode {
 			j.trouble("item vectors: %v", err)
+			if j.request.SeedItemID == "" {
+				j.useEmbedding()
+			}
 		}
 		return
 	}
@@ -69,43 +72,68 @@ func (j *job) vectorsNeeded() []string {
 	if j.request.SeedItemID != "" {
 		return []string{j.request.SeedItemID}
 	}
-	ids := j.newTaste()
-	if j.profile == nil {
-		return ids
-	}
-	stale := j.profile.Embedding == nil || len(ids) > 0 && j.profile.State == nil
-	if stale {
-		for _, e := range j.profile.History {
-			if towers.CountsForTaste(e.Type) {
-				ids = append(ids, e.ItemID)
-			}
-		}
+	j.recent = j.newTaste()
+	var ids []string
+	for _, e := range j.tasteToEncode() {
+		ids = append(ids, e.itemID)
 	}
 	return ids
 }
 
-// newTaste lists, in the order of the request, the items of its own events that the profile does not hold yet.
-func (j *job) newTaste() []string {
-	var ids []string
+// choice is an event by which the user chose an item.
+type choice struct {
+	itemID string
+	millis int64
+}
+
+// newTaste lists, oldest first and each once, the choices of the request's own events that the profile does not hold yet. A
+// request may send its events in any order.
+func (j *job) newTaste() []choice {
+	var fresh []choice
 	for i := range j.request.Recent {
 		e := &j.request.Recent[i]
-		if towers.CountsForTaste(e.Type) && !inHistory(j.profile, e.ItemID, e.OccurredAt.UnixMilli()) {
-			ids = append(ids, e.ItemID)
+		c := choice{e.ItemID, e.OccurredAt.UnixMilli()}
+		if towers.CountsForTaste(e.Type) && !inHistory(j.profile, c) && !slices.Contains(fresh, c) {
+			fresh = append(fresh, c)
 		}
 	}
-	return ids
+	slices.SortStableFunc(fresh, byTime)
+	return fresh
 }
 
-func inHistory(p *profiles.Profile, itemID string, millis int64) bool {
-	if p == nil {
+func byTime(a, b choice) int { return cmp.Compare(a.millis, b.millis) }
+
+func inHistory(p *profiles.Profile, c choice) bool {
+	return p != nil && slices.ContainsFunc(p.History, func(e profiles.Entry) bool {
+		return e.ItemID == c.itemID && e.OccurredAt.UnixMilli() == c.millis
+	})
+}
+
+// movesOn tells that the profile's state is where the recent events go on from. It is not where the profile has none of the
+// live version, nor where an event is older than the profile's newest: the profile itself would take it into its place.
+func (j *job) movesOn() bool {
+	p := j.profile
+	if p == nil || p.Embedding == nil || p.State == nil {
 		return false
 	}
-	for _, e := range p.History {
-		if e.ItemID == itemID && e.OccurredAt.UnixMilli() == millis {
-			return true
+	return len(j.recent) == 0 || len(p.History) == 0 || j.recent[0].millis >= p.History[0].OccurredAt.UnixMilli()
+}
+
+// tasteToEncode lists the choices that the tower has still to read, oldest first: those of the request, and, where it has to
+// begin anew, those of the history.
+func (j *job) tasteToEncode() []choice {
+	if j.profile == nil || j.movesOn() {
+		return j.recent
+	}
+	var all []choice
+	for _, e := range slices.Backward(j.profile.History) {
+		if towers.CountsForTaste(e.Type) {
+			all = append(all, choice{e.ItemID, e.OccurredAt.UnixMilli()})
 		}
 	}
-	return false
+	all = append(all, j.recent...)
+	slices.SortStableFunc(all, byTime)
+	return all
 }
 
 // encode makes the job's vector from item vectors. Items without one (unknown to the catalogue, or not encoded yet) do not
@@ -118,47 +146,37 @@ func (j *job) encode(tower *towers.UserTower, model string, vectors map[string][
 		}
 		return
 	}
+	j.useEmbedding()
 	if tower == nil {
 		j.trouble("user tower: version %s is live but not loaded here: load its bundle", model)
-		if j.profile != nil {
-			j.vector = j.profile.Embedding
+		return
+	}
+	var chosen [][]float32
+	for _, c := range j.tasteToEncode() {
+		if v := vectors[c.itemID]; v != nil {
+			chosen = append(chosen, v)
 		}
+	}
+	if len(chosen) == 0 {
 		return
 	}
 	state, embedding := make([]float32, tower.StateSize()), make([]float32, tower.Dim())
-	moved := false
-	switch {
-	case j.profile == nil:
-	case j.profile.State != nil && j.profile.Embedding != nil:
+	if j.movesOn() {
 		copy(state, j.profile.State)
-		copy(embedding, j.profile.Embedding)
-		moved = true
-	default:
-		past := historyVectors(j.profile, vectors)
-		moved = len(past) > 0
-		tower.Encode(state, embedding, past)
-	}
-	for _, id := range j.newTaste() {
-		if v := vectors[id]; v != nil {
+		for _, v := range chosen {
 			tower.Advance(state, embedding, v)
-			moved = true
 		}
+	} else {
+		tower.Encode(state, embedding, chosen)
 	}
-	if moved {
-		j.vector = embedding
-	}
+	j.vector = embedding
 }
 
-// historyVectors returns the vectors of the history, oldest first.
-func historyVectors(p *profiles.Profile, vectors map[string][]float32) [][]float32 {
-	past := make([][]float32, 0, len(p.History))
-	for i := len(p.History) - 1; i >= 0; i-- {
-		e := &p.History[i]
-		if v := vectors[e.ItemID]; v != nil && towers.CountsForTaste(e.Type) {
-			past = append(past, v)
-		}
+// useEmbedding takes the profile's embedding of the live version, if there is one, as it is.
+func (j *job) useEmbedding() {
+	if j.profile != nil {
+		j.vector = j.profile.Embedding
 	}
-	return past
 }
 
 func unique(ids []string) []string {
