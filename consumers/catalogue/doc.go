@@ -7,5 +7,7 @@
 //   - The record is written before the vector, so that a takedown counts at once, however far Milvus lags behind.
 //   - An item whose vector is not known to be in Milvus has no indexed mark in Redis; a replay then indexes it again. The
 //     mark is set only under the version that was indexed.
+//   - An item whose new row the index can never hold keeps the row that it had; its record counts, and its change is a dead
+//     letter.
 //   - Of two changes to one item the larger version wins, whatever their order.
 package catalogue

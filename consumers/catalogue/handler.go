@@ -8,6 +8,8 @@ import (
 
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/candidates"
+	"github.com/freshet/freshet/services/redisdb"
 )
 
 // Handler decodes batches of item changes and has them indexed. It is safe for concurrent use.
@@ -45,7 +47,7 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 		return fmt.Errorf("indexing %d item changes: %w", len(changes), err)
 	}
 	for i, err := range failed {
-		failures = append(failures, stream.Failure{Index: origin[i], Err: err})
+		failures = append(failures, stream.Failure{Index: origin[i], Err: verdict(err)})
 	}
 	if len(failures) > 0 {
 		return failures
@@ -53,13 +55,35 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 	return nil
 }
 
-var errNoKey = errors.New("reading a tombstone: the key is empty: send the id of the item to remove as key")
+// verdict has what waiting does not mend given up, so that the other items need not wait: a row that the index refuses, and
+// a stored record that nobody can read.
+func verdict(err error) error {
+	var refused *candidates.InvalidRow
+	if redisdb.IsCorrupt(err) || errors.As(err, &refused) {
+		return stream.Permanent(err)
+	}
+	return err
+}
+
+// maxIDBytes is the longest that schemas.Limits allows an id to be: no item has a longer one, and a tombstone must not write
+// a key of a megabyte into Redis.
+const maxIDBytes = 256
+
+func checkKey(key []byte) error {
+	switch {
+	case len(key) == 0:
+		return errors.New("reading a tombstone: the key is empty: send the id of the item to remove as key")
+	case len(key) > maxIDBytes:
+		return fmt.Errorf("reading a tombstone: the key has %d bytes, which no id has: send the id of the item to remove as key", len(key))
+	}
+	return nil
+}
 
 // decode makes a change from a record. A record without a value removes the item named by its key.
 func (h *Handler) decode(ctx context.Context, r *stream.Record) (Change, error) {
 	if r.Value == nil {
-		if len(r.Key) == 0 {
-			return Change{}, stream.Permanent(errNoKey)
+		if err := checkKey(r.Key); err != nil {
+			return Change{}, stream.Permanent(err)
 		}
 		return Change{ItemChange: schemas.ItemChange{ItemID: string(r.Key), Op: schemas.DeleteItem}, Tombstone: true}, nil
 	}

@@ -28,8 +28,10 @@ func NewIndexer(items *items.Store, index *candidates.Index, tower *towers.ItemT
 	return &Indexer{items: items, index: index, tower: tower}
 }
 
-// Index writes changes in their order. It returns the errors of single changes by their place; the second result is an
-// error of the whole, after which all of them may be written again.
+// Index writes changes in their order. It returns the errors of single changes by their place: a *candidates.InvalidRow for
+// one whose row the index can never hold, else what kept its item from being written; that is the fate of all changes to the
+// item, since only together they leave the right version behind. The second result is an error of the whole, after which all
+// of them may be written again.
 func (x *Indexer) Index(ctx context.Context, changes []Change) (map[int]error, error) {
 	if len(changes) == 0 {
 		return nil, nil
@@ -39,23 +41,38 @@ func (x *Indexer) Index(ctx context.Context, changes []Change) (map[int]error, e
 	if err != nil {
 		return nil, fmt.Errorf("writing item records: %w", err)
 	}
-	failed := map[int]error{}
 	var pending []pendingItem
 	for i, o := range outcomes {
-		switch {
-		case o.Err != nil:
-			failed[i] = o.Err
-		case o.NeedsIndex:
-			pending = append(pending, pendingItem{write: &writes[i], mark: o.Mark})
+		if o.NeedsIndex {
+			pending = append(pending, pendingItem{change: i, write: &writes[i], mark: o.Mark})
 		}
 	}
-	return failed, x.bringToIndex(ctx, pending)
+	failed := unwritten(changes, outcomes)
+	return failed, x.bringToIndex(ctx, pending, failed)
+}
+
+// unwritten fails every change to an item that could not be written.
+func unwritten(changes []Change, outcomes []items.Outcome) map[int]error {
+	reasons := map[string]error{}
+	for i, o := range outcomes {
+		if o.Err != nil {
+			reasons[changes[i].ItemID] = o.Err
+		}
+	}
+	failed := map[int]error{}
+	for i := range changes {
+		if reason := reasons[changes[i].ItemID]; reason != nil {
+			failed[i] = reason
+		}
+	}
+	return failed
 }
 
 // pendingItem is an item that the index has to hear of, and what to mark once it has.
 type pendingItem struct {
-	write *items.Change
-	mark  items.Mark
+	change int // the place of the change that brought it up
+	write  *items.Change
+	mark   items.Mark
 }
 
 // repairRounds bounds how often one call follows records that move on under its hands.
@@ -68,30 +85,41 @@ const repairRounds = 3
 //  3. the first member wakes up and puts version 4 into Milvus, over version 5.
 //
 // Marking is guarded by the version, so the first member is told that the record moved on, and indexes what is stored now.
-func (x *Indexer) bringToIndex(ctx context.Context, pending []pendingItem) error {
+// Changes whose rows are refused are added to failed.
+func (x *Indexer) bringToIndex(ctx context.Context, pending []pendingItem, failed map[int]error) error {
 	for round := 0; len(pending) > 0; round++ {
 		if round == repairRounds {
 			return fmt.Errorf("indexing %d items: their records changed %d times meanwhile", len(pending), repairRounds)
 		}
-		if err := x.writeCandidates(ctx, pending); err != nil {
+		refused, err := x.writeCandidates(ctx, pending)
+		if err != nil {
 			return err
 		}
-		marks := make([]items.Mark, len(pending))
-		for i := range pending {
-			marks[i] = pending[i].mark
+		written := make(map[string]int, len(pending)) // the place of the change, by item
+		marks := make([]items.Mark, 0, len(pending))
+		for _, p := range pending {
+			reason := refused[p.mark.ItemID]
+			switch {
+			case reason == nil:
+				written[p.mark.ItemID] = p.change
+				marks = append(marks, p.mark)
+			case round == 0: // in later rounds it is another member's change, and that member's failure
+				failed[p.change] = reason
+			}
 		}
 		moved, err := x.items.MarkIndexed(ctx, x.tower.Version(), marks)
 		if err != nil {
 			return fmt.Errorf("marking items as indexed: %w", err)
 		}
-		if pending, err = x.stored(ctx, moved); err != nil {
+		if pending, err = x.stored(ctx, moved, written, failed); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (x *Indexer) writeCandidates(ctx context.Context, pending []pendingItem) error {
+// writeCandidates returns the rows that the index can never hold, by item; all others are written.
+func (x *Indexer) writeCandidates(ctx context.Context, pending []pendingItem) (refused map[string]error, err error) {
 	var rows []candidates.Row
 	var gone []string
 	for _, p := range pending {
@@ -102,30 +130,41 @@ func (x *Indexer) writeCandidates(ctx context.Context, pending []pendingItem) er
 		}
 	}
 	if len(rows) > 0 {
-		if err := x.index.Upsert(ctx, x.tower.Version(), rows); err != nil {
-			return fmt.Errorf("upserting candidates: %w", err)
+		err := x.index.Upsert(ctx, x.tower.Version(), rows)
+		// Not errors.As: refused rows that are joined with another error mean that the other rows are not all written.
+		if invalid, only := err.(candidates.InvalidRows); only { //nolint:errorlint // see above
+			refused = make(map[string]error, len(invalid))
+			for _, row := range invalid {
+				refused[row.ItemID] = row
+			}
+		} else if err != nil {
+			return nil, fmt.Errorf("upserting candidates: %w", err)
 		}
 	}
 	if len(gone) > 0 {
 		if err := x.index.Delete(ctx, x.tower.Version(), gone); err != nil {
-			return fmt.Errorf("deleting candidates: %w", err)
+			return nil, fmt.Errorf("deleting candidates: %w", err)
 		}
 	}
-	return nil
+	return refused, nil
 }
 
-// stored makes pending items of what Redis holds for ids now.
-func (x *Indexer) stored(ctx context.Context, ids []string) ([]pendingItem, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
+// stored makes pending items of what Redis holds for ids now. An item whose record cannot be read any more is a failure of
+// the change that brought it up.
+func (x *Indexer) stored(
+	ctx context.Context, ids []string, changeOf map[string]int, failed map[int]error,
+) ([]pendingItem, error) {
 	loaded, err := x.items.Load(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("reading items that moved on: %w", err)
 	}
 	var changes []Change
-	for _, it := range loaded {
-		if it != nil { // a record that has expired meanwhile was a deletion, and the row is gone
+	for i, it := range loaded {
+		switch {
+		case it == nil: // a record that has expired meanwhile was a deletion, and the row is gone
+		case it.Err != nil:
+			failed[changeOf[ids[i]]] = it.Err
+		default:
 			changes = append(changes, Change{ItemChange: it.ItemChange, Tombstone: it.Deleted})
 		}
 	}
@@ -136,7 +175,7 @@ func (x *Indexer) stored(ctx context.Context, ids []string) ([]pendingItem, erro
 		if !mark.Deleted {
 			mark.FilterDigest = writes[i].FilterDigest
 		}
-		pending[i] = pendingItem{write: &writes[i], mark: mark}
+		pending[i] = pendingItem{change: changeOf[mark.ItemID], write: &writes[i], mark: mark}
 	}
 	return pending, nil
 }
