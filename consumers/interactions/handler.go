@@ -97,8 +97,8 @@ func (h *Handler) judge(ctx context.Context, err error) error {
 func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event, error) {
 	event := profiles.Event{Partition: r.Partition, Offset: r.Offset, EndOffset: r.EndOffset, Time: r.Time}
 	if r.Value == nil {
-		if len(r.Key) == 0 {
-			return event, stream.Permanent(fmt.Errorf("reading a tombstone: the key is empty: send the id of the user to erase as key"))
+		if err := checkKey(r.Key); err != nil {
+			return event, stream.Permanent(err)
 		}
 		event.Erase, event.UserID = true, string(r.Key)
 		return event, nil
@@ -115,6 +115,20 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event,
 	}
 	event.Interaction = interaction
 	return event, nil
+}
+
+// maxIDBytes is the longest that schemas.Limits allows an id to be: no user has a longer one, and a tombstone must not write
+// a key of a megabyte into Redis.
+const maxIDBytes = 256
+
+func checkKey(key []byte) error {
+	switch {
+	case len(key) == 0:
+		return errors.New("reading a tombstone: the key is empty: send the id of the user to erase as key")
+	case len(key) > maxIDBytes:
+		return fmt.Errorf("reading a tombstone: the key has %d bytes, which no id has: send the id of the user to erase as key", len(key))
+	}
+	return nil
 }
 
 // countPopularity is best effort: popularity is a decaying estimate, and a batch that is replayed after a crash between the
