@@ -5,7 +5,7 @@
 //
 // What always holds in it:
 //
-//   - Roles start only when what they need is there, in the order registry, topics, Redis, Milvus, model; an error names
+//   - Roles start only when what they need is there, in the order registry, topics, model, Redis, Milvus; an error names
 //     what is missing and how to mend it.
 //   - A role connects only to what it uses, and loads only the tower that it uses.
 //   - Roles stop in order: the consumers first finish what they hold, then the recommender answers what waits, then the

@@ -175,13 +175,21 @@ func (y *System) openInteractions(ctx context.Context, dead *stream.DeadLetters)
 	}
 	client := y.settings.Kafka.Client()
 	y.stops = append(y.stops, func() { kafkaio.CloseIdle(client) })
+	topic := y.settings.Topics.Interactions.Name
 	end := func(ctx context.Context, partition int32) (int64, error) {
-		ranges, err := kafkaio.Ranges(ctx, client, y.settings.Topics.Interactions.Name, partition)
-		return ranges[partition].End, err
+		ranges, err := kafkaio.Ranges(ctx, client, topic, partition)
+		if err != nil {
+			return 0, err
+		}
+		span, answered := ranges[partition]
+		if !answered { // 0 would look like a topic that was made anew
+			return 0, fmt.Errorf("asking for the end of %s/%d: the brokers did not answer for it", topic, partition)
+		}
+		return span.End, nil
 	}
 	handler := interactions.New(serde, y.settings.Limits, y.Profiles, y.Items, end, y.log)
 	y.runners[Interactions] = stream.NewConsumer(
-		y.settings.Kafka, y.settings.Consumers.Interactions, y.group(Interactions), y.settings.Topics.Interactions.Name, handler, dead, y.log)
+		y.settings.Kafka, y.settings.Consumers.Interactions, y.group(Interactions), topic, handler, dead, y.log)
 	return nil
 }
 
