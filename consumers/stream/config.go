@@ -19,9 +19,9 @@ const (
 
 // Runtime is what Consumer and Gatherer have in common.
 type Runtime struct {
-	// HandleTimeout bounds one call of the handler. A handler must come back soon after its context ends.
+	// HandleTimeout bounds the handling of one batch. A handler must come back soon after its context ends.
 	HandleTimeout time.Duration `yaml:"handle_timeout" env:"HANDLE_TIMEOUT"`
-	// DrainTimeout is how long what is being handled may go on once the partitions are lost or Run's context ended. While
+	// DrainTimeout is how long what is being handled may go on once the partitions are lost or the role is to stop. While
 	// partitions are being taken away no heartbeats are sent, so it must be shorter than the session timeout.
 	DrainTimeout time.Duration `yaml:"drain_timeout" env:"DRAIN_TIMEOUT"`
 	// CommitInterval is the least time between two commits of a member. The first after a pause goes at once. A member that
@@ -79,9 +79,9 @@ type Config struct {
 type GatherConfig struct {
 	// MaxRecords bounds one batch.
 	MaxRecords int `yaml:"max_records" env:"MAX_RECORDS"`
-	// InFlight is how many calls of Gather may run at a time.
+	// InFlight is how many batches may be in work at a time.
 	InFlight int `yaml:"in_flight" env:"IN_FLIGHT"`
-	// MaxOutstanding and MaxOutstandingBytes bound the deliveries, of all partitions, that were read and are not done.
+	// MaxOutstanding and MaxOutstandingBytes bound the records, of all partitions, that were read and are not done.
 	MaxOutstanding      int   `yaml:"max_outstanding" env:"MAX_OUTSTANDING"`
 	MaxOutstandingBytes int64 `yaml:"max_outstanding_bytes" env:"MAX_OUTSTANDING_BYTES"`
 	// MaxUncommitted bounds, for each partition, the records from the oldest that is not done to the newest that was read:

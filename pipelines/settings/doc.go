@@ -1,7 +1,8 @@
-// Package settings is Freshet's one configuration: a YAML file, then the environment, both strict.
+// Package settings is Freshet's one configuration: a YAML file, and over it the environment.
 //
 // It may import the packages whose Config it is made of. It reads files and the environment and does nothing else.
 //
-// What always holds in it: an unknown key is an error that names it; freshet.example.yaml holds exactly the defaults; a
+// What always holds in it: an unknown key in the file is an error that names it; freshet.example.yaml holds exactly the
+// defaults, and its comments are those of the fields; the variable of a setting is its path in capitals behind FRESHET_; a
 // setting marked as secret is never printed.
 package settings

@@ -28,38 +28,59 @@ import (
 	"github.com/freshet/freshet/services/redisdb"
 )
 
-// Settings is everything that an operator can set.
-type Settings struct {
-	Kafka    kafkaio.Config         `yaml:"kafka" envPrefix:"KAFKA_"`
-	Writer   kafkaio.WriterConfig   `yaml:"writer" envPrefix:"WRITER_"`
-	Topics   topics.Config          `yaml:"topics" envPrefix:"TOPICS_"`
-	Registry schemas.RegistryConfig `yaml:"registry" envPrefix:"REGISTRY_"`
-	Limits   schemas.Limits         `yaml:"limits" envPrefix:"LIMITS_"`
-	Redis    redisdb.Config         `yaml:"redis" envPrefix:"REDIS_"`
-	Milvus   candidates.Config      `yaml:"milvus" envPrefix:"MILVUS_"`
+//go:generate go test -run ^TestExampleFile$ -update
 
-	// Bundle is the folder of the model that is served.
+// Settings is everything that an operator can set. The comments of all fields, here and in the sections, make the comments
+// of freshet.example.yaml.
+type Settings struct {
+	// How to reach Kafka.
+	Kafka kafkaio.Config `yaml:"kafka" envPrefix:"KAFKA_"`
+	// How records are sent: events, replies, dead letters.
+	Writer kafkaio.WriterConfig `yaml:"writer" envPrefix:"WRITER_"`
+	// The topics, as `freshet topics create` makes them.
+	Topics topics.Config `yaml:"topics" envPrefix:"TOPICS_"`
+	// Where the schemas of the records are kept.
+	Registry schemas.RegistryConfig `yaml:"registry" envPrefix:"REGISTRY_"`
+	// What a record may hold. One beyond the limits is refused when it is published, and is a dead letter where it is read.
+	Limits schemas.Limits `yaml:"limits" envPrefix:"LIMITS_"`
+	// Where Redis is, which holds profiles and item records.
+	Redis redisdb.Config `yaml:"redis" envPrefix:"REDIS_"`
+	// Where Milvus is, which holds the candidates, and how its collections are made.
+	Milvus candidates.Config `yaml:"milvus" envPrefix:"MILVUS_"`
+
+	// Bundle is the folder of the model that is served; `freshet train` writes it.
 	Bundle string `yaml:"bundle" env:"BUNDLE"`
 	// RulesFile holds the business rules; empty serves the built-in set. It is read again when it changes.
 	RulesFile string `yaml:"rules_file" env:"RULES_FILE"`
 
-	Profiles    profiles.Config    `yaml:"profiles" envPrefix:"PROFILES_"`
-	Items       items.Config       `yaml:"items" envPrefix:"ITEMS_"`
-	Ranking     ranking.Config     `yaml:"ranking" envPrefix:"RANKING_"`
+	// The users' profiles in Redis.
+	Profiles profiles.Config `yaml:"profiles" envPrefix:"PROFILES_"`
+	// The items' records in Redis.
+	Items items.Config `yaml:"items" envPrefix:"ITEMS_"`
+	// The weights of the second stage. Retrieval counts in standard deviations over the candidates, so that its weight means
+	// the same whatever the scale of a model's vectors; the other parts lie between 0 and 1.
+	Ranking ranking.Config `yaml:"ranking" envPrefix:"RANKING_"`
+	// How much work one request may cause.
 	Recommender recommender.Config `yaml:"recommender" envPrefix:"RECOMMENDER_"`
 
-	Consumers Consumers       `yaml:"consumers" envPrefix:"CONSUMERS_"`
-	Training  training.Config `yaml:"training" envPrefix:"TRAINING_"`
+	// The roles that read from Kafka.
+	Consumers Consumers `yaml:"consumers" envPrefix:"CONSUMERS_"`
+	// How `freshet train` trains.
+	Training training.Config `yaml:"training" envPrefix:"TRAINING_"`
 }
 
 // Consumers configures the three roles that read from Kafka.
 type Consumers struct {
 	// Group begins the names of the consumer groups: <group>.interactions, <group>.catalogue, <group>.recommendations.
-	Group        string                 `yaml:"group" env:"GROUP"`
-	Interactions stream.Config          `yaml:"interactions" envPrefix:"INTERACTIONS_"`
-	Catalogue    stream.Config          `yaml:"catalogue" envPrefix:"CATALOGUE_"`
-	Requests     stream.GatherConfig    `yaml:"requests" envPrefix:"REQUESTS_"`
-	Replies      recommendations.Config `yaml:"replies" envPrefix:"REPLIES_"`
+	Group string `yaml:"group" env:"GROUP"`
+	// The role interactions.
+	Interactions stream.Config `yaml:"interactions" envPrefix:"INTERACTIONS_"`
+	// The role catalogue.
+	Catalogue stream.Config `yaml:"catalogue" envPrefix:"CATALOGUE_"`
+	// The role recommendations, as it reads requests: all that have queued go on as one batch.
+	Requests stream.GatherConfig `yaml:"requests" envPrefix:"REQUESTS_"`
+	// The role recommendations, as it replies.
+	Replies recommendations.Config `yaml:"replies" envPrefix:"REPLIES_"`
 }
 
 // EnvPrefix begins the name of every environment variable that overrides a setting: FRESHET_KAFKA_BROKERS.
@@ -104,9 +125,37 @@ func Load(path string) (Settings, error) {
 		}
 	}
 	if err := env.ParseWithOptions(&s, env.Options{Prefix: EnvPrefix}); err != nil {
-		return s, fmt.Errorf("reading the environment: %w", err)
+		return s, fmt.Errorf("reading the environment: %w", nameVariable(err))
 	}
-	return s, s.Validate()
+	if err := s.Validate(); err != nil {
+		return s, fmt.Errorf("checking the configuration: %w", err)
+	}
+	return s, nil
+}
+
+// nameVariable finds the variables behind err, which itself knows the Go names of fields alone: it sets them one by one.
+func nameVariable(err error) error {
+	scratch := Default()
+	variables, paramsErr := env.GetFieldParamsWithOptions(&scratch, env.Options{Prefix: EnvPrefix})
+	if paramsErr != nil {
+		return errors.Join(err, paramsErr)
+	}
+	var named []error
+	for _, v := range variables {
+		value, set := os.LookupEnv(v.Key)
+		if !set {
+			continue
+		}
+		alone := env.Options{Prefix: EnvPrefix, Environment: map[string]string{v.Key: value}}
+		var cause env.ParseError
+		if errors.As(env.ParseWithOptions(&scratch, alone), &cause) {
+			named = append(named, fmt.Errorf("%s: %w", v.Key, cause.Err))
+		}
+	}
+	if len(named) == 0 {
+		return err
+	}
+	return errors.Join(named...)
 }
 
 // merge lays YAML over the settings; a key that is no setting is an error.
@@ -115,6 +164,9 @@ func (s *Settings) merge(text []byte) error {
 	d.KnownFields(true)
 	if err := d.Decode(s); err != nil && !errors.Is(err, io.EOF) { // an empty file changes nothing
 		return err
+	}
+	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return errors.New("the file holds more than one document: keep one, without ---")
 	}
 	return nil
 }
@@ -144,13 +196,28 @@ func validateTree(path string, v reflect.Value) []error {
 		at := path + yamlName(v.Type().Field(i))
 		if section, ok := field.Interface().(validator); ok {
 			if err := section.Validate(); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", at, err))
+				errs = append(errs, under(at, err)...)
 			}
 			continue
 		}
 		errs = append(errs, validateTree(at+".", field)...)
 	}
 	return errs
+}
+
+// under puts a section's path before the field that each of its errors begins with.
+func under(path string, err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, one := range joined.Unwrap() {
+			errs = append(errs, under(path, one)...)
+		}
+		return errs
+	}
+	if invalid := new(schemas.InvalidError); errors.As(err, &invalid) {
+		return []error{fmt.Errorf("%s.%s is %s: %s", path, invalid.Field, invalid.Value, invalid.Remedy)}
+	}
+	return []error{fmt.Errorf("%s.%w", path, err)}
 }
 
 func yamlName(f reflect.StructField) string {

@@ -29,11 +29,15 @@ type DeadLetters struct {
 
 // Config is the wish for all topics.
 type Config struct {
-	Interactions Topic       `yaml:"interactions" envPrefix:"INTERACTIONS_"`
-	Items        Topic       `yaml:"items" envPrefix:"ITEMS_"`
-	Requests     Topic       `yaml:"requests" envPrefix:"REQUESTS_"`
-	Replies      Topic       `yaml:"replies" envPrefix:"REPLIES_"`
-	DeadLetters  DeadLetters `yaml:"dead_letters" envPrefix:"DEAD_LETTERS_"`
+	// Interactions tell what users do.
+	Interactions Topic `yaml:"interactions" envPrefix:"INTERACTIONS_"`
+	// Items tell how the catalogue changes. The topic is compacted.
+	Items Topic `yaml:"items" envPrefix:"ITEMS_"`
+	// Requests ask for recommendations.
+	Requests Topic `yaml:"requests" envPrefix:"REQUESTS_"`
+	// Replies answer the requests.
+	Replies     Topic       `yaml:"replies" envPrefix:"REPLIES_"`
+	DeadLetters DeadLetters `yaml:"dead_letters" envPrefix:"DEAD_LETTERS_"`
 	// Replication is on how many brokers each partition lies; 0 leaves it to the brokers (default.replication.factor). In
 	// production it is 3, with min.insync.replicas=2 at the brokers.
 	Replication int `yaml:"replication" env:"REPLICATION"`

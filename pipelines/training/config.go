@@ -17,7 +17,8 @@ type Config struct {
 
 	// LearningRate is the rate after warm-up (one epoch); it falls along a cosine to 2 % at the end.
 	LearningRate float64 `yaml:"learning_rate" env:"LEARNING_RATE"`
-	Epochs       int     `yaml:"epochs" env:"EPOCHS"`
+	// Epochs is how often training goes over all windows, at the most.
+	Epochs int `yaml:"epochs" env:"EPOCHS"`
 	// TimeBudget ends training early, the cosine with it; 0 means no limit. The result then depends on the machine's speed.
 	TimeBudget time.Duration `yaml:"time_budget" env:"TIME_BUDGET"`
 	// BatchSequences is how many windows make one step; 0 means a hundredth of them, between 8 and 64, since a small data set
@@ -48,9 +49,11 @@ type Config struct {
 	Patience         int `yaml:"patience" env:"PATIENCE"`
 
 	// Workers is how many goroutines share a step; 0 means one for each core.
-	Workers int    `yaml:"workers" env:"WORKERS"`
-	Seed    uint64 `yaml:"seed" env:"SEED"`
+	Workers int `yaml:"workers" env:"WORKERS"`
+	// Seed decides all that is drawn by lot: with as many workers it gives the same model again.
+	Seed uint64 `yaml:"seed" env:"SEED"`
 
+	// Vocabulary says which tokens of a catalogue get a content embedding.
 	Vocabulary towers.VocabularyConfig `yaml:"vocabulary" envPrefix:"VOCABULARY_"`
 }
 
@@ -99,7 +102,7 @@ func (c Config) Validate() error {
 		}
 	}
 	if err := c.Vocabulary.Validate(); err != nil {
-		return fmt.Errorf("vocabulary: %w", err)
+		return fmt.Errorf("vocabulary.%w", err)
 	}
 	return nil
 }

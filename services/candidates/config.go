@@ -18,7 +18,7 @@ type Config struct {
 	// Collection is the prefix of the collections' names, before _<model>; Alias names the live one.
 	Collection string `yaml:"collection" env:"COLLECTION"`
 	Alias      string `yaml:"alias" env:"ALIAS"`
-	// DialTimeout bounds Connect, CallTimeout each call, LoadTimeout the making and loading of a collection in Ensure.
+	// DialTimeout bounds connecting, CallTimeout each call, LoadTimeout the making and loading of a collection.
 	DialTimeout time.Duration `yaml:"dial_timeout" env:"DIAL_TIMEOUT"`
 	CallTimeout time.Duration `yaml:"call_timeout" env:"CALL_TIMEOUT"`
 	LoadTimeout time.Duration `yaml:"load_timeout" env:"LOAD_TIMEOUT"`

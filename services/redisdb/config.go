@@ -11,7 +11,7 @@ import (
 
 // Config says where Redis is and how long to wait for it.
 type Config struct {
-	// Addresses are host:port; one is a single server, several are seeds of a Redis Cluster.
+	// Addresses are host:port; one is a single server, several are seeds of a cluster.
 	Addresses []string `yaml:"addresses" env:"ADDRESSES"`
 	// Cluster speaks the cluster protocol even when Addresses has a single (configuration) endpoint.
 	Cluster  bool   `yaml:"cluster" env:"CLUSTER"`
