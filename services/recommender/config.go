@@ -13,6 +13,8 @@ type Config struct {
 	MaxCandidates int `yaml:"max_candidates" env:"MAX_CANDIDATES"`
 	// DefaultDeadline serves requests that name none.
 	DefaultDeadline time.Duration `yaml:"default_deadline" env:"DEFAULT_DEADLINE"`
+	// MaxDeadline is the longest that any request is worked at or waits, however late a deadline it names.
+	MaxDeadline time.Duration `yaml:"max_deadline" env:"MAX_DEADLINE"`
 	// ReplyReserve is kept back from each deadline for encoding and sending the reply.
 	ReplyReserve time.Duration `yaml:"reply_reserve" env:"REPLY_RESERVE"`
 	// WorkReserve is kept back from the deadline of a request that waits for its seen_through position.
@@ -33,6 +35,7 @@ func DefaultConfig() Config {
 		Candidates:      200,
 		MaxCandidates:   3200,
 		DefaultDeadline: 2 * time.Second,
+		MaxDeadline:     30 * time.Second,
 		ReplyReserve:    10 * time.Millisecond,
 		WorkReserve:     60 * time.Millisecond,
 		StageTimeout:    500 * time.Millisecond,
@@ -55,13 +58,21 @@ func (c Config) Validate() error {
 	case c.ShelfSize < 1:
 		return fmt.Errorf("shelf_size is %d: use 1 or more", c.ShelfSize)
 	}
-	for name, d := range map[string]time.Duration{
-		"default_deadline": c.DefaultDeadline, "stage_timeout": c.StageTimeout, "live_refresh": c.LiveRefresh,
-		"shelf_refresh": c.ShelfRefresh, "reply_reserve": c.ReplyReserve, "work_reserve": c.WorkReserve,
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"default_deadline", c.DefaultDeadline}, {"max_deadline", c.MaxDeadline}, {"reply_reserve", c.ReplyReserve},
+		{"work_reserve", c.WorkReserve}, {"stage_timeout", c.StageTimeout}, {"live_refresh", c.LiveRefresh},
+		{"shelf_refresh", c.ShelfRefresh},
 	} {
-		if d <= 0 {
-			return fmt.Errorf("%s is %s: use a positive duration such as 500ms", name, d)
+		if d.value <= 0 {
+			return fmt.Errorf("%s is %s: use a positive duration such as 500ms", d.name, d.value)
 		}
+	}
+	if c.ReplyReserve >= c.DefaultDeadline || c.DefaultDeadline > c.MaxDeadline {
+		return fmt.Errorf("default_deadline is %s: use one above reply_reserve (%s) and up to max_deadline (%s)",
+			c.DefaultDeadline, c.ReplyReserve, c.MaxDeadline)
 	}
 	return nil
 }

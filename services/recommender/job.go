@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,11 +16,10 @@ import (
 	"github.com/freshet/freshet/services/rules"
 )
 
-// job is one request on its way. Only the batch that holds it touches it, but for answer, which the watchdog calls too.
+// job is one request on its way. Only the batch that holds it touches it, but for deliverOnce, which the watchdog calls too.
 type job struct {
 	request  *schemas.RecommendationRequest
 	rules    rules.Request
-	received time.Time
 	deadline time.Time
 
 	profile *profiles.Profile
@@ -31,6 +31,8 @@ type job struct {
 	filter string // for the index
 	k      int
 	hits   []candidates.Hit
+	// exhausted: the last search failed, a wider one would as well.
+	exhausted bool
 	// indexSteps count what the index kept back; only for requests that ask to explain.
 	indexSteps []schemas.WaterfallStep
 
@@ -42,6 +44,7 @@ type job struct {
 	timings   []schemas.StageTiming
 	troubles  []string
 
+	once     sync.Once
 	answered atomic.Bool
 	watchdog *time.Timer
 	deliver  func(schemas.RecommendationReply)
@@ -49,10 +52,7 @@ type job struct {
 
 // admit checks a request and starts its watchdog. A request that needs no work is answered at once; then the result is nil.
 func (s *Service) admit(r *schemas.RecommendationRequest, now time.Time, deliver func(schemas.RecommendationReply)) *job {
-	j := &job{request: r, received: now, deliver: deliver, deadline: r.Deadline, k: s.config.Candidates, source: sourceRetrieval}
-	if j.deadline.IsZero() {
-		j.deadline = now.Add(s.config.DefaultDeadline)
-	}
+	j := &job{request: r, deliver: deliver, deadline: s.deadlineOf(r, now), k: s.config.Candidates, source: sourceRetrieval}
 	if err := s.Limits.Request(r, now); err != nil {
 		j.refuse(schemas.StatusInvalidRequest, err.Error())
 		return nil
@@ -65,14 +65,28 @@ func (s *Service) admit(r *schemas.RecommendationRequest, now time.Time, deliver
 	left := j.deadline.Sub(now) - s.config.ReplyReserve
 	if left <= 0 {
 		j.refuse(schemas.StatusDeadlineExceeded, fmt.Sprintf(
-			"deadline: passed %s before the request was taken up: send a later deadline, or ask for more consumers",
-			now.Sub(j.deadline).Round(time.Millisecond)))
+			"deadline: %s left no time for an answer when the request was taken up, by %s: send a later one, or run more consumers",
+			j.deadline.UTC().Format(time.RFC3339Nano), (-left).Round(time.Millisecond)))
 		return nil
 	}
 	j.rules = j.ruleRequest(filter, now)
+	if r.SeenThrough != nil {
+		j.freshness.SeenThroughSatisfied = new(bool) // until a profile shows that it is
+	}
 	j.k = max(j.k, min(2*int(r.Count), s.config.MaxCandidates))
-	j.watchdog = time.AfterFunc(left, func() { j.answer(s.outOfTime(j)) })
+	j.watchdog = time.AfterFunc(left, func() { j.deliverOnce(s.outOfTime(j)) })
 	return j
+}
+
+// deadlineOf is never later than MaxDeadline from now: a request must not wait for days for a position that never comes.
+func (s *Service) deadlineOf(r *schemas.RecommendationRequest, now time.Time) time.Time {
+	if r.Deadline.IsZero() {
+		return now.Add(s.config.DefaultDeadline)
+	}
+	if latest := now.Add(s.config.MaxDeadline); r.Deadline.After(latest) {
+		return latest
+	}
+	return r.Deadline
 }
 
 func compileFilter(expression string) (*rules.Filter, error) {
@@ -119,15 +133,24 @@ func (j *job) trouble(format string, args ...any) {
 	j.troubles = append(j.troubles, fmt.Sprintf(format, args...))
 }
 
-// answer delivers the reply unless one was delivered before: the work and the watchdog race for it, the first one counts.
+// answer delivers the reply unless the watchdog was first.
 func (j *job) answer(r schemas.RecommendationReply) {
-	if !j.answered.CompareAndSwap(false, true) {
-		return
-	}
+	j.deliverOnce(r)
 	if j.watchdog != nil {
 		j.watchdog.Stop()
 	}
-	j.deliver(r)
+}
+
+// deliverOnce delivers the first reply and drops another. It returns when the first one has been delivered, whoever does it:
+// Recommend and Close may promise that all is answered once they return.
+//
+//	watchdog: runs out, is first, delivers .................. delivered
+//	batch:    ....................... comes too late, waits, ..........  returns
+func (j *job) deliverOnce(r schemas.RecommendationReply) {
+	j.once.Do(func() {
+		j.answered.Store(true)
+		j.deliver(r)
+	})
 }
 
 func (j *job) refuse(status schemas.ReplyStatus, why string) {

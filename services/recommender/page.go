@@ -116,18 +116,26 @@ func (b *batch) fill(j *job, set *rules.Set) {
 	for _, c := range j.ranked {
 		have[c.Item.ItemID] = struct{}{}
 	}
-	before := len(j.page)
 	list := slices.Clone(j.ranked)
 	list = b.appendShelf(list, b.shelf.popular, sourcePopular, have)
 	list = b.appendShelf(list, b.shelf.recent, sourceRecent, have)
 	j.steps = append(j.firstSteps(), step(stageFallback, len(j.ranked), len(list)))
 	j.applyRules(set, list)
-	if len(j.page) > before {
-		j.fallback = j.page[len(j.page)-1].Source
-	}
+	j.fallback = fallbackOf(j.page)
 	if b.recordsErr != nil {
 		j.trouble("item records: %v; the shelf's copies are of %s", b.recordsErr, b.shelf.readAt.UTC().Format("15:04:05"))
 	}
+}
+
+// fallbackOf names the last resort that a page needed. It may stand before items that retrieval found, where the rules have
+// arranged the page.
+func fallbackOf(page []ranking.Candidate) string {
+	for _, source := range []string{sourceRecent, sourcePopular} {
+		if slices.ContainsFunc(page, func(c ranking.Candidate) bool { return c.Source == source }) {
+			return source
+		}
+	}
+	return ""
 }
 
 // appendShelf adds shelf items with scores below all others, falling by place, so that rules which sort keep the order.
@@ -165,6 +173,9 @@ const shelfStep = 1e-3
 func (s *Service) outOfTime(j *job) schemas.RecommendationReply {
 	b := &batch{service: s, shelf: s.lastShelf(), recordsErr: context.DeadlineExceeded}
 	late := &job{request: j.request, rules: j.rules, deadline: j.deadline}
+	if j.request.SeenThrough != nil {
+		late.freshness.SeenThroughSatisfied = new(bool) // nobody knows
+	}
 	late.rules.Seen = late.sawRecently
 	late.trouble("deadline: Redis or Milvus did not answer in time; popular items are shown, and seen ones may be among them")
 	b.fill(late, s.Rules())

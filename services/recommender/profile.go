@@ -14,23 +14,27 @@ const (
 	lastPoll  = 20 * time.Millisecond
 )
 
-// readProfiles asks for the live model first, since it decides which embedding of a profile counts.
-func (b *batch) readProfiles(ctx context.Context) {
-	s := b.service
-	b.shelf = s.currentShelf(ctx)
-	model, err := s.live.current(ctx, s.Index, s.config.LiveRefresh)
-	if err != nil {
-		for _, j := range b.jobs {
+// readModel asks which model is live: it decides which embedding of a profile counts. It is a stage of its own, so that a slow
+// Milvus leaves Redis its time.
+func (b *batch) readModel(ctx context.Context) {
+	model, err := b.service.liveVersion(ctx)
+	b.model = model
+	for _, j := range b.jobs {
+		j.freshness.ModelVersion, j.freshness.IndexVersion = model, model
+		if err != nil {
 			j.trouble("candidate index: %v", err)
 		}
 	}
-	b.model = model
+}
+
+func (b *batch) readProfiles(ctx context.Context) {
+	s := b.service
+	b.shelf = s.currentShelf(ctx)
 	users := make([]string, len(b.jobs))
 	for i, j := range b.jobs {
 		users[i] = j.request.UserID
-		j.freshness.ModelVersion, j.freshness.IndexVersion = model, model
 	}
-	loaded, err := s.Profiles.Load(ctx, users, model)
+	loaded, err := s.Profiles.Load(ctx, users, b.model)
 	for i, j := range b.jobs {
 		switch {
 		case err != nil:
@@ -48,6 +52,8 @@ func (j *job) setProfile(p *profiles.Profile) {
 	j.freshness.Profile, j.freshness.ProfileAgeMillis = nil, 0
 	if p != nil {
 		j.freshness.Profile = p.LastApplied()
+	}
+	if p != nil && !p.UpdatedAt.IsZero() { // an erased profile has no time
 		j.freshness.ProfileAgeMillis = max(0, time.Since(p.UpdatedAt).Milliseconds())
 	}
 	if want := j.request.SeenThrough; want != nil {

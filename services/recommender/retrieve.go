@@ -52,13 +52,18 @@ func (b *batch) search(ctx context.Context, g searchGroup, jobs []*job) {
 	for i, j := range jobs {
 		switch {
 		case err != nil:
-			j.trouble("candidate index: %v", err)
+			j.searchFailed(err)
 		case results[i].Err != nil:
-			j.trouble("candidate index: %v", results[i].Err)
+			j.searchFailed(results[i].Err)
 		default:
 			j.hits = results[i].Hits
 		}
 	}
+}
+
+func (j *job) searchFailed(err error) {
+	j.exhausted = true
+	j.trouble("candidate index: %v", err)
 }
 
 // readRecords reads, once for the whole batch, the records of all hits and of the newest history items.
@@ -113,7 +118,7 @@ func (b *batch) widen() []*job {
 	for _, j := range b.open {
 		short := len(j.page) < int(j.request.Count)
 		more := len(j.hits) == j.k && j.k < b.service.config.MaxCandidates
-		if short && more && !j.answered.Load() && len(j.troubles) == 0 {
+		if short && more && !j.exhausted && b.recordsErr == nil && !j.answered.Load() {
 			j.k = min(widenBy*j.k, b.service.config.MaxCandidates)
 			again = append(again, j)
 		}

@@ -66,6 +66,7 @@ func (s *Service) Recommend(
 // serve moves jobs stage by stage to their replies. Jobs whose seen_through position is not reached go to park.
 func (s *Service) serve(ctx context.Context, jobs []*job, park func(context.Context, *job)) {
 	b := &batch{service: s, jobs: jobs, records: map[string]*items.Item{}}
+	b.run(ctx, stageModel, b.readModel)
 	b.run(ctx, stageProfile, b.readProfiles)
 	b.parkWaiting(ctx, park)
 	b.run(ctx, stageVector, b.makeVectors)
@@ -84,6 +85,7 @@ func (s *Service) serve(ctx context.Context, jobs []*job, park func(context.Cont
 
 // The stages, as they appear in a reply's timings.
 const (
+	stageModel    = "model"
 	stageProfile  = "profile"
 	stageVector   = "vector"
 	stagePlan     = "plan"

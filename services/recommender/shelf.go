@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/freshet/freshet/services/items"
@@ -17,59 +18,63 @@ type shelf struct {
 	recent  []*items.Item
 	// popularity maps item ids to their share of the most popular item's weight, in (0, 1].
 	popularity map[string]float64
+	// records are the items of both lists by id.
+	records map[string]*items.Item
 }
 
 func (s *shelf) popularityOf(itemID string) float64 { return s.popularity[itemID] }
 
 // shelfCache hands out the last shelf and has it read anew in the background when it has aged.
 type shelfCache struct {
-	mu         sync.Mutex
-	last       *shelf
-	refreshing bool
+	last atomic.Pointer[shelf]
+	// first lets one of several batches read the first shelf while the others wait for it.
+	first      sync.Mutex
+	refreshing atomic.Bool
 }
 
 // currentShelf never waits for Redis but the first time, and never returns nil.
 func (s *Service) currentShelf(ctx context.Context) *shelf {
-	s.shelf.mu.Lock()
-	defer s.shelf.mu.Unlock()
-	if s.shelf.last == nil {
+	last := s.shelf.last.Load()
+	if last == nil {
+		return s.firstShelf(ctx)
+	}
+	if time.Since(last.readAt) > s.config.ShelfRefresh && s.shelf.refreshing.CompareAndSwap(false, true) {
+		s.background.Go(s.refreshShelf)
+	}
+	return last
+}
+
+func (s *Service) firstShelf(ctx context.Context) *shelf {
+	s.shelf.first.Lock()
+	defer s.shelf.first.Unlock()
+	if s.shelf.last.Load() == nil {
 		first, err := s.readShelf(ctx)
 		if err != nil {
 			return &shelf{}
 		}
-		s.shelf.last = first
+		s.shelf.last.Store(first)
 	}
-	if time.Since(s.shelf.last.readAt) > s.config.ShelfRefresh && !s.shelf.refreshing {
-		s.shelf.refreshing = true
-		s.background.Go(s.refreshShelf)
-	}
-	return s.shelf.last
+	return s.shelf.last.Load()
 }
 
 // lastShelf is for the watchdog, which must not wait for anything.
 func (s *Service) lastShelf() *shelf {
-	if !s.shelf.mu.TryLock() {
-		return &shelf{}
+	if last := s.shelf.last.Load(); last != nil {
+		return last
 	}
-	defer s.shelf.mu.Unlock()
-	if s.shelf.last == nil {
-		return &shelf{}
-	}
-	return s.shelf.last
+	return &shelf{}
 }
 
 func (s *Service) refreshShelf() {
+	defer s.shelf.refreshing.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.StageTimeout)
 	defer cancel()
 	fresh, err := s.readShelf(ctx)
-	s.shelf.mu.Lock()
-	defer s.shelf.mu.Unlock()
-	s.shelf.refreshing = false
 	if err != nil {
 		s.log.Warn("the popular and recent items could not be read again; the last ones go on serving", "error", err)
 		return
 	}
-	s.shelf.last = fresh
+	s.shelf.last.Store(fresh)
 }
 
 func (s *Service) readShelf(ctx context.Context) (*shelf, error) {
@@ -93,6 +98,10 @@ func (s *Service) readShelf(ctx context.Context) (*shelf, error) {
 		return nil, fmt.Errorf("reading the records of popular and recent items: %w", err)
 	}
 	sh.popular, sh.recent = records[:len(popular)], records[len(popular):]
+	sh.records = make(map[string]*items.Item, len(records))
+	for i, id := range ids {
+		sh.records[id] = records[i]
+	}
 	return sh, nil
 }
 
@@ -113,13 +122,4 @@ func (s *shelf) ids() []string {
 }
 
 // record is the shelf's own copy of an item's record.
-func (s *shelf) record(id string) *items.Item {
-	for _, list := range [][]*items.Item{s.popular, s.recent} {
-		for _, it := range list {
-			if it != nil && it.ItemID == id {
-				return it
-			}
-		}
-	}
-	return nil
-}
+func (s *shelf) record(id string) *items.Item { return s.records[id] }
