@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/redisdb"
 	"github.com/freshet/freshet/services/towers"
 )
 
@@ -23,24 +24,33 @@ func (b *batch) makeVectors(ctx context.Context) {
 	if b.model == "" {
 		return
 	}
-	var encode []*job
-	var needed []string
+	var jobs []*job
+	var needed [][]string
 	for _, j := range b.jobs {
 		ids := j.vectorsNeeded()
 		if len(ids) == 0 {
 			j.useEmbedding()
 			continue
 		}
-		encode = append(encode, j)
-		needed = append(needed, ids...)
+		jobs, needed = append(jobs, j), append(needed, ids)
 	}
-	if len(encode) == 0 {
+	if len(jobs) > 0 {
+		b.encode(ctx, jobs, needed)
+	}
+}
+
+// encode makes the vectors of jobs from those of the items that each needs, read in one round trip.
+func (b *batch) encode(ctx context.Context, jobs []*job, needed [][]string) {
+	ids := unique(slices.Concat(needed...))
+	read, err := b.service.Items.Vectors(ctx, b.model, ids)
+	if redisdb.IsCorrupt(err) && len(jobs) > 1 {
+		for i := range jobs { // a value that cannot be read is the trouble of those alone who need it
+			b.encode(ctx, jobs[i:i+1], needed[i:i+1])
+		}
 		return
 	}
-	needed = unique(needed)
-	read, err := b.service.Items.Vectors(ctx, b.model, needed)
 	if err != nil {
-		for _, j := range encode {
+		for _, j := range jobs {
 			j.trouble("item vectors: %v", err)
 			if j.request.SeedItemID == "" {
 				j.useEmbedding()
@@ -48,12 +58,12 @@ func (b *batch) makeVectors(ctx context.Context) {
 		}
 		return
 	}
-	vectors := make(map[string][]float32, len(needed))
-	for i, id := range needed {
+	vectors := make(map[string][]float32, len(ids))
+	for i, id := range ids {
 		vectors[id] = read[i]
 	}
 	tower := b.service.tower(b.model)
-	for _, j := range encode {
+	for _, j := range jobs {
 		j.encode(tower, b.model, vectors)
 	}
 }
