@@ -65,7 +65,8 @@ func newRig(t testing.TB) *rig {
 	t.Cleanup(func() { require.NoError(t, r.index.Close()) })
 
 	r.tower, _ = towertest.Towers(towertest.Shape{Dim: 8}, []towers.ItemFeatures{
-		{ItemID: "a", Title: "red boots", Categories: []string{"shoes"}}, {ItemID: "b", Title: "blue hat", Categories: []string{"hats"}},
+		{ItemID: "a", Title: "red boots", Categories: []string{"shoes"}},
+		{ItemID: "b", Title: "blue hat", Categories: []string{"hats"}},
 	})
 	require.NoError(t, r.index.Ensure(t.Context(), r.tower.Version(), r.tower.Dim()))
 	r.store = items.New(r.rdb, items.DefaultConfig())

@@ -126,7 +126,8 @@ func checkKey(key []byte) error {
 	case len(key) == 0:
 		return errors.New("reading a tombstone: the key is empty: send the id of the user to erase as key")
 	case len(key) > maxIDBytes:
-		return fmt.Errorf("reading a tombstone: the key has %d bytes, which no id has: send the id of the user to erase as key", len(key))
+		return fmt.Errorf("reading a tombstone: the key has %d bytes, which no id has: send the id of the user to erase as key",
+			len(key))
 	}
 	return nil
 }

@@ -55,7 +55,8 @@ func newRig(t testing.TB) *rig {
 	r := &rig{t: t, redis: server, rdb: rdb, serde: serde}
 	_, r.tower = towertest.Towers(towertest.Shape{Dim: 8}, nil)
 	catalogue := items.New(rdb, items.DefaultConfig())
-	store := profiles.New(rdb, catalogue, func() []*towers.UserTower { return []*towers.UserTower{r.tower} }, profiles.DefaultConfig())
+	live := func() []*towers.UserTower { return []*towers.UserTower{r.tower} }
+	store := profiles.New(rdb, catalogue, live, profiles.DefaultConfig())
 	r.end = func() (int64, error) { return r.offset, nil }
 	end := func(context.Context, int32) (int64, error) { return r.end() }
 	r.Handler = New(serde, schemas.DefaultLimits(), store, catalogue, end, slog.New(slog.DiscardHandler))
@@ -222,7 +223,8 @@ func TestPopularityIsBestEffort(t *testing.T) {
 // TestTopicMadeAnew: the log is shorter than what was applied from it, so the role must stop and say so.
 func TestTopicMadeAnew(t *testing.T) {
 	r := newRig(t)
-	require.NoError(t, r.handle(r.eventRecord(event("1", "ann", "a", schemas.Click)), r.eventRecord(event("2", "ann", "b", schemas.Click))))
+	require.NoError(t, r.handle(
+		r.eventRecord(event("1", "ann", "a", schemas.Click)), r.eventRecord(event("2", "ann", "b", schemas.Click))))
 	r.offset = 0
 	err := r.handle(r.eventRecord(event("3", "ann", "c", schemas.Click)))
 	require.True(t, stream.IsPermanent(err), "%v", err)

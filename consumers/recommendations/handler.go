@@ -85,7 +85,24 @@ func (h *Handler) send(ctx context.Context, a ask, reply *schemas.Recommendation
 		}
 		a.delivery.Done(outcome)
 	}
-	if err := h.writer.Enqueue(ctx, message, done); err != nil {
+	err := h.writer.Enqueue(ctx, message, done)
+	if kafkaio.IsMessageTooLarge(err) {
+		short := shortened(reply, err)
+		message.Value = h.replies.Append(nil, &short)
+		err = h.writer.Enqueue(ctx, message, done)
+	}
+	if err != nil {
 		done(kafkaio.Position{}, err)
+	}
+}
+
+// shortened stands in for a reply that does not fit into a message, so that the asker does not wait in vain: one of very many
+// items, or a refusal that repeats the ids of a megabyte which it refuses.
+func shortened(reply *schemas.RecommendationReply, why error) schemas.RecommendationReply {
+	if len(reply.Items) == 0 {
+		return schemas.RecommendationReply{Status: reply.Status, Error: reply.Error}
+	}
+	return schemas.RecommendationReply{
+		RequestID: reply.RequestID, UserID: reply.UserID, Status: schemas.StatusInternal, Error: fmt.Sprintf("reply: %v", why),
 	}
 }
