@@ -3,6 +3,7 @@ package recommender
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/freshet/freshet/services/profiles"
@@ -43,7 +44,7 @@ func (b *batch) makeVectors(ctx context.Context) {
 func (b *batch) encode(ctx context.Context, jobs []*job, needed [][]string) {
 	ids := unique(slices.Concat(needed...))
 	read, err := b.service.Items.Vectors(ctx, b.model, ids)
-	if redisdb.IsCorrupt(err) && len(jobs) > 1 {
+	if unreadable(err) && len(jobs) > 1 {
 		for i := range jobs { // a value that cannot be read is the trouble of those alone who need it
 			b.encode(ctx, jobs[i:i+1], needed[i:i+1])
 		}
@@ -66,6 +67,12 @@ func (b *batch) encode(ctx context.Context, jobs []*job, needed [][]string) {
 	for _, j := range jobs {
 		j.encode(tower, b.model, vectors)
 	}
+}
+
+// unreadable tells that an error is about one stored value, not about Redis.
+func unreadable(err error) bool {
+	var newer *redisdb.NewerFormatError
+	return redisdb.IsCorrupt(err) || errors.As(err, &newer)
 }
 
 func (s *Service) tower(version string) *towers.UserTower {
