@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/freshet/freshet"
+
+// rooms says what of the project the packages of a folder may import, beside what lies inside their own folders. The longest
+// folder that fits a package counts, and a folder stands for all below it.
+var rooms = map[string][]string{
+	".":                 {"pipelines/commands"},
+	"schemas":           {},
+	"services":          {"schemas", "services"},
+	"producers":         {"schemas"},
+	"producers/kafkaio": {},
+	"consumers":         {"schemas", "services", "consumers/stream", "producers/kafkaio"},
+	"consumers/stream":  {"schemas", "producers/kafkaio"},
+	"pipelines":         {"schemas", "services", "producers", "consumers", "infra/embedded", "pipelines"},
+	"infra":             {"infra"},
+}
+
+// aids are what tests may import beyond their room.
+var aids = []string{"infra/embedded", "services/towers/towertest"}
+
+// owners says which folders alone may import a library or a package, tests apart: a server's client has one room that knows
+// its ways.
+var owners = map[string][]string{
+	"github.com/segmentio/kafka-go":       {"producers", "consumers/stream", "pipelines/topics"},
+	"github.com/redis/go-redis":           {"services/redisdb", "services/profiles", "services/items"},
+	"github.com/milvus-io/milvus-sdk-go":  {"services/candidates"},
+	"github.com/milvus-io/milvus-proto":   {"services/candidates", "infra/embedded"},
+	"github.com/twmb/franz-go/pkg/sr":     {"schemas"},
+	"github.com/twmb/franz-go/pkg/kfake":  {"infra/embedded"},
+	"github.com/alicebob/miniredis":       {"infra/embedded"},
+	"github.com/expr-lang/expr":           {"services/rules"},
+	"github.com/alecthomas/kong":          {"pipelines/commands"},
+	"github.com/linkedin/goavro":          {},
+	"github.com/stretchr/testify":         {},
+	module + "/services/towers/towertest": {},
+	module + "/pipelines/commands":        {"."},
+}
+
+// entries are what the repository's root holds beside dot-files and what git ignores.
+var entries = []string{
+	"CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md", "LICENSE", "README.md", "Taskfile.yml", "freshet.example.yaml",
+	"consumers", "infra", "pipelines", "producers", "schemas", "services", "go.mod", "go.sum", "main.go", "main_test.go",
+}
+
+// mostLines is where a file has more than one reason to exist.
+const mostLines = 700
+
+// source is a Go file of the project.
+type source struct {
+	path, folder string
+	test         bool
+	lines        int
+	*ast.File
+}
+
+// sources parses the imports and the package comment of every Go file; other modules below the root are left out.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	require.NoError(t, filepath.WalkDir(".", func(at string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			_, noModule := os.Stat(filepath.Join(at, "go.mod"))
+			if at != "." && (noModule == nil || entry.Name() == "testdata" || strings.HasPrefix(entry.Name(), ".")) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(at) != ".go" {
+			return nil
+		}
+		text, err := os.ReadFile(at) //nolint:gosec // a file of the project
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), at, text, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		at = filepath.ToSlash(at)
+		all = append(all, source{at, path.Dir(at), strings.HasSuffix(at, "_test.go"), bytes.Count(text, []byte("\n")), file})
+		return nil
+	}))
+	require.Greater(t, len(all), 200, "the walk finds the project")
+	return all
+}
+
+// within says whether a folder or an import path is root or lies below it.
+func within(inner, root string) bool { return inner == root || strings.HasPrefix(inner, root+"/") }
+
+func withinAny(inner string, roots []string) bool {
+	return slices.ContainsFunc(roots, func(root string) bool { return within(inner, root) })
+}
+
+func roomOf(folder string) (room string) {
+	for candidate := range rooms {
+		if within(folder, candidate) && len(candidate) > len(room) {
+			room = candidate
+		}
+	}
+	return room
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	for _, f := range sources(t) {
+		room := roomOf(f.folder)
+		require.NotEmpty(t, room, "%s lies in no room", f.path)
+		for _, spec := range f.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			require.NoError(t, err)
+			inner, ours := strings.CutPrefix(imported, module+"/")
+			switch {
+			case !ours, within(inner, f.folder), withinAny(inner, rooms[room]):
+			case f.test && withinAny(inner, aids):
+			default:
+				t.Errorf("%s imports %s: %s may import only %q", f.path, inner, room, rooms[room])
+			}
+		}
+	}
+}
+
+func TestLibrariesHaveTheirRooms(t *testing.T) {
+	used := map[string]bool{}
+	for _, f := range sources(t) {
+		for _, spec := range f.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			require.NoError(t, err)
+			for library, folders := range owners {
+				if !within(imported, library) {
+					continue
+				}
+				used[library] = true
+				if !f.test && !withinAny(f.folder, folders) {
+					t.Errorf("%s imports %s, which belongs to %q and to tests", f.path, imported, folders)
+				}
+			}
+		}
+	}
+	for library := range owners {
+		require.True(t, used[library], "%s is imported nowhere: take it from the list", library)
+	}
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	comments, programs := map[string]string{}, map[string]bool{}
+	for _, f := range sources(t) {
+		if f.test {
+			continue
+		}
+		if _, known := comments[f.folder]; !known {
+			comments[f.folder] = ""
+		}
+		programs[f.folder] = f.Name.Name == "main"
+		if f.Doc == nil {
+			continue
+		}
+		if programs[f.folder] || path.Base(f.path) == "doc.go" {
+			comments[f.folder] += f.Doc.Text()
+		} else {
+			t.Errorf("%s has a package comment: it belongs into doc.go", f.path)
+		}
+	}
+	for folder, comment := range comments {
+		if comment == "" {
+			t.Errorf("%s has no package comment: write it in doc.go", folder)
+		} else if !programs[folder] {
+			require.Contains(t, comment, "import", "%s/doc.go tells what the package may import", folder)
+		}
+	}
+}
+
+func TestFilesStayShort(t *testing.T) {
+	for _, f := range sources(t) {
+		if f.lines > mostLines {
+			t.Errorf("%s has %d lines, more than %d: part it", f.path, f.lines, mostLines)
+		}
+	}
+}
+
+func TestTheRootHoldsOnlyWhatItShould(t *testing.T) {
+	ignore, err := os.ReadFile(".gitignore")
+	require.NoError(t, err)
+	found, err := os.ReadDir(".")
+	require.NoError(t, err)
+	for _, entry := range found {
+		if strings.HasPrefix(entry.Name(), ".") || slices.Contains(entries, entry.Name()) {
+			continue
+		}
+		ignored := false
+		for pattern := range strings.FieldsSeq(string(ignore)) {
+			matches, err := path.Match(strings.Trim(pattern, "/"), entry.Name())
+			require.NoError(t, err)
+			ignored = ignored || matches
+		}
+		if !ignored {
+			t.Errorf("%s does not belong in the root", entry.Name())
+		}
+	}
+}
