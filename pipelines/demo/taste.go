@@ -63,17 +63,25 @@ func everyReason(items []schemas.RecommendedItem) bool {
 
 func ms(t time.Duration) float64 { return float64(t.Microseconds()) / 1000 }
 
+// tastePage is how many recommendations are looked at for a change; the first ones are shown.
+const tastePage = 30
+
 // tellChangeOfTaste is step 2.
 func (d *Demo) tellChangeOfTaste(ctx context.Context) error {
 	history := d.world.histories[d.world.hero]
-	category := d.world.strange(history)
-	before, err := d.client.Recommend(ctx, d.heroRequest())
+	category, wanted := d.world.strange(history)
+	if category == "" {
+		return fmt.Errorf("every common category of this data set has its place in the history of user %s", d.heroID())
+	}
+	request := d.heroRequest()
+	request.Count = tastePage
+	before, err := d.client.Recommend(ctx, request)
 	if err != nil {
 		return err
 	}
 	var took []time.Duration
 	var last schemas.Position
-	for _, i := range d.world.mostWanted(category, history, 3) {
+	for _, i := range wanted[:likes] {
 		item := &d.world.data.Items[i]
 		event := d.heroEvent(schemas.Like, item.ItemID)
 		changed, position, err := d.publishAndAwait(ctx, event)
@@ -83,7 +91,6 @@ func (d *Demo) tellChangeOfTaste(ctx context.Context) error {
 		took, last = append(took, changed), position
 		d.note("likes %s (%s): new embedding readable in Redis after %.1f ms", item.Title, strings.Join(item.Categories, ", "), ms(changed))
 	}
-	request := d.heroRequest()
 	request.SeenThrough = &last
 	after, err := d.client.Recommend(ctx, request)
 	if err != nil {
@@ -91,7 +98,7 @@ func (d *Demo) tellChangeOfTaste(ctx context.Context) error {
 	}
 	d.sideBySide(&before, &after, category)
 	was, is := d.countOf(before.Items, category), d.countOf(after.Items, category)
-	d.check(is > was, "%d of %d recommendations are %s now, %d were before", is, len(after.Items), category, was)
+	d.check(is > was, "%d of the first %d recommendations are %s now, %d were before", is, len(after.Items), category, was)
 	satisfied := after.Freshness.SeenThroughSatisfied
 	d.check(satisfied != nil && *satisfied, "the reply is made from everything up to the last click (seen_through)")
 	d.check(slices.Max(took) < time.Second, "each click was in the embedding within %.1f ms", ms(slices.Max(took)))
@@ -174,7 +181,7 @@ func (d *Demo) sideBySide(before, after *schemas.RecommendationReply, category s
 		return mark + " " + clip(d.world.title(items[i].ItemID), titleWidth)
 	}
 	var rows []table.Row
-	for i := range max(len(before.Items), len(after.Items)) {
+	for i := range pageLength {
 		rows = append(rows, table.Row{i + 1, cell(before.Items, i), cell(after.Items, i)})
 	}
 	d.table(table.Row{"#", "before", "after (• " + category + ")"}, rows)

@@ -1,7 +1,9 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/freshet/freshet/pipelines/dataset"
@@ -111,32 +113,69 @@ func (w *world) categoryCounts(history []int32) map[string]int {
 	return counts
 }
 
-// commonShare is the least share of all events that makes a category one to speak of.
-const commonShare = 0.05
+// A category that is another taste is common, so that there is something to recommend, and the user's history gives it less
+// than half the room that others give it.
+const (
+	commonShare = 0.05
+	foreignness = 0.5
+	// homes is how many of the user's commonest categories an item of another taste has nothing of.
+	homes = 3
+)
 
-// strange is the category, among the common ones, that the history has least of, measured against everybody's taste.
-func (w *world) strange(history []int32) string {
-	all, mine := map[string]int{}, w.categoryCounts(history)
-	for i := range w.Told.Events {
-		for _, c := range w.data.Items[w.Told.Events[i].Item].Categories {
-			all[c]++
-		}
-	}
-	share := func(c string) float64 { return float64(mine[c]) / float64(all[c]) }
-	best := ""
-	for c, n := range all {
-		if float64(n) < commonShare*float64(len(w.Told.Events)) {
+// strange is the category, foreign to the history, that is most a taste of its own: whoever is in it stays in it. wanted
+// are its items that have nothing of the history's own categories, by falling number of events.
+func (w *world) strange(history []int32) (category string, wanted []int32) {
+	own := w.commonest(history, homes)
+	visits, stays, events := w.visits()
+	mine := w.categoryCounts(history)
+	bestLift := 0.0
+	for c, n := range visits {
+		share := float64(n) / float64(events)
+		foreign := float64(mine[c])/float64(len(history)) < foreignness*share
+		// The lift compares staying in the category with coming to it by chance.
+		lift := float64(stays[c]) / float64(n) / share
+		if share < commonShare || !foreign || lift < bestLift || lift == bestLift && c > category {
 			continue
 		}
-		if best == "" || share(c) < share(best) || share(c) == share(best) && c < best {
-			best = c
+		if items := w.mostWanted(c, own, history); len(items) >= likes {
+			category, wanted, bestLift = c, items, lift
 		}
 	}
-	return best
+	return category, wanted
 }
 
-// mostWanted lists available items of a category by falling number of events, without those in the history.
-func (w *world) mostWanted(category string, history []int32, n int) []int32 {
+// likes is how many items of another taste the story's user likes.
+const likes = 3
+
+// visits counts, for each category, the events with its items, and those of them that follow another such event.
+func (w *world) visits() (visits, stays map[string]int, events int) {
+	visits, stays = map[string]int{}, map[string]int{}
+	for _, h := range w.histories {
+		events += len(h)
+		for i, item := range h {
+			for _, c := range w.data.Items[item].Categories {
+				visits[c]++
+				if i > 0 && slices.Contains(w.data.Items[h[i-1]].Categories, c) {
+					stays[c]++
+				}
+			}
+		}
+	}
+	return visits, stays, events
+}
+
+// commonest lists the n categories that occur most in the history.
+func (w *world) commonest(history []int32, n int) []string {
+	counts := w.categoryCounts(history)
+	categories := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	return categories[:min(n, len(categories))]
+}
+
+// mostWanted lists items of a category that everybody may see, by falling number of events, without those in the history
+// and those that have one of the other categories too.
+func (w *world) mostWanted(category string, without []string, history []int32) []int32 {
 	wanted := make([]int, len(w.data.Items))
 	for i := range w.Told.Events {
 		wanted[w.Told.Events[i].Item]++
@@ -144,13 +183,14 @@ func (w *world) mostWanted(category string, history []int32, n int) []int32 {
 	var out []int32
 	for i := range w.data.Items {
 		it := &w.data.Items[i]
-		if it.Available && len(it.Regions) == 0 && it.MinAge == 0 && slices.Contains(it.Categories, category) &&
-			!slices.Contains(history, int32(i)) {
+		foreign := !slices.ContainsFunc(it.Categories, func(c string) bool { return slices.Contains(without, c) })
+		open := it.Available && len(it.Regions) == 0 && it.MinAge == 0
+		if open && foreign && slices.Contains(it.Categories, category) && !slices.Contains(history, int32(i)) {
 			out = append(out, int32(i))
 		}
 	}
 	slices.SortStableFunc(out, func(a, b int32) int { return wanted[b] - wanted[a] })
-	return out[:min(n, len(out))]
+	return out
 }
 
 // describe sums the world up in a line.
