@@ -36,7 +36,9 @@ type job struct {
 	// indexSteps count what the index kept back; only for requests that ask to explain.
 	indexSteps []schemas.WaterfallStep
 
-	ranked    []ranking.Candidate
+	ranked []ranking.Candidate
+	// pinned counts those of ranked that are there because a rule pins them.
+	pinned    int
 	page      []ranking.Candidate
 	steps     []schemas.WaterfallStep
 	freshness schemas.Freshness

@@ -44,6 +44,7 @@ func (b *batch) rank(context.Context) {
 
 func (b *batch) rankOne(j *job, set *rules.Set) {
 	j.ranked = b.candidates(j.hits, j.source)
+	b.addPinned(j, set)
 	j.steps = j.firstSteps()
 	b.service.Ranker.Rank(b.query(j), j.ranked)
 	j.applyRules(set, j.ranked)

@@ -87,7 +87,7 @@ func requireTrueWaterfall(t testing.TB, reply schemas.RecommendationReply) {
 	require.NotEmpty(t, reply.Waterfall)
 	for i, s := range reply.Waterfall {
 		require.NotEmpty(t, s.Stage)
-		if s.Stage != "fallback" {
+		if s.Stage != "fallback" && s.Stage != "pinned" {
 			require.LessOrEqual(t, s.Out, s.In, "%+v", reply.Waterfall)
 		}
 		if i > 0 {
@@ -340,4 +340,46 @@ func TestFallbackBeforeRetrievedItems(t *testing.T) {
 	require.Equal(t, itemID(7), ids(reply)[1])
 	require.Equal(t, "retrieval", reply.Items[2].Source)
 	require.Equal(t, "popular", reply.Fallback)
+}
+
+// An item that a rule pins comes on the page though it is far from the user's taste, unless the request may not see it.
+func TestPinnedItems(t *testing.T) {
+	r := newRig(t, func(o *options) { o.Candidates = 10 })
+	r.stock(t, 100, func(n int, it *schemas.ItemChange) {
+		if n == 90 {
+			it.Regions = []string{"DE"}
+		}
+	})
+	r.setRules(t, plainRules+`
+  - {kind: pin, item: i090, position: 2, when: request.surface == "home"}
+`)
+	r.click(t, "ann", itemID(1))
+	r.favour(t, itemIDs(10, 20)...)
+	require.NotContains(t, r.nearest(t, model, r.profile(t, "ann").Embedding, 10), itemID(90))
+	for _, user := range []string{"ann", "nobody"} {
+		q := request(user, 5)
+		q.Surface, q.Explain = "home", true
+		reply := r.ask(t, q)
+		requireOK(t, reply)
+		require.Equal(t, itemID(90), ids(reply)[1])
+		require.Equal(t, "pinned", reply.Items[1].Source)
+		require.Contains(t, reply.Items[1].Reasons, "pinned by rule pin")
+		requireTrueWaterfall(t, reply)
+
+		for name, change := range map[string]func(*schemas.RecommendationRequest){
+			"another surface": func(q *schemas.RecommendationRequest) { q.Surface = "mail" },
+			"another region":  func(q *schemas.RecommendationRequest) { q.Region = "FR" },
+			"excluded":        func(q *schemas.RecommendationRequest) { q.ExcludeItemIDs = []string{itemID(90)} },
+		} {
+			q := q
+			change(&q)
+			require.NotContains(t, ids(r.ask(t, q)), itemID(90), name)
+		}
+	}
+	away := item(90)
+	away.Available = false
+	r.record(t, model, away)
+	q := request("ann", 5)
+	q.Surface = "home"
+	require.NotContains(t, ids(r.ask(t, q)), itemID(90))
 }

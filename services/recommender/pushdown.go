@@ -59,8 +59,13 @@ func (j *job) searched() int {
 	return len(j.hits)
 }
 
-// firstSteps begins the waterfall: the rules in the index, retrieval, the records.
+// firstSteps begins the waterfall: the rules in the index, retrieval, the records, the pins.
 func (j *job) firstSteps() []schemas.WaterfallStep {
 	steps := append([]schemas.WaterfallStep(nil), j.indexSteps...)
-	return append(steps, step(stepRetrieved, j.searched(), len(j.hits)), step(stepLive, len(j.hits), len(j.ranked)))
+	live := len(j.ranked) - j.pinned
+	steps = append(steps, step(stepRetrieved, j.searched(), len(j.hits)), step(stepLive, len(j.hits), live))
+	if j.pinned > 0 {
+		steps = append(steps, step(stepPinned, live, len(j.ranked)))
+	}
+	return steps
 }

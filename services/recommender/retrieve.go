@@ -66,10 +66,14 @@ func (j *job) searchFailed(err error) {
 	j.trouble("candidate index: %v", err)
 }
 
-// readRecords reads, once for the whole batch, the records of all hits and of the newest history items.
+// readRecords reads, once for the whole batch, the records of all hits, of the newest history items, and of pinned items.
 func (b *batch) readRecords(ctx context.Context) {
 	var ids []string
+	set := b.service.Rules()
 	for _, j := range b.open {
+		for _, id := range set.Pinned(&j.rules) {
+			ids = b.missing(ids, id)
+		}
 		for _, h := range j.hits {
 			ids = b.missing(ids, h.ItemID)
 		}

@@ -17,6 +17,7 @@ const (
 	sourceSimilar   = "similar"
 	sourcePopular   = "popular"
 	sourceRecent    = "recent"
+	sourcePinned    = "pinned"
 )
 
 // makeVectors gives each job the vector to search with: the seed item's, the profile's embedding, or, where the profile has
