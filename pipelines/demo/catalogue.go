@@ -63,7 +63,8 @@ func (d *Demo) tellCatalogue(ctx context.Context) error {
 
 // newItem is an item that nobody has interacted with, of the kind that the story's user likes.
 func (d *Demo) newItem() *schemas.ItemChange {
-	model := d.world.data.Items[d.world.histories[d.world.hero][0]]
+	history := d.world.histories[d.world.hero]
+	model := d.world.data.Items[history[len(history)-1]]
 	item := model
 	item.ItemID, item.Title = "demo-new-item", "A Brand New "+model.Categories[0]
 	item.Version, item.Available, item.Regions, item.MinAge = time.Now().UnixMilli(), true, nil, 0
