@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"os"
 
 	"github.com/freshet/freshet/pipelines/commands"
@@ -27,5 +28,5 @@ type table struct {
 
 func main() {
 	var t table
-	os.Exit(commands.Execute(&t, &t.Global, os.Args[1:], commands.Standard()))
+	os.Exit(commands.Execute(context.Background(), &t, &t.Global, os.Args[1:], commands.Standard()))
 }

@@ -59,13 +59,14 @@ type usageError struct{ error }
 // usage makes an error that ends with exit code 2.
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// Execute parses args into table, runs the chosen command and returns the exit code.
-func Execute(table any, global *Global, args []string, streams Streams) int {
+// Execute parses args into table, runs the chosen command and returns the exit code. The end of ctx is to the command what a
+// first signal is.
+func Execute(ctx context.Context, table any, global *Global, args []string, streams Streams) int {
 	exited := -1
 	parser, err := kong.New(table,
 		kong.Name("freshet"),
 		kong.Description("Freshet turns interactions into fresh recommendations: Kafka in, Redis and Milvus inside, Kafka out."),
-		kong.UsageOnError(), kong.Writers(streams.Out, streams.Err), kong.Exit(func(code int) { exited = code }),
+		kong.Writers(streams.Out, streams.Err), kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {
@@ -80,7 +81,7 @@ func Execute(table any, global *Global, args []string, streams Streams) int {
 		_, _ = fmt.Fprintf(streams.Err, "freshet: %v\nSee freshet --help.\n", err)
 		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal finds the default handler, which ends the process at once
 	env := &Env{Streams: streams, Context: ctx, Log: global.logger(streams.Err), configFile: global.ConfigFile}

@@ -4,12 +4,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/freshet/freshet/pipelines/online"
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/profiles"
 )
@@ -46,9 +50,10 @@ func (c *InspectUser) Run(env *Env) (err error) {
 func (c *InspectUser) print(env *Env, p *profiles.Profile, model string) error {
 	facts := newTable(env.Out, table.Row{"user", c.User})
 	facts.AppendRow(table.Row{"updated", p.UpdatedAt.UTC().Format(time.RFC3339Nano)})
-	for partition, offset := range p.Watermarks {
-		facts.AppendRow(table.Row{"watermark", fmt.Sprintf("partition %d offset %d", partition, offset)})
+	for _, partition := range slices.Sorted(maps.Keys(p.Watermarks)) {
+		facts.AppendRow(table.Row{"watermark", fmt.Sprintf("partition %d offset %d", partition, p.Watermarks[partition])})
 	}
+	facts.AppendRow(table.Row{"events", eventsLine(p.Counters)})
 	facts.AppendRow(table.Row{"seen items", p.SeenCount()})
 	facts.AppendRow(table.Row{"model", model})
 	facts.AppendRow(table.Row{"embedding", vectorLine(p.Embedding)})
@@ -64,6 +69,20 @@ func (c *InspectUser) print(env *Env, p *profiles.Profile, model string) error {
 	}
 	history.Render()
 	return nil
+}
+
+// eventsLine counts the events by type.
+func eventsLine(c profiles.Counters) string {
+	var parts []string
+	for i, n := range c {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, schemas.InteractionType(i)))
+		}
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // vectorLine shows a vector by its size, its length and its first values.

@@ -3,6 +3,7 @@ package commands
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -108,31 +109,60 @@ type publishing struct {
 
 // read publishes line by line. A full queue blocks it, so that memory stays bounded however fast the lines come.
 func (p *publishing) read(in io.Reader, one publishOne) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 64<<10), maxLine)
-	for number := 1; lines.Scan(); number++ {
-		if p.env.Context.Err() != nil {
+	lines, readErr := scan(p.env.Context, in)
+	for number := 1; ; number++ {
+		select {
+		case <-p.env.Context.Done():
 			return fmt.Errorf("stopped before line %d: %w", number, p.env.Context.Err())
-		}
-		_ = p.bar.Add(len(lines.Bytes()) + 1)
-		line := bytes.TrimSpace(lines.Bytes())
-		if len(line) == 0 {
-			continue
-		}
-		p.acknowledged.Add(1)
-		err := one(p.publisher, line, func(err error) {
-			defer p.acknowledged.Done()
-			p.count(number, err)
-		})
-		if err != nil {
-			p.acknowledged.Done()
-			p.count(number, err)
+		case line, more := <-lines:
+			if !more {
+				return readErr()
+			}
+			p.line(number, line, one)
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("reading the lines: %w", err)
+}
+
+// scan reads lines apart, since nothing can call back a read of a terminal: Ctrl-C must not wait for one more line. readErr
+// may be called when the channel is closed.
+func scan(ctx context.Context, in io.Reader) (lines <-chan []byte, readErr func() error) {
+	scanner := bufio.NewScanner(in)
+	scanner.Buffer(make([]byte, 64<<10), maxLine)
+	out := make(chan []byte)
+	go func() {
+		defer close(out)
+		for scanner.Scan() {
+			select {
+			case out <- bytes.Clone(scanner.Bytes()):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, func() error {
+		if err := scanner.Err(); err != nil {
+			return fmt.Errorf("reading the lines: %w", err)
+		}
+		return nil
 	}
-	return nil
+}
+
+// line publishes one line; an empty one is none.
+func (p *publishing) line(number int, line []byte, one publishOne) {
+	_ = p.bar.Add(len(line) + 1)
+	line = bytes.TrimSpace(line)
+	if len(line) == 0 {
+		return
+	}
+	p.acknowledged.Add(1)
+	err := one(p.publisher, line, func(err error) {
+		defer p.acknowledged.Done()
+		p.count(number, err)
+	})
+	if err != nil {
+		p.acknowledged.Done()
+		p.count(number, err)
+	}
 }
 
 func (p *publishing) count(number int, err error) {

@@ -67,6 +67,9 @@ func (c *Recommend) Run(env *Env) error {
 }
 
 func (c *Recommend) request(now time.Time) (*schemas.RecommendationRequest, error) {
+	if c.Timeout <= 0 {
+		return nil, fmt.Errorf("--timeout is %s: give a positive duration, such as 2s", c.Timeout)
+	}
 	r := &schemas.RecommendationRequest{
 		RequestID: c.RequestID, UserID: c.User, Count: c.Count, Surface: c.Surface, SeedItemID: c.Similar, Filter: c.Filter,
 		ExcludeItemIDs: c.Exclude, IncludeSeen: c.IncludeSeen, Region: c.Region, Age: c.Age, Variant: c.Variant, Explain: c.Explain,

@@ -1,8 +1,10 @@
 package commands
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -19,7 +21,7 @@ type Run struct {
 	DataDir  string   `placeholder:"DIR" type:"path" help:"Where the embedded Kafka keeps its log; without it nothing outlives the process."`
 }
 
-// readyTimeout bounds the wait for the first partitions before the log says what is missing.
+// readyTimeout is how often the log says what is missing.
 const readyTimeout = 30 * time.Second
 
 // Run runs the roles until a signal or an error ends them.
@@ -47,31 +49,34 @@ func (c *Run) Run(env *Env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, system.Close()) }()
-	go announce(env, system, roles)
-	return system.Run(env.Context)
+	// Whatever ends the roles, the announcement ends before the connections that it asks are closed.
+	running, cancel := context.WithCancel(env.Context)
+	announced := make(chan struct{})
+	go func() {
+		defer close(announced)
+		announce(running, system, roles, env.Log)
+	}()
+	err = system.Run(running)
+	cancel()
+	<-announced
+	return err
 }
 
-// announce logs when the system is ready, or what it still waits for.
-func announce(env *Env, system *online.System, roles []online.Role) {
-	for {
-		begin := time.Now()
-		missing := system.Missing(env.Context)
-		for len(missing) > 0 && time.Since(begin) < readyTimeout && env.Context.Err() == nil {
-			time.Sleep(readyTick)
-			missing = system.Missing(env.Context)
-		}
-		if env.Context.Err() != nil {
+// announce logs when the system is ready, and now and then what it still waits for.
+func announce(ctx context.Context, system *online.System, roles []online.Role, log *slog.Logger) {
+	for ctx.Err() == nil {
+		waiting, cancel := context.WithTimeout(ctx, readyTimeout)
+		err := system.AwaitReady(waiting)
+		cancel()
+		switch {
+		case err == nil:
+			log.Info("ready", "roles", roles)
 			return
+		case ctx.Err() == nil:
+			log.Warn("not ready yet", "missing", strings.Join(system.Missing(ctx), "; "))
 		}
-		if len(missing) == 0 {
-			env.Log.Info("ready", "roles", roles)
-			return
-		}
-		env.Log.Warn("not ready yet", "missing", strings.Join(missing, "; "))
 	}
 }
-
-const readyTick = 100 * time.Millisecond
 
 // startEmbedded starts the embedded servers where the configuration expects the real ones.
 func startEmbedded(env *Env, s settings.Settings, dataDir string) (*embedded.Stack, error) {
