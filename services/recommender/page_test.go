@@ -201,7 +201,10 @@ func TestWidening(t *testing.T) {
 	q.Filter, q.Explain = `lower(item.title) startsWith "rare"`, true
 
 	t.Run("within reach", func(t *testing.T) {
-		r := newRig(t, func(o *options) { o.Candidates, o.MaxCandidates, o.ShelfSize = 10, 200, 1 })
+		r := newRig(t, func(o *options) {
+			o.Candidates, o.MaxCandidates, o.ShelfSize = 10, 200, 1
+			o.WorkReserve = 2 * time.Second
+		})
 		r.stock(t, 200, rare)
 		r.click(t, "ann", itemID(1))
 		reply := r.ask(t, q)
@@ -211,7 +214,7 @@ func TestWidening(t *testing.T) {
 		requireTrueWaterfall(t, reply)
 		// The number that the rules let through also decides for a user of whom something else is missing.
 		late := q
-		late.SeenThrough, late.Deadline = &schemas.Position{Offset: 1 << 40}, time.Now().Add(300*time.Millisecond)
+		late.SeenThrough, late.Deadline = &schemas.Position{Offset: 1 << 40}, time.Now().Add(2100*time.Millisecond)
 		reply = r.ask(t, late)
 		require.Equal(t, schemas.StatusDegraded, reply.Status)
 		require.Len(t, reply.Items, 5)

@@ -164,7 +164,8 @@ func (w *world) request(i int) schemas.RecommendationRequest {
 		q.ExcludeItemIDs = append(q.ExcludeItemIDs, itemID(rng.IntN(worldItems)))
 	}
 	for range rng.IntN(3) {
-		q.Recent = append(q.Recent, recent(schemas.Click, itemID(rng.IntN(worldItems)), w.clock.Add(time.Duration(rng.IntN(9))*time.Second)))
+		at := w.clock.Add(time.Duration(rng.IntN(9)) * time.Second)
+		q.Recent = append(q.Recent, recent(schemas.Click, itemID(rng.IntN(worldItems)), at))
 	}
 	return q
 }
