@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The typed codec beside goavro on the same record, in the same run: go test -bench . ./schemas
+// The typed codec beside goavro on the same record, in the same run: go test -bench . ./schemas.
 func BenchmarkEncodeInteraction(b *testing.B) {
 	benchmarkEncode(b, &sampleInteraction, interactionNative)
 }

@@ -8,7 +8,9 @@ type ItemOp uint8
 const (
 	// UnknownItemOp stands for a symbol newer than the reader; Validate refuses it.
 	UnknownItemOp ItemOp = iota
+	// UpsertItem replaces the whole item, or adds it.
 	UpsertItem
+	// DeleteItem removes the item.
 	DeleteItem
 )
 

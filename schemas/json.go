@@ -85,8 +85,7 @@ func decodeMember(dec *json.Decoder, fields map[string]reflect.Value, given map[
 
 // jsonRemedy says what a field wants.
 func jsonRemedy(field reflect.Value, err error) string {
-	var symbol *InvalidError
-	if errors.As(err, &symbol) {
+	if symbol, ok := errors.AsType[*InvalidError](err); ok {
 		return symbol.Remedy
 	}
 	t := field.Type()

@@ -2,7 +2,6 @@ package schemas
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 
@@ -98,7 +97,7 @@ func TestJSONRefuses(t *testing.T) {
 func requireInvalid(t *testing.T, err error, field, value, remedy string) {
 	t.Helper()
 	var invalid *InvalidError
-	require.True(t, errors.As(err, &invalid), "%v", err)
+	require.ErrorAs(t, err, &invalid)
 	require.Equal(t, field, invalid.Field)
 	require.Contains(t, invalid.Value, value)
 	require.Contains(t, invalid.Remedy, remedy)

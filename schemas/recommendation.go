@@ -55,11 +55,13 @@ const (
 	StatusOK
 	// StatusDegraded is an answer made without something: Error says without what.
 	StatusDegraded
-	// StatusInvalidRequest: Error names field, value and remedy.
+	// StatusInvalidRequest refuses the request: Error names field, value and remedy.
 	StatusInvalidRequest
+	// StatusDeadlineExceeded says that no answer was ready by the deadline.
 	StatusDeadlineExceeded
-	// StatusUnavailable: nothing could be recommended, trying later may help.
+	// StatusUnavailable says that nothing could be recommended; trying later may help.
 	StatusUnavailable
+	// StatusInternal is a defect of the recommender; trying later need not help.
 	StatusInternal
 )
 

@@ -228,7 +228,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(`{"type": "record", "name": "R", "fields": [{"name": "r", "type": ["null", "R"], "default": null}]}`)
 	f.Add(`{"type": {"type": {"type": "array", "items": ["int", "null"]}}}`)
 	reader := mustParse(f, fuzzReader)
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(func(_ *testing.T, text string) {
 		writer, err := Parse(text)
 		if err != nil {
 			return

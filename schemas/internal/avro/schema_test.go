@@ -9,14 +9,14 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	s, err := Parse(`{"type": "record", "name": "R", "namespace": "n.s", "doc": "d", "aliases": ["Old", "other.Older"], "fields": [
+	_, err := Parse(`{"type": "record", "name": "R", "namespace": "n.s", "doc": "d", "aliases": ["Old", "other.Older"], "fields": [
 		{"name": "a", "type": "int", "doc": "fa", "default": 7},
 		{"name": "b", "type": {"type": "array", "items": {"type": "enum", "name": "E", "symbols": ["x", "y"], "default": "y"}}},
 		{"name": "c", "type": ["null", "E", "n.s.E2"], "aliases": ["c0"]}
 	]}`)
 	require.ErrorContains(t, err, `type "n.s.E2" is not defined before its use`)
 
-	s, err = Parse(`{"type": "record", "name": "R", "namespace": "n.s", "doc": "d", "aliases": ["Old", "other.Older"], "fields": [
+	s, err := Parse(`{"type": "record", "name": "R", "namespace": "n.s", "doc": "d", "aliases": ["Old", "other.Older"], "fields": [
 		{"name": "a", "type": {"type": "long", "logicalType": "timestamp-millis"}, "doc": "fa", "default": 7},
 		{"name": "b", "type": {"type": "array", "items": {"type": "enum", "name": "E", "symbols": ["x", "y"], "default": "y"}}},
 		{"name": "c", "type": ["null", "E", {"type": "fixed", "name": "F", "size": 3},
