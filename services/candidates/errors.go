@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/milvus-io/milvus-proto/go-api/v2/commonpb"
 	"google.golang.org/grpc/codes"
@@ -38,12 +39,12 @@ func (e *serverError) Error() string { return fmt.Sprintf("milvus: %s (code %d)"
 
 // errorOf is nil for success. Milvus up to 2.2 sets ErrorCode alone, milvus-lite Code alone; the SDK looks at the former only.
 func errorOf(st *commonpb.Status) error {
-	if st.GetCode() == 0 && st.GetErrorCode() == commonpb.ErrorCode_Success {
+	code, legacy := st.GetCode(), st.GetErrorCode() //nolint:staticcheck // old servers set nothing else
+	if code == 0 && legacy == commonpb.ErrorCode_Success {
 		return nil
 	}
-	code := st.GetCode()
 	if code == 0 {
-		switch st.GetErrorCode() {
+		switch legacy {
 		case commonpb.ErrorCode_CollectionNotExists:
 			code = codeCollectionNotFound
 		case commonpb.ErrorCode_NotReadyServe:
@@ -60,12 +61,7 @@ func hasCode(err error, wanted ...int32) bool {
 	if !errors.As(err, &se) {
 		return false
 	}
-	for _, code := range wanted {
-		if se.code == code {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(wanted, se.code)
 }
 
 // IsNotFound tells that the model version has no collection.
@@ -81,8 +77,7 @@ func IsUnavailable(err error) bool {
 	if err == nil {
 		return false
 	}
-	var se *serverError
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[*serverError](err); ok {
 		return se.retriable || hasCode(err, codeNotReady, codeUnavailable, codeRequestLimit, codeRateLimit, codeNotLoaded,
 			codeNotFullyLoaded, codeNoReplica, codeNoChannel, codeNodeNotAvailable)
 	}

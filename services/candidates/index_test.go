@@ -27,7 +27,7 @@ func TestUpsertedRowsAreFoundByInnerProduct(t *testing.T) {
 	require.NoError(t, ix.Upsert(t.Context(), model, []candidates.Row{
 		row("far", 0, 0, 0, 1), row("near", 2, 0, 0, 0), row("middle", 1, 1, 0, 0),
 	}))
-	found(t, ix, model, []float32{1, 0, 0, 0}, "", []string{"near", "middle", "far"})
+	found(t, ix, []float32{1, 0, 0, 0}, "", []string{"near", "middle", "far"})
 	results, err := ix.Search(t.Context(), model, [][]float32{{1, 0, 0, 0}, {0, 0, 0, 3}}, 2, "")
 	require.NoError(t, err)
 	require.Equal(t, []candidates.Hit{{ItemID: "near", Score: 2}, {ItemID: "middle", Score: 1}}, results[0].Hits)
@@ -53,7 +53,7 @@ func TestUpsertReplacesAndOfEqualIDsTheLastCounts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []float32{0, 7}, b.Vector)
 	require.NoError(t, ix.Delete(t.Context(), model, []string{"a", "b", "unknown"}))
-	found(t, ix, model, []float32{1, 1}, "", []string{"c"})
+	found(t, ix, []float32{1, 1}, "", []string{"c"})
 	_, ok, err = ix.Get(t.Context(), model, "a")
 	require.NoError(t, err)
 	require.False(t, ok)
@@ -100,18 +100,18 @@ func TestHostileIDs(t *testing.T) {
 		rows = append(rows, r)
 	}
 	require.NoError(t, ix.Upsert(t.Context(), model, rows))
-	found(t, ix, model, []float32{1, 0}, "", hostileIDs)
+	found(t, ix, []float32{1, 0}, "", hostileIDs)
 	for _, id := range hostileIDs {
 		r, ok, err := ix.Get(t.Context(), model, id)
 		require.NoError(t, err, "%q", id)
 		require.True(t, ok, "%q", id)
 		require.Equal(t, id, r.ItemID)
-		found(t, ix, model, []float32{1, 0}, "item_id in "+candidates.QuoteList([]string{id}), []string{id})
-		found(t, ix, model, []float32{1, 0}, "brand == "+candidates.Quote(id), []string{id})
-		found(t, ix, model, []float32{1, 0}, "array_contains(categories, "+candidates.Quote(id)+")", []string{id})
+		found(t, ix, []float32{1, 0}, "item_id in "+candidates.QuoteList([]string{id}), []string{id})
+		found(t, ix, []float32{1, 0}, "brand == "+candidates.Quote(id), []string{id})
+		found(t, ix, []float32{1, 0}, "array_contains(categories, "+candidates.Quote(id)+")", []string{id})
 	}
 	require.NoError(t, ix.Delete(t.Context(), model, hostileIDs[1:]))
-	found(t, ix, model, []float32{1, 0}, "", hostileIDs[:1])
+	found(t, ix, []float32{1, 0}, "", hostileIDs[:1])
 }
 
 func TestFilters(t *testing.T) {
@@ -126,7 +126,7 @@ func TestFilters(t *testing.T) {
 		{ItemID: "gone", Vector: []float32{1, 0}, Available: false, Price: candidates.NoPrice, Regions: []string{"*"}},
 	}
 	require.NoError(t, ix.Upsert(t.Context(), model, rows))
-	found(t, ix, model, []float32{1, 0}, "", []string{"boots", "sandals", "wine", "gone"})
+	found(t, ix, []float32{1, 0}, "", []string{"boots", "sandals", "wine", "gone"})
 	for filter, want := range map[string][]string{
 		`available == true`:                                  {"boots", "sandals", "wine"},
 		`available == false`:                                 {"gone"},
@@ -152,7 +152,7 @@ func TestFilters(t *testing.T) {
 		`price > 1000`:  nil,
 		`item_id in []`: nil,
 	} {
-		found(t, ix, model, []float32{1, 0}, filter, want)
+		found(t, ix, []float32{1, 0}, filter, want)
 	}
 }
 
@@ -208,7 +208,7 @@ func TestInvalidRowsAreRefusedAndTheOthersWritten(t *testing.T) {
 			require.Equal(t, want.ItemID, e.ItemID)
 		}
 	}
-	found(t, ix, model, []float32{1, 0}, "", []string{"good"})
+	found(t, ix, []float32{1, 0}, "", []string{"good"})
 }
 
 func TestEnsure(t *testing.T) {

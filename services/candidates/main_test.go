@@ -61,7 +61,7 @@ func prepared(t *testing.T, cfg candidates.Config, model string, dim int) *candi
 }
 
 // found polls until a search returns as many ids as are wanted: a real Milvus shows writes late.
-func found(t *testing.T, ix *candidates.Index, model string, vector []float32, filter string, want []string) {
+func found(t *testing.T, ix *candidates.Index, vector []float32, filter string, want []string) {
 	t.Helper()
 	var got []string
 	require.Eventually(t, func() bool {

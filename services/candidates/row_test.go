@@ -13,7 +13,7 @@ import (
 func TestRowOfNamesWhatIsMissing(t *testing.T) {
 	r := candidates.RowOf(&schemas.ItemChange{ItemID: "a", Op: schemas.UpsertItem, Available: true}, nil)
 	require.True(t, r.Available)
-	require.EqualValues(t, candidates.NoPrice, r.Price)
+	require.InDelta(t, candidates.NoPrice, r.Price, 0)
 	require.Zero(t, r.PublishedAt)
 	require.Equal(t, []string{candidates.Everywhere}, r.Regions)
 	require.False(t, candidates.RowOf(new(schemas.ItemChange{ItemID: "a", Op: schemas.DeleteItem, Available: true}), nil).Available)
