@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/freshet/freshet/schemas"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/freshet/freshet/schemas"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/freshet/freshet/schemas"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/freshet/freshet/schemas"
 )
 
 func (s *Store) recentKey() string { return s.cfg.KeyPrefix + ":recent" }

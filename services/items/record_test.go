@@ -3,8 +3,9 @@ package items
 import (
 	"testing"
 
-	"github.com/freshet/freshet/schemas"
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/schemas"
 )
 
 func FuzzDecodeRecord(f *testing.F) {

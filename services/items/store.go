@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/redisdb"
-	"github.com/redis/go-redis/v9"
 )
 
 // Store is the catalogue in Redis. It is safe for concurrent use, also by several processes.

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/freshet/freshet/services/redisdb"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/freshet/freshet/services/redisdb"
 )
 
 // The vectors hash has two fields a model:

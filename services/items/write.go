@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/redisdb"
-	"github.com/redis/go-redis/v9"
 )
 
 // Change is one record of the items topic, with what the item tower of one model made of it.
@@ -29,15 +30,15 @@ type Change struct {
 type Status uint8
 
 const (
-	// Unwritten: the Outcome's Err says why.
+	// Unwritten says that the change is not written, and the Outcome's Err why.
 	Unwritten Status = iota
-	// Applied: the catalogue has changed.
+	// Applied says that the catalogue has changed.
 	Applied
-	// Replayed: the catalogue held this version already.
+	// Replayed says that the catalogue held this version already.
 	Replayed
-	// Stale: the catalogue holds a newer version.
+	// Stale says that the catalogue holds a newer version.
 	Stale
-	// Superseded: another change of the same call won over it.
+	// Superseded says that another change of the same call won over it.
 	Superseded
 )
 

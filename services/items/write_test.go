@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/freshet/freshet/schemas"
-	"github.com/freshet/freshet/services/redisdb"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/redisdb"
 )
 
 func write(t testing.TB, s *Store, changes ...Change) []Outcome {
