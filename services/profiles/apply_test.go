@@ -4,16 +4,18 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/items"
 	"github.com/freshet/freshet/services/redisdb"
 	"github.com/freshet/freshet/services/towers"
-	"github.com/redis/go-redis/v9"
-	"github.com/stretchr/testify/require"
 )
 
 const user = "ann"
@@ -135,8 +137,8 @@ func TestDecisions(t *testing.T) {
 				require.Equal(t, c.report, report)
 				p := r.load(t, user, "m1")
 				var got []string
-				for i := len(p.History) - 1; i >= 0; i-- {
-					got = append(got, p.History[i].ItemID)
+				for _, entry := range slices.Backward(p.History) {
+					got = append(got, entry.ItemID)
 				}
 				require.Equal(t, c.history, got)
 				require.Equal(t, len(c.seen), p.SeenCount())

@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/freshet/freshet/services/towers"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/freshet/freshet/services/towers"
 )
 
 // batch is one call of Apply.

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/towertest"
-	"github.com/stretchr/testify/require"
 )
 
 const (

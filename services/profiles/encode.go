@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/freshet/freshet/services/items"
 	"github.com/freshet/freshet/services/towers"
-	"github.com/redis/go-redis/v9"
 )
 
 // vectorSet holds the item vectors that a batch has read, for each live model. They are read once: all that a batch computes

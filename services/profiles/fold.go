@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
@@ -110,9 +111,9 @@ func (mv *move) by(itemID string, late bool, h history) {
 		return
 	}
 	mv.taste, mv.anew, mv.items = &taste{}, true, nil
-	for i := len(h) - 1; i >= 0; i-- {
-		if towers.CountsForTaste(h[i].Type) {
-			mv.items = append(mv.items, h[i].ItemID)
+	for _, entry := range slices.Backward(h) {
+		if towers.CountsForTaste(entry.Type) {
+			mv.items = append(mv.items, entry.ItemID)
 		}
 	}
 }

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/freshet/freshet/services/items"
-	"github.com/freshet/freshet/services/towers"
-	"github.com/freshet/freshet/services/towers/towertest"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/freshet/freshet/services/items"
+	"github.com/freshet/freshet/services/towers"
+	"github.com/freshet/freshet/services/towers/towertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
-	"github.com/freshet/freshet/schemas"
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/schemas"
 )
 
 // oracle is one user's profile as the words of doc.go say it, one event after the other, slow and simple. It shares

@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/redisdb"
-	"github.com/stretchr/testify/require"
 )
 
 func sampleHistory() history {

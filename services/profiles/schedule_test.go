@@ -2,16 +2,17 @@ package profiles
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/freshet/freshet/schemas"
-	"github.com/freshet/freshet/services/towers"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
 )
 
 func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
@@ -76,8 +77,8 @@ func runSchedule(t testing.TB, script []byte) {
 			s.oracles[u].check(t, s.rig, u)
 		}
 		for _, log := range s.topic {
-			for i := len(log) - 1; i >= 0; i-- {
-				if e := log[i]; e.UserID == u {
+			for _, e := range slices.Backward(log) {
+				if e.UserID == u {
 					require.Equal(t, e.Offset, s.oracles[u].marks[e.Partition], "an event of %q was lost", u)
 					break
 				}
@@ -189,7 +190,7 @@ func (s *schedule) apply(batch []Event) bool {
 	require.Equal(s.t, len(batch), report.Applied+report.Duplicates+report.Replayed+report.Erased+len(report.Failed))
 	require.Len(s.t, report.NewlyApplied, report.Applied)
 	for _, failure := range report.Failed {
-		require.True(s.t, errors.Is(failure, errCrash), "%v", failure)
+		require.ErrorIs(s.t, failure, errCrash)
 	}
 	return len(report.Failed) == 0
 }

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/freshet/freshet/services/items"
 	"github.com/freshet/freshet/services/redisdb"
 	"github.com/freshet/freshet/services/towers"
-	"github.com/redis/go-redis/v9"
 )
 
 // Store is all users' profiles in Redis. It is safe for concurrent use, also by several processes.
@@ -98,7 +100,7 @@ func (s *Store) Load(ctx context.Context, users []string, model string) ([]*Prof
 	if len(users) == 0 {
 		return nil, nil
 	}
-	fields := append(profileFields[:len(profileFields):len(profileFields)], stateField(model), embeddingField(model))
+	fields := append(slices.Clip(profileFields), stateField(model), embeddingField(model))
 	pipe := s.rdb.Pipeline()
 	hashes, seen := make([]*redis.SliceCmd, len(users)), make([]*redis.StringCmd, len(users))
 	for i, user := range users {
