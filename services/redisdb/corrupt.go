@@ -55,8 +55,7 @@ func CheckFormat(what string, found, known byte) error {
 
 // ReadError explains why the value of a key could not be read: corrupt, with the remedy, unless a newer release wrote it.
 func ReadError(key, remedy string, err error) error {
-	var newer *NewerFormatError
-	if errors.As(err, &newer) {
+	if _, newer := errors.AsType[*NewerFormatError](err); newer {
 		return fmt.Errorf("reading Redis key %q: %w", key, err)
 	}
 	return &CorruptError{Key: key, Remedy: remedy, Err: err}

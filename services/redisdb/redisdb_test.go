@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/freshet/freshet/services/redisdb"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/freshet/freshet/services/redisdb"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
