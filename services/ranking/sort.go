@@ -23,7 +23,7 @@ func Sort(candidates []Candidate) {
 	places := (*scratch)[:0]
 	for i := range candidates {
 		score := candidates[i].Score
-		if score != score { //nolint:gocritic // NaN: it would be neither above nor below any other
+		if score != score { // NaN: it would be neither above nor below any other
 			score = float32(math.Inf(-1))
 		}
 		places = append(places, place{score, int32(i)})

@@ -206,8 +206,7 @@ func (s *spec) anyLine() int {
 // expression compiles the expression of a setting.
 func (s *spec) expression(at *setting[string], name string, sc scope) (*expression, error) {
 	e, err := compile(at.value, sc)
-	var bad *ExpressionError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*ExpressionError](err); ok {
 		return nil, s.problem(at, fmt.Sprintf("%s, line %d, character %d: %s", name, bad.Line, bad.Column, bad.Problem), bad.Remedy)
 	}
 	return e, err

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"bytes"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,7 +19,7 @@ const (
 	badRules = "rules: [{name: one, kind: filter, keep: item.avialable}]"
 )
 
-var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
+var silent = slog.New(slog.DiscardHandler)
 
 // hour lets no tick of a Live come in between a test's own reloads.
 const hour = time.Hour

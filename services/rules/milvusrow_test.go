@@ -55,7 +55,7 @@ func (p *milvusParser) next() string {
 	before := p.token
 	p.scanner.Scan()
 	p.token = p.scanner.TokenText()
-	if strings.Contains("<>=!", p.token) && p.token != "" && p.scanner.Peek() == '=' {
+	if p.token != "" && strings.Contains("<>=!", p.token) && p.scanner.Peek() == '=' { //nolint:gocritic // the token is one of these
 		p.scanner.Scan()
 		p.token += "="
 	}

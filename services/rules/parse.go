@@ -176,8 +176,7 @@ var (
 
 // fromYAML gives yaml's errors their place and a remedy.
 func fromYAML(err error) error {
-	var own *ParseError
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*ParseError](err); ok {
 		return own
 	}
 	out := &ParseError{Line: 1, Problem: strings.TrimPrefix(err.Error(), "yaml: "), Remedy: "make it valid YAML"}

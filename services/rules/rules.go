@@ -258,5 +258,5 @@ func keep(list []ranking.Candidate, wanted func(*ranking.Candidate) bool) []rank
 }
 
 func step(stage string, in, out int) schemas.WaterfallStep {
-	return schemas.WaterfallStep{Stage: stage, In: int32(in), Out: int32(out)} //nolint:gosec // a list has fewer than 2^31 items
+	return schemas.WaterfallStep{Stage: stage, In: int32(in), Out: int32(out)}
 }
