@@ -74,7 +74,7 @@ func scaleRows(c []float32, ldc, m, n int, beta float32) {
 			clear(row)
 			continue
 		}
-		Scale(beta, row)
+		active.scale(beta, row)
 	}
 }
 

@@ -18,7 +18,8 @@ type kernels struct {
 	// p, started from zero, so that its bits do not depend on the height.
 	tile func(rows, kc int, a []float32, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool)
 
-	exp      func(dst, src []float32)
+	// expSum writes e^(x - shift) for each x of src, to about 1e-7 relative, and returns the sum; dst may be src. Results
+	// below 2.4e-38 become 0; x above 88.72 gives the value there, close below the largest float32; NaN stays NaN.
 	expSum   func(dst, src []float32, shift float32) float32
 	sigmoid  func(dst, src []float32)
 	silu     func(dst, src []float32)
@@ -27,7 +28,7 @@ type kernels struct {
 	geluGrad func(dst, x, dy []float32)
 	dot      func(x, y []float32) float32
 	sum      func(x []float32) float32
-	max      func(x []float32) float32
+	max      func(x []float32) float32 // -Inf for none, anything when x holds NaN
 	axpy     func(alpha float32, x, y []float32)
 	scale    func(alpha float32, x []float32)
 }
@@ -54,6 +55,3 @@ func choose(tiers []*kernels, wish string) *kernels {
 	}
 	return tiers[0]
 }
-
-// Tier names the kernels in use: "avx512", "avx2" or "portable".
-func Tier() string { return active.name }

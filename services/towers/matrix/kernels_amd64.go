@@ -11,7 +11,7 @@ func available() []*kernels {
 	}
 	narrow := kernels{
 		name: "avx2", heights: []int{6, 4, 2, 1}, cols: 16, tile: tileAVX2,
-		exp: expAVX2, expSum: expSumAVX2, sigmoid: sigmoidAVX2, silu: siluAVX2, siluGrad: siluGradAVX2,
+		expSum: expSumAVX2, sigmoid: sigmoidAVX2, silu: siluAVX2, siluGrad: siluGradAVX2,
 		gelu: geluAVX2, geluGrad: geluGradAVX2, dot: dotAVX2, sum: sumAVX2, max: maxAVX2, axpy: axpyAVX2, scale: scaleAVX2,
 	}
 	tiers = append([]*kernels{&narrow}, tiers...)

@@ -49,11 +49,6 @@ func tileAVX512x2(kc int, a *float32, aStep int, b *float32, bStep int, c *float
 //go:noescape
 func tileAVX512x1(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 
-// expAVX2 writes e^x.
-//
-//go:noescape
-func expAVX2(dst []float32, src []float32)
-
 // sigmoidAVX2 writes 1 / (1 + e^-x).
 //
 //go:noescape

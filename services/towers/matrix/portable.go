@@ -6,7 +6,7 @@ import "math"
 // the compiler to fuse the two in one function and not in another.
 var portable = kernels{
 	name: "portable", heights: []int{4, 1}, cols: 4, tile: portableTile,
-	exp: portableExp, expSum: portableExpSum, sigmoid: portableSigmoid, silu: portableSiLU, siluGrad: portableSiLUGrad,
+	expSum: portableExpSum, sigmoid: portableSigmoid, silu: portableSiLU, siluGrad: portableSiLUGrad,
 	gelu: portableGELU, geluGrad: portableGELUGrad, dot: portableDot, sum: portableSum, max: portableMax,
 	axpy: portableAxpy, scale: portableScale,
 }
@@ -113,12 +113,6 @@ const (
 // far is where sigmoids have vanished but for 3e-39, the inverse of the largest float32: held there, a huge factor leaves
 // nothing of them.
 const far = 100
-
-func portableExp(dst, src []float32) {
-	for i, x := range src {
-		dst[i] = exp32(x)
-	}
-}
 
 func portableExpSum(dst, src []float32, shift float32) float32 {
 	sum := float32(0)

@@ -11,13 +11,6 @@ func sameLength(op string, dst, src []float32) {
 	}
 }
 
-// Exp writes e^x for each x of src; dst may be src. The error is about 1e-7 relative. Results below 2.4e-38 become 0, so e^-Inf
-// is 0; x above 88.72 gives the value there, close below the largest float32, instead of infinity; NaN stays NaN.
-func Exp(dst, src []float32) {
-	sameLength("Exp", dst, src)
-	active.exp(dst, src)
-}
-
 // Sigmoid writes 1 / (1 + e^-x); dst may be src.
 func Sigmoid(dst, src []float32) {
 	sameLength("Sigmoid", dst, src)
@@ -60,27 +53,10 @@ func Dot(x, y []float32) float32 {
 // Sum returns the sum of x.
 func Sum(x []float32) float32 { return active.sum(x) }
 
-// Max returns the largest of x, -Inf for none. What it returns when x holds NaN is not defined.
-func Max(x []float32) float32 { return active.max(x) }
-
 // Axpy adds alpha * x to y.
 func Axpy(alpha float32, x, y []float32) {
 	sameLength("Axpy", y, x)
 	active.axpy(alpha, x, y)
-}
-
-// Scale multiplies x by alpha.
-func Scale(alpha float32, x []float32) { active.scale(alpha, x) }
-
-// LogSumExp returns ln of the sum of e^x, shifted by the largest x so that it does not overflow; -Inf for none. scratch
-// is as long as x and may be x, which is then lost.
-func LogSumExp(scratch, x []float32) float32 {
-	sameLength("LogSumExp", scratch, x)
-	most := active.max(x)
-	if math.IsInf(float64(most), 0) {
-		return most
-	}
-	return most + float32(math.Log(float64(active.expSum(scratch, x, most))))
 }
 
 // SoftmaxRows replaces each of the rows, cols long and ld apart, by its softmax, and, if lse is not nil, writes each row's

@@ -133,7 +133,6 @@ func (c *constants) complement(s VecVirtual) VecVirtual {
 }
 
 func (c *constants) elementwise() {
-	c.unary("exp", "e^x", c.exp)
 	c.unary("sigmoid", "1 / (1 + e^-x)", c.sigmoid)
 	c.unary("silu", "x / (1 + e^-x)", func(x VecVirtual) VecVirtual {
 		s := c.sigmoid(x)
