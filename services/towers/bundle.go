@@ -43,13 +43,13 @@ func WriteBundle(dir string, b *Bundle) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("making a folder for the new bundle: %w", err)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }()
 	for name, content := range files {
 		if err := writeSynced(filepath.Join(tmp, name), content); err != nil {
 			return Manifest{}, fmt.Errorf("writing %s: %w", name, err)
 		}
 	}
-	if err := os.Chmod(tmp, 0o755); err != nil {
+	if err := os.Chmod(tmp, 0o755); err != nil { //nolint:gosec // other users' processes serve what this one trained
 		return Manifest{}, fmt.Errorf("opening the new bundle to readers: %w", err)
 	}
 	if err := replaceFolder(tmp, dir); err != nil {
@@ -98,7 +98,7 @@ func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
 // writeSynced makes sure that the bytes are on the disk before the folder gets its name: otherwise a power cut could leave
 // a folder of the right name with empty files.
 func writeSynced(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // as for the folder
 	if err != nil {
 		return err
 	}

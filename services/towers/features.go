@@ -96,7 +96,8 @@ func priceBucket(price *float64) (int64, bool) {
 
 // emitLabel emits a whole field as one token, without the spaces around it; one longer than maxTokenBytes is cut.
 func emitLabel(buf *tokenBuffer, field, value string, emit func([]byte)) {
-	tok := append(buf[:0], field...)
+	tok := buf[:0]
+	tok = append(tok, field...)
 	for _, r := range value {
 		if len(tok) == len(field) && unicode.IsSpace(r) {
 			continue
@@ -116,7 +117,8 @@ func emitLabel(buf *tokenBuffer, field, value string, emit func([]byte)) {
 
 // emitWords emits each run of letters and digits, at most limit of them; a word longer than maxTokenBytes is cut.
 func emitWords(buf *tokenBuffer, field, text string, limit int, skip []byte, emit func([]byte)) {
-	tok := append(buf[:0], field...)
+	tok := buf[:0]
+	tok = append(tok, field...)
 	flush := func() {
 		if len(tok) > len(field) && string(tok[len(field):]) != string(skip) {
 			emit(tok)

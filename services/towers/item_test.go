@@ -12,8 +12,6 @@ import (
 	"github.com/freshet/freshet/schemas"
 )
 
-func price(p float64) *float64 { return &p }
-
 func tokensOf(f *ItemFeatures) []string {
 	var got []string
 	f.Tokens(func(tok []byte) { got = append(got, string(tok)) })
@@ -29,15 +27,15 @@ func TestTokens(t *testing.T) {
 		"nothing": {ItemFeatures{ItemID: "x"}, nil},
 		"everything": {
 			ItemFeatures{Title: "Toy Story (1995)", Description: "A toy's tale", Brand: " Pixar ", Categories: []string{"Comedy", " "},
-				Tags: []string{"Pixar Animation"}, Price: price(10), PublishedAt: day},
+				Tags: []string{"Pixar Animation"}, Price: new(10.0), PublishedAt: day},
 			[]string{"category:comedy", "tag:pixar animation", "brand:pixar", "price:6", "year:1995", "decade:199",
 				"title:toy", "title:story", "text:a", "text:toy", "text:s", "text:tale"},
 		},
 		"other scripts":   {ItemFeatures{Title: "Amélie 三十"}, []string{"title:amélie", "title:三十"}},
 		"a year apart":    {ItemFeatures{Title: "1984", PublishedAt: day}, []string{"year:1995", "decade:199", "title:1984"}},
-		"free":            {ItemFeatures{Price: price(0)}, []string{"price:-100"}},
-		"no price at all": {ItemFeatures{Price: price(math.NaN())}, nil},
-		"negative price":  {ItemFeatures{Price: price(-1)}, nil},
+		"free":            {ItemFeatures{Price: new(0.0)}, []string{"price:-100"}},
+		"no price at all": {ItemFeatures{Price: new(math.NaN())}, nil},
+		"negative price":  {ItemFeatures{Price: new(-1.0)}, nil},
 		"long word":       {ItemFeatures{Title: strings.Repeat("x", 1000)}, []string{"title:" + strings.Repeat("x", maxTokenBytes)}},
 	}
 	for name, c := range cases {
@@ -48,7 +46,7 @@ func TestTokens(t *testing.T) {
 
 func TestFeaturesOf(t *testing.T) {
 	c := schemas.ItemChange{ItemID: "i", Title: "t", Description: "d", Brand: "b", Categories: []string{"c"}, Tags: []string{"g"},
-		Price: price(2), PublishedAt: time.Unix(5, 0)}
+		Price: new(2.0), PublishedAt: time.Unix(5, 0)}
 	require.Equal(t, ItemFeatures{ItemID: "i", Title: "t", Description: "d", Brand: "b", Categories: []string{"c"},
 		Tags: []string{"g"}, Price: c.Price, PublishedAt: c.PublishedAt}, FeaturesOf(&c))
 }
