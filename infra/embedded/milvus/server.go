@@ -2,6 +2,7 @@ package milvus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path"
@@ -138,7 +139,7 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 			return resp, err
 		}
 	}
-	if se, ok := effect.Err.(*StatusError); ok {
+	if se, ok := errors.AsType[*StatusError](effect.Err); ok {
 		return s.refusal(method, se), nil
 	}
 	if st, ok := status.FromError(effect.Err); ok {
@@ -152,7 +153,7 @@ func (s *Server) refusal(method string, se *StatusError) any {
 	m, _ := reflect.TypeFor[milvuspb.MilvusServiceServer]().MethodByName(method)
 	st := statusOf(se)
 	resp := reflect.New(m.Type.Out(0).Elem())
-	if _, bare := resp.Interface().(*commonpb.Status); bare {
+	if _, bare := reflect.TypeAssert[*commonpb.Status](resp); bare {
 		return st
 	}
 	resp.Elem().FieldByName("Status").Set(reflect.ValueOf(st))

@@ -74,7 +74,7 @@ func serving(t *testing.T, c client.Client, name string) {
 	require.NoError(t, c.LoadCollection(t.Context(), name, true))
 }
 
-func search(c client.Client, ctx context.Context, name, expr string, k int, fields ...string) ([]client.SearchResult, error) {
+func search(ctx context.Context, c client.Client, name, expr string, k int, fields ...string) ([]client.SearchResult, error) {
 	params, _ := entity.NewIndexHNSWSearchParam(64)
 	return c.Search(ctx, name, nil, expr, fields, []entity.Vector{entity.FloatVector{1, 0}}, "v", entity.IP, k, params)
 }
@@ -121,7 +121,7 @@ func TestCollectionLife(t *testing.T) {
 	other.Fields[0].WithMaxLength(9)
 	require.ErrorContains(t, c.CreateCollection(ctx, other, 1), "create duplicate collection with different parameters")
 
-	_, err := search(c, ctx, "a", "", 1)
+	_, err := search(ctx, c, "a", "", 1)
 	require.ErrorContains(t, err, "collection not loaded")
 	require.ErrorContains(t, c.LoadCollection(ctx, "a", true), "index not found")
 	state, err := c.GetLoadState(ctx, "a", nil)
@@ -175,7 +175,7 @@ func TestAliases(t *testing.T) {
 
 	_, err := c.Upsert(ctx, "live", "", columns([]string{"x"})...)
 	require.NoError(t, err)
-	results, err := search(c, ctx, "live", "", 5)
+	results, err := search(ctx, c, "live", "", 5)
 	require.NoError(t, err)
 	require.Equal(t, 1, results[0].ResultCount)
 	require.NoError(t, c.AlterAlias(ctx, "b", "live"))
@@ -223,7 +223,7 @@ func TestBadBatchesChangeNothing(t *testing.T) {
 		resp, err := c.Service.Upsert(ctx, req)
 		require.NoError(t, err)
 		require.Contains(t, resp.GetStatus().GetReason(), reason)
-		require.NotZero(t, resp.GetStatus().GetErrorCode())
+		require.NotZero(t, resp.GetStatus().GetErrorCode()) //nolint:staticcheck // the SDK looks at this one only
 	}
 	stats, err := c.GetCollectionStatistics(ctx, "a")
 	require.NoError(t, err)
@@ -286,23 +286,23 @@ func TestSearchRefusals(t *testing.T) {
 	_, c := start(t)
 	ctx := t.Context()
 	serving(t, c, "a")
-	results, err := search(c, ctx, "a", "", 5, "id")
+	results, err := search(ctx, c, "a", "", 5, "id")
 	require.NoError(t, err)
 	require.ErrorContains(t, results[0].Err, "extra output fields", "an empty result with output fields, as a real server has it")
 	_, err = c.Upsert(ctx, "a", "", columns([]string{"x", "y"}, "t")...)
 	require.NoError(t, err)
-	results, err = search(c, ctx, "a", "", 5, "*")
+	results, err = search(ctx, c, "a", "", 5, "*")
 	require.NoError(t, err)
 	require.Equal(t, []float32{1, 0}, results[0].Scores)
 	require.NotNil(t, results[0].Fields.GetColumn("tags"))
 
-	_, err = search(c, ctx, "a", "", 0)
+	_, err = search(ctx, c, "a", "", 0)
 	require.ErrorContains(t, err, "topk [0] is invalid")
-	_, err = search(c, ctx, "a", "", 65)
+	_, err = search(ctx, c, "a", "", 65)
 	require.ErrorContains(t, err, "ef(64) should be larger than k(65)")
-	_, err = search(c, ctx, "a", "nope == 1", 1)
+	_, err = search(ctx, c, "a", "nope == 1", 1)
 	require.ErrorContains(t, err, "failed to create query plan: cannot parse expression")
-	_, err = search(c, ctx, "a", "", 1, "nope")
+	_, err = search(ctx, c, "a", "", 1, "nope")
 	require.ErrorContains(t, err, "field nope not exist")
 	params, err := entity.NewIndexHNSWSearchParam(64)
 	require.NoError(t, err)
@@ -368,11 +368,11 @@ func TestFaults(t *testing.T) {
 	ctx := t.Context()
 	serving(t, c, "a")
 	s.Fail("Search", 2, &milvus.StatusError{Code: 101, Reason: "collection not loaded"})
-	_, err := search(c, ctx, "a", "", 1)
+	_, err := search(ctx, c, "a", "", 1)
 	require.NoError(t, err)
-	_, err = search(c, ctx, "a", "", 1)
+	_, err = search(ctx, c, "a", "", 1)
 	require.ErrorContains(t, err, "collection not loaded")
-	_, err = search(c, ctx, "a", "", 1)
+	_, err = search(ctx, c, "a", "", 1)
 	require.NoError(t, err)
 	require.Equal(t, 3, s.Calls("Search"))
 
@@ -409,11 +409,11 @@ func TestStopAndRestartKeepRows(t *testing.T) {
 	s.Stop()
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = search(c, short, "a", "", 1)
+	_, err = search(short, c, "a", "", 1)
 	require.Error(t, err)
 	require.NoError(t, s.Restart(t.Context()))
 	require.Eventually(t, func() bool {
-		results, err := search(c, t.Context(), "a", "", 1)
+		results, err := search(t.Context(), c, "a", "", 1)
 		return err == nil && results[0].ResultCount == 1
 	}, 10*time.Second, 10*time.Millisecond)
 	_, err = milvus.Start(t.Context(), s.Addr())

@@ -52,8 +52,7 @@ func statusOf(err error) *commonpb.Status {
 		return &commonpb.Status{}
 	}
 	code := int32(codeUnexpected)
-	var se *StatusError
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[*StatusError](err); ok {
 		code = se.Code
 	}
 	return &commonpb.Status{Code: code, ErrorCode: legacyCode(code), Reason: err.Error(), Detail: err.Error()}
