@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,11 +79,11 @@ func (d *DeadLetters) Write(ctx context.Context, r *Record, group string, reason
 	}
 	_, err := d.writer.Write(ctx, m)
 	if kafkaio.IsMessageTooLarge(err) {
-		m.Headers = append(added, kafkaio.Header{Key: headerTruncated, Value: []byte(TruncatedHeaders)})
+		m.Headers = append(slices.Clip(added), kafkaio.Header{Key: headerTruncated, Value: []byte(TruncatedHeaders)})
 		_, err = d.writer.Write(ctx, m)
 	}
 	if kafkaio.IsMessageTooLarge(err) {
-		m.Headers = append(added, kafkaio.Header{Key: headerTruncated, Value: []byte(TruncatedValue)})
+		m.Headers = append(slices.Clip(added), kafkaio.Header{Key: headerTruncated, Value: []byte(TruncatedValue)})
 		m.Key, m.Value = cut(m.Key), cut(m.Value)
 		_, err = d.writer.Write(ctx, m)
 	}
@@ -114,8 +115,7 @@ func letterHeaders(r *Record, group string, reason error) []kafkaio.Header {
 
 // kind is the type of the error that was marked permanent.
 func kind(reason error) string {
-	var p *permanentError
-	if errors.As(reason, &p) {
+	if p, ok := errors.AsType[*permanentError](reason); ok {
 		reason = p.err
 	}
 	return fmt.Sprintf("%T", reason)

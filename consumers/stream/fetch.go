@@ -75,7 +75,7 @@ func (f *fetcher) poll(ctx context.Context) ([]Record, error) {
 		pause(ctx, wait)
 		return nil, ctx.Err()
 	case resp.Error != nil: // repositioned
-		return nil, nil
+		return nil, nil //nolint:nilerr // the next fetch is from where there is something
 	}
 	f.failures.Reset()
 	records, err := f.read(resp)

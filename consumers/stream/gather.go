@@ -52,7 +52,7 @@ func (g *gathering) run() {
 	var sources, ending sync.WaitGroup
 	for partition, start := range g.gen.starts {
 		s := &gatherSource{partition: partition, window: semaphore.NewWeighted(int64(g.cfg.MaxUncommitted))}
-		f := newFetcher(g.gen.cluster, partition, start, g.member.cfg, g.member.log, &g.stats)
+		f := newFetcher(g.gen.cluster, partition, start, g.member.cfg, g.log, &g.stats)
 		sources.Go(func() { g.read(f, s) })
 	}
 	ending.Go(func() {

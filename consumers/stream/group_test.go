@@ -247,7 +247,7 @@ func TestRevokedWhileHandling(t *testing.T) {
 	first := w.consumer(cfg, func(ctx context.Context, batch []Record) error {
 		holding <- struct{}{}
 		<-release
-		assert.NoError(t, ctx.Err())
+		assert.NoError(t, ctx.Err()) //nolint:testifylint // not on the goroutine of the test
 		l.handled(batch...)
 		return nil
 	})
@@ -313,7 +313,7 @@ func TestDrainDoesNotWaitForRetries(t *testing.T) {
 	cfg := fastConfig()
 	cfg.Backoff = Backoff{Initial: time.Hour, Max: time.Hour}
 	failed := make(chan struct{})
-	run := start(t, w.consumer(cfg, func(_ context.Context, batch []Record) error {
+	run := start(t, w.consumer(cfg, func(context.Context, []Record) error {
 		defer close(failed)
 		return Failures{{Index: 7, Err: errors.New("away")}}
 	}))
@@ -342,7 +342,7 @@ func TestAbortStopsAtOnce(t *testing.T) {
 
 func TestBrokersOutOfReach(t *testing.T) {
 	w := newWorld(t, 1)
-	w.Kafka.Close()
+	w.Close()
 	handler := func(context.Context, []Record) error { return nil }
 	c := w.consumer(fastConfig(), handler)
 	run := start(t, c)

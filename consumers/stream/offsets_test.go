@@ -19,7 +19,7 @@ func TestOffsetsAgainstAnOracle(t *testing.T) {
 		var open []held
 		offset, released := int64(rng.IntN(5)), 0
 		taken := 0
-		for step := 0; step < 300; step++ {
+		for step := range 300 {
 			if len(open) == 0 || rng.IntN(2) == 0 {
 				offset += 1 + int64(rng.IntN(2)*rng.IntN(3)) // holes
 				open = append(open, held{offset, o.take(offset)})

@@ -22,7 +22,7 @@ func newPartition(c *Consumer, g *generation, id int32, start int64) *partition 
 		handling: &handling{Consumer: c, work: g.work, intake: g.intake, log: log},
 		g:        g,
 		id:       id,
-		fetcher:  newFetcher(g.cluster, id, start, c.member.cfg, c.member.log, &c.stats),
+		fetcher:  newFetcher(g.cluster, id, start, c.member.cfg, c.log, &c.stats),
 	}
 }
 
