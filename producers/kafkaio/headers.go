@@ -3,6 +3,7 @@ package kafkaio
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // Request-reply headers, by the names that Spring Kafka's ReplyingKafkaTemplate gives them.
@@ -34,9 +35,9 @@ const (
 
 // HeaderValue returns the value of the last header named key, as Java's Headers.lastHeader does, and whether there is one.
 func HeaderValue(headers []Header, key string) ([]byte, bool) {
-	for i := len(headers) - 1; i >= 0; i-- {
-		if headers[i].Key == key {
-			return headers[i].Value, true
+	for _, header := range slices.Backward(headers) {
+		if header.Key == key {
+			return header.Value, true
 		}
 	}
 	return nil, false
