@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/freshet/freshet/schemas"
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/schemas"
 )
 
 // write makes a folder of the files.
@@ -224,9 +225,9 @@ func TestPublicMovieLens(t *testing.T) {
 					dated++
 				}
 			}
-			require.Equal(t, want.users, len(d.Users))
-			require.Equal(t, want.items, len(d.Items))
-			require.Equal(t, want.events, len(d.Events))
+			require.Len(t, d.Users, want.users)
+			require.Len(t, d.Items, want.items)
+			require.Len(t, d.Events, want.events)
 			require.Equal(t, want.dated, dated)
 		})
 	}

@@ -3,8 +3,9 @@ package dataset
 import (
 	"testing"
 
-	"github.com/freshet/freshet/schemas"
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/schemas"
 )
 
 // small makes a data set of clicks from user, item, time.

@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/freshet/freshet/schemas"
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/schemas"
 )
 
 func world(t *testing.T, change func(*SyntheticConfig)) *Dataset {

@@ -23,15 +23,19 @@ func NewPopularity(histories [][]int32, items int) *Popularity {
 	return p
 }
 
+// Name is the scorer's row in the table.
 func (p *Popularity) Name() string { return "popularity" }
 
+// Score gives every user the same scores.
 func (p *Popularity) Score(scores []float32, _ int32, _ []int32) { copy(scores, p.counts) }
 
 // Random scores by chance, the same for each user and item as long as the seed is: the floor of every table.
 type Random struct{ Seed uint64 }
 
+// Name is the scorer's row in the table.
 func (r Random) Name() string { return "random" }
 
+// Score draws from [0, 1), by the seed, the user and the item alone.
 func (r Random) Score(scores []float32, user int32, _ []int32) {
 	for i := range scores {
 		scores[i] = float32(mix(r.Seed^mix(uint64(uint32(user))<<32|uint64(i)))>>40) / (1 << 24)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,7 +48,7 @@ func rate(cases []dataset.Case, items int, score func(history []int32, scores []
 	for _, c := range cases {
 		score(c.History, scores)
 		target := scores[c.Targets[0]]
-		for _, item := range append(c.History[:len(c.History):len(c.History)], c.Targets[0]) {
+		for _, item := range append(slices.Clip(c.History), c.Targets[0]) {
 			scores[item] = float32(math.Inf(-1))
 		}
 		rank := 1

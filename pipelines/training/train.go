@@ -11,6 +11,7 @@ import (
 // Stop is why training ended.
 type Stop string
 
+// The reasons.
 const (
 	StopEpochs   Stop = "all epochs done"
 	StopPatience Stop = "no better epoch within the patience"
