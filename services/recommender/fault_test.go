@@ -1,6 +1,7 @@
 package recommender_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -239,4 +240,23 @@ func TestUnreadableValues(t *testing.T) {
 		require.Equal(t, schemas.StatusDegraded, replies[2].Status)
 		require.Equal(t, []string{"retrieval"}, sources(replies[2]), "the embedding without the recent event")
 	})
+}
+
+// Profiles can be read, item records cannot any more: the shelf's copies serve, and the reply says so.
+func TestRecordsAway(t *testing.T) {
+	r := faultRig(t, func(o *options) { o.ShelfRefresh, o.ShelfSize = time.Hour, 30 })
+	for nth := 2; nth < 500; nth++ { // the first reads the set of seen items
+		r.redis.Fail("GET", nth, loading)
+	}
+	reply := r.ask(t, soon("ann", 10*time.Second))
+	require.Equal(t, schemas.StatusDegraded, reply.Status)
+	require.Equal(t, 1, strings.Count(reply.Error, "item records: "), reply.Error)
+	require.Len(t, reply.Items, 5)
+	require.Contains(t, sources(reply), "retrieval", "neighbours that are on the shelf")
+	require.NotContains(t, ids(reply), itemID(1), "the profile is there, so what it saw is known")
+	for _, id := range ids(reply) {
+		require.True(t, id < itemID(30) || id == itemID(50) || id == itemID(51), "%s is not on the shelf", id)
+	}
+	r.redis.ClearFaults()
+	requireOKSoon(t, r)
 }

@@ -45,6 +45,8 @@ type job struct {
 	fallback  string
 	timings   []schemas.StageTiming
 	troubles  []string
+	// copies: one of the troubles is that records could not be read.
+	copies bool
 
 	once     sync.Once
 	answered atomic.Bool

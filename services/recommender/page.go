@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -37,7 +38,7 @@ func (b *batch) rank(context.Context) {
 	_ = work.Wait() // rankOne cannot fail
 	if b.recordsErr != nil {
 		for _, j := range b.open {
-			j.trouble("item records: %v", b.recordsErr)
+			b.admitCopies(j)
 		}
 	}
 }
@@ -124,7 +125,15 @@ func (b *batch) fill(j *job, set *rules.Set) {
 	j.applyRules(set, list)
 	j.fallback = fallbackOf(j.page)
 	if b.recordsErr != nil {
-		j.trouble("item records: %v; the shelf's copies are of %s", b.recordsErr, b.shelf.readAt.UTC().Format("15:04:05"))
+		b.admitCopies(j)
+	}
+}
+
+// admitCopies says, once, that the page is made from records which may be out of date.
+func (b *batch) admitCopies(j *job) {
+	if !j.copies {
+		j.copies = true
+		j.trouble("item records: %v; the shelf's copies are of %s", b.recordsErr, b.shelf.readAt.UTC().Format(time.TimeOnly))
 	}
 }
 
