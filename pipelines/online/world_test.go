@@ -109,11 +109,13 @@ func runtimes(s *settings.Settings) []*stream.Runtime {
 	return []*stream.Runtime{&s.Consumers.Interactions.Runtime, &s.Consumers.Catalogue.Runtime, &s.Consumers.Requests.Runtime}
 }
 
-// shortSessions has a dead member missed soon.
+// shortSessions has a dead member missed soon. Requests have a short timeout too: when members die while the group rebalances,
+// the embedded Kafka now and then leaves the join of another one unanswered until it tries again.
 func shortSessions(s *settings.Settings) {
+	s.Kafka.RequestTimeout = 2 * time.Second
 	for _, r := range runtimes(s) {
 		r.Group.SessionTimeout, r.DrainTimeout = 700*time.Millisecond, 400*time.Millisecond
-		r.Group.RebalanceTimeout = 2 * time.Second
+		r.Group.RebalanceTimeout = time.Second
 	}
 }
 
