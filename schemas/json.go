@@ -72,13 +72,13 @@ func decodeMember(dec *json.Decoder, fields map[string]reflect.Value, given map[
 	field, known := fields[key]
 	switch {
 	case !known:
-		return invalid(shownKey(key), shorten(string(value)), "there is no such field; the fields are "+fieldNames(fields))
+		return invalid(shownKey(key), shownValue(value), "there is no such field; the fields are "+fieldNames(fields))
 	case given[key]:
-		return invalid(key, shorten(string(value)), "it is given twice; leave one out")
+		return invalid(key, shownValue(value), "it is given twice; leave one out")
 	}
 	given[key] = true
 	if err := json.Unmarshal(value, field.Addr().Interface()); err != nil {
-		return invalid(key, shorten(string(value)), jsonRemedy(field, err))
+		return invalid(key, shownValue(value), jsonRemedy(field, err))
 	}
 	return nil
 }
@@ -132,6 +132,23 @@ func fieldNames(fields map[string]reflect.Value) string {
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ")
+}
+
+// shownValue shows a value as it is in JSON, so that 4.5 is told from "4.5". A string is quoted once, not once more.
+func shownValue(value json.RawMessage) string {
+	switch value[0] { // the decoder gives no empty one
+	case '"':
+		var text string
+		if json.Unmarshal(value, &text) == nil {
+			return shorten(text)
+		}
+	case '[', '{':
+	default: // a number, true, false or null: harmless letters and digits
+		if len(value) <= shownBytes {
+			return string(value)
+		}
+	}
+	return shorten(string(value))
 }
 
 // shownKey keeps an unknown key as it is where that is safe, which is what people look for.

@@ -65,7 +65,7 @@ func (c *InspectUser) print(env *Env, p *profiles.Profile, model string) error {
 		if e.HasValue {
 			value = fmt.Sprint(e.Value)
 		}
-		history.AppendRow(table.Row{e.OccurredAt.UTC().Format(time.DateTime), e.Type, e.ItemID, value})
+		history.AppendRow(table.Row{e.OccurredAt.UTC().Format(time.DateTime), e.Type.String(), e.ItemID, value})
 	}
 	history.Render()
 	return nil

@@ -1,0 +1,83 @@
+package commands_test
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+func TestExitCodes(t *testing.T) {
+	folder := t.TempDir()
+	bad := filepath.Join(folder, "bad.yaml")
+	require.NoError(t, os.WriteFile(bad, []byte("kafka:\n  brokres: []\n"), 0o600))
+	configure(t, nowhere, nowhere, nowhere)
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string // in what is said on standard error
+	}{
+		{"no command", nil, 2, "expected one of"},
+		{"unknown command", []string{"recomend", "1"}, 2, "recomend"},
+		{"unknown flag", []string{"version", "--colour"}, 2, "--colour"},
+		{"missing argument", []string{"recommend"}, 2, "<user>"},
+		{"no number", []string{"recommend", "1", "--count", "many"}, 2, "--count"},
+		{"bad log level", []string{"config", "--log-level", "loud"}, 2, "--log-level"},
+		{"unknown role", []string{"run", "cleaner"}, 2, `role "cleaner" is unknown`},
+		{"data dir without servers", []string{"run", "--data-dir", folder}, 2, "--embedded"},
+		{"unknown topic", []string{"deadletters", "list", "replies"}, 2, "interactions"},
+		{"bad recent event", []string{"recommend", "1", "--recent", "like"}, 2, "--recent"},
+		{"bad kind of recent event", []string{"recommend", "1", "--recent", "glance:3"}, 2, "--recent"},
+		{"bad position", []string{"recommend", "1", "--seen-through", "3"}, 2, "--seen-through"},
+		{"bad timeout", []string{"recommend", "1", "--timeout", "0s"}, 2, "--timeout"},
+		{"bad share", []string{"train", "--past", "1.5"}, 2, "--past"},
+		{"two data sets", []string{"train", "--movielens", folder, "--gsasrec", folder}, 2, "--gsasrec"},
+		{"no such folder", []string{"train", "--movielens", filepath.Join(folder, "nowhere")}, 2, "nowhere"},
+		{"no such file", []string{"publish", "items", filepath.Join(folder, "nowhere")}, 2, "nowhere"},
+		{"no data set", []string{"train", "--movielens", folder}, 1, folder},
+		{"no bundle", []string{"evaluate"}, 1, "bundle"},
+		{"no configuration", []string{"config", "--config", filepath.Join(folder, "nowhere.yaml")}, 1, "nowhere.yaml"},
+		{"bad configuration", []string{"config", "-c", bad}, 1, "brokres"},
+		{"no Kafka for topics", []string{"topics", "create"}, 1, nowhere},
+		{"no Kafka for dead letters", []string{"deadletters", "list", "items"}, 1, nowhere},
+		{"no Kafka for a request", []string{"recommend", "1", "--timeout", "2s"}, 1, nowhere},
+		{"no Kafka for roles", []string{"run"}, 1, nowhere},
+		{"no Redis", []string{"inspect", "user", "1"}, 1, nowhere},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := execute(t.Context(), "", c.args...)
+			require.Equal(t, c.code, o.code, "%s", o.err)
+			require.Contains(t, o.err, c.want)
+			require.Regexp(t, `(?m)^freshet: `, o.err)
+			require.Empty(t, o.out)
+		})
+	}
+}
+
+func TestConfigMasksSecrets(t *testing.T) {
+	t.Setenv("FRESHET_REDIS_PASSWORD", "hunter2")
+	t.Setenv("FRESHET_KAFKA_BROKERS", "a:1,b:2")
+	o := execute(t.Context(), "", "config")
+	require.Zero(t, o.code, "%s", o.err)
+	require.NotContains(t, o.out, "hunter2")
+	require.Contains(t, o.out, "password: '********'")
+	require.Contains(t, o.out, "- a:1\n")
+
+	require.NoError(t, os.Unsetenv("FRESHET_KAFKA_BROKERS"))
+	path := filepath.Join(t.TempDir(), "printed.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(o.out), 0o600))
+	again := execute(t.Context(), "", "config", "-c", path)
+	require.Equal(t, o, again, "what is printed is a configuration file")
+}
+
+func TestVersion(t *testing.T) {
+	o := execute(t.Context(), "", "version")
+	require.Zero(t, o.code)
+	require.Regexp(t, `^freshet \S+.* go1\.\S+ \w+/\w+\n$`, o.out)
+}
