@@ -85,7 +85,7 @@ type RecommendationReply struct {
 type RecommendedItem struct {
 	ItemID string  `json:"item_id"`
 	Score  float32 `json:"score"`
-	// Source says where the candidate came from: "retrieval", "similar", "popular", "recent".
+	// Source says where the candidate came from: "retrieval", "similar", "pinned", "popular", "recent".
 	Source  string   `json:"source,omitempty"`
 	Reasons []string `json:"reasons,omitempty"`
 }

@@ -61,7 +61,7 @@ func (s *Service) admit(r *schemas.RecommendationRequest, now time.Time, deliver
 		j.refuse(schemas.StatusInvalidRequest, err.Error())
 		return nil
 	}
-	filter, err := compileFilter(r.Filter)
+	filter, err := s.compileFilter(r.Filter)
 	if err != nil {
 		j.refuse(schemas.StatusInvalidRequest, err.Error())
 		return nil
@@ -93,11 +93,11 @@ func (s *Service) deadlineOf(r *schemas.RecommendationRequest, now time.Time) ti
 	return r.Deadline
 }
 
-func compileFilter(expression string) (*rules.Filter, error) {
+func (s *Service) compileFilter(expression string) (*rules.Filter, error) {
 	if expression == "" {
 		return nil, nil
 	}
-	f, err := rules.CompileFilter(expression)
+	f, err := s.filters.Compile(expression)
 	if err != nil {
 		return nil, fmt.Errorf("filter: %w", err)
 	}

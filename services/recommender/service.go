@@ -34,14 +34,19 @@ type Service struct {
 	log    *slog.Logger
 	live   liveModel
 	shelf  shelfCache
+	// filters keeps what product teams send again and again compiled.
+	filters *rules.FilterCache
 	// background counts the requests that wait for their seen_through position and the refreshes under way.
 	background sync.WaitGroup
 }
 
 // New returns a Service; Close waits for its last replies.
 func New(parts Parts, config Config, log *slog.Logger) *Service {
-	return &Service{Parts: parts, config: config, log: log}
+	return &Service{Parts: parts, config: config, log: log, filters: rules.NewFilterCache(filtersKept)}
 }
+
+// filtersKept bounds the compiled filters; each takes some kilobytes.
+const filtersKept = 1024
 
 // Close waits until every waiting request has been answered.
 func (s *Service) Close() { s.background.Wait() }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // Config says where Redis is and how long to wait for it.
@@ -71,6 +72,8 @@ func Connect(ctx context.Context, cfg Config) (redis.UniversalClient, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configuring Redis: %w", err)
 	}
+	// go-redis would write of each failed connection to stderr, in a form of its own, what the calls return anyway.
+	logging.Disable()
 	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs:                 cfg.Addresses,
 		IsClusterMode:         cfg.Cluster,
