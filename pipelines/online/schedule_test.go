@@ -213,8 +213,10 @@ func (s *schedule) checkAll() {
 		require.NoError(s.t, err)
 		f.check(s.t, user, profiles[0])
 	}
-	require.Len(s.t, s.letters(s.settings.Topics.Interactions), poison, "each record that is no event is a dead letter, and nothing else")
-	s.t.Logf("%d events (%d new, %d poison besides) of %d users, %d of them on several partitions; %d joins, %d leaves, %d kills, %d faults",
+	letters := s.letters(s.settings.Topics.Interactions)
+	require.Len(s.t, letters, poison, "each record that is no event is a dead letter, and nothing else is")
+	s.t.Logf("%d events (%d new, %d poison besides) of %d users, %d of them on several partitions; "+
+		"%d joins, %d leaves, %d kills, %d faults",
 		events, s.published, poison, len(folds), spread, s.joins, s.leaves, s.kills, s.faults)
 }
 

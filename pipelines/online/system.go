@@ -212,8 +212,9 @@ func (y *System) openRecommendations(ctx context.Context, dead *stream.DeadLette
 	}, y.settings.Recommender, y.log)
 	y.stops = append([]func(){service.Close}, y.stops...)
 	handler := recommendations.New(y.settings.Consumers.Replies, requests, replies, service, y.Writer)
+	topic := y.settings.Topics.Requests.Name
 	y.runners[Recommendations] = stream.NewGatherer(
-		y.settings.Kafka, y.settings.Consumers.Requests, y.group(Recommendations), y.settings.Topics.Requests.Name, handler, dead, y.log)
+		y.settings.Kafka, y.settings.Consumers.Requests, y.group(Recommendations), topic, handler, dead, y.log)
 	return nil
 }
 
