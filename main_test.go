@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"flag"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -9,12 +11,16 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/pipelines/commands"
 )
 
 const module = "github.com/freshet/freshet"
@@ -216,4 +222,64 @@ func TestTheRootHoldsOnlyWhatItShould(t *testing.T) {
 			t.Errorf("%s does not belong in the root", entry.Name())
 		}
 	}
+}
+
+var update = flag.Bool("update", false, "write the golden file of the help texts anew")
+
+// helpFile lies beside the commands whose flags it shows.
+const helpFile = "pipelines/commands/testdata/help.txt"
+
+// each calls visit for every command and group of commands, with its words on the command line.
+func each(t *testing.T, visit func(words []string, node *kong.Node)) {
+	t.Helper()
+	parser, err := kong.New(&table{})
+	require.NoError(t, err)
+	var walk func(words []string, node *kong.Node)
+	walk = func(words []string, node *kong.Node) {
+		visit(words, node)
+		for _, child := range node.Children {
+			walk(append(slices.Clone(words), child.Name), child)
+		}
+	}
+	walk(nil, parser.Model.Node)
+}
+
+func TestHelp(t *testing.T) {
+	t.Setenv("COLUMNS", "120")
+	var all bytes.Buffer
+	each(t, func(words []string, _ *kong.Node) {
+		var out, errs bytes.Buffer
+		var fresh table
+		code := commands.Execute(t.Context(), &fresh, &fresh.Global, append(words, "--help"), commands.Streams{Out: &out, Err: &errs})
+		require.Zero(t, code, "%v: %s", words, &errs)
+		require.Empty(t, errs.String())
+		fmt.Fprintf(&all, "$ %s --help\n%s\n", strings.Join(append([]string{"freshet"}, words...), " "), &out)
+	})
+	if *update {
+		require.NoError(t, os.MkdirAll(filepath.Dir(helpFile), 0o750))
+		require.NoError(t, os.WriteFile(helpFile, all.Bytes(), 0o600))
+	}
+	want, err := os.ReadFile(helpFile)
+	require.NoError(t, err)
+	require.Equal(t, string(want), all.String(), "run go test . -update")
+}
+
+// sentence is a help text that says something.
+var sentence = regexp.MustCompile(`^\p{Lu}.{12,}[.;:]`)
+
+func TestEveryCommandAndFlagIsExplained(t *testing.T) {
+	each(t, func(words []string, node *kong.Node) {
+		name := strings.Join(words, " ")
+		if len(words) > 0 {
+			require.Regexp(t, sentence, node.Help, "freshet %s", name)
+		}
+		for _, f := range node.Flags {
+			if f.Name != "help" { // which is kong's
+				require.Regexp(t, sentence, f.Help, "freshet %s --%s", name, f.Name)
+			}
+		}
+		for _, argument := range node.Positional {
+			require.Regexp(t, sentence, argument.Help, "freshet %s %s", name, argument.Name)
+		}
+	})
 }

@@ -6,8 +6,8 @@ import (
 
 // data is what to train on and to evaluate with. Both commands part it alike, so that nobody is asked for what was learnt.
 type data struct {
-	MovieLens string  `name:"movielens" xor:"data" type:"existingdir" placeholder:"DIR" help:"A MovieLens data set: ml-latest-small, ml-100k or ml-1m."`
-	GSASRec   string  `name:"gsasrec" xor:"data" type:"existingdir" placeholder:"DIR" help:"ml-1m in the split of gSASRec, the published protocol."`
+	MovieLens string  `name:"movielens" xor:"data" type:"existingdir" placeholder:"DIR" help:"A MovieLens data set: ml-latest-small, ml-100k or ml-1m. Without it the shop that the demo makes up."`
+	GSASRec   string  `name:"gsasrec" xor:"data" type:"existingdir" placeholder:"DIR" help:"The data set ml-1m in the split of gSASRec, the published protocol."`
 	Past      float64 `default:"0.85" help:"Share of the events, from the oldest, to learn from; each user's last new item is always held out."`
 }
 

@@ -24,7 +24,7 @@ type DeadLetters struct {
 type letterChoice struct {
 	Topic    string `arg:"" enum:"interactions,items,requests" help:"Topic that the letters come from: interactions, items or requests."`
 	Contains string `placeholder:"TEXT" help:"Only letters whose reason contains this."`
-	Limit    int    `help:"At most so many; 0 means all."`
+	Limit    int    `placeholder:"N" help:"At most so many; 0 means all."`
 }
 
 func (c *letterChoice) topic(s settings.Settings) string {

@@ -26,8 +26,8 @@ const (
 // Global holds the flags that every command takes.
 type Global struct {
 	ConfigFile string `name:"config" short:"c" placeholder:"FILE" env:"FRESHET_CONFIG" help:"Configuration file (YAML); FRESHET_… variables override it."`
-	LogLevel   string `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: ${enum}."`
-	LogFormat  string `enum:"text,json" default:"text" help:"Form of the log lines: ${enum}."`
+	LogLevel   string `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: debug, info, warn or error."`
+	LogFormat  string `enum:"text,json" default:"text" help:"Form of the log lines: text or json."`
 }
 
 // Streams is what a command reads from and writes to.

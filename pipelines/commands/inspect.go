@@ -26,7 +26,7 @@ type Inspect struct {
 
 // InspectUser shows a profile.
 type InspectUser struct {
-	User string `arg:"" help:"User to show."`
+	User string `arg:"" help:"Id of the user to show."`
 }
 
 // Run prints the profile, decoded.
@@ -100,7 +100,7 @@ func vectorLine(v []float32) string {
 
 // InspectItem shows an item.
 type InspectItem struct {
-	Item string `arg:"" help:"Item to show."`
+	Item string `arg:"" help:"Id of the item to show."`
 }
 
 // Run prints the record as JSON and the candidate as a table.

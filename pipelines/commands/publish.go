@@ -34,7 +34,14 @@ type PublishInteractions struct {
 	source
 }
 
-// Run publishes the lines; see publishLines.
+// Help shows the shape of a line.
+func (*PublishInteractions) Help() string {
+	return `A line holds the fields of an Interaction (schemas/avro); these are the least:
+
+  {"event_id":"e1","user_id":"u1","item_id":"i1","type":"click","occurred_at":"2026-01-31T12:00:00Z"}`
+}
+
+// Run publishes the lines; see source.publish.
 func (c *PublishInteractions) Run(env *Env) error {
 	return c.publish(env, func(p *producers.EventPublisher, line []byte, done func(error)) error {
 		event, err := schemas.DecodeInteractionJSON(line)
@@ -50,7 +57,15 @@ type PublishItems struct {
 	source
 }
 
-// Run publishes the lines; see publishLines.
+// Help shows the shape of a line.
+func (*PublishItems) Help() string {
+	return `A line holds the fields of an ItemChange (schemas/avro). A change takes the place of what is stored when its version
+is higher; "op":"delete" takes the item down. For example:
+
+  {"item_id":"i1","op":"upsert","version":1,"occurred_at":"2026-01-31T12:00:00Z","title":"A Lamp","categories":["light"]}`
+}
+
+// Run publishes the lines; see source.publish.
 func (c *PublishItems) Run(env *Env) error {
 	return c.publish(env, func(p *producers.EventPublisher, line []byte, done func(error)) error {
 		change, err := schemas.DecodeItemChangeJSON(line)

@@ -18,20 +18,20 @@ import (
 
 // Recommend asks for a page; its flags are the fields of the request.
 type Recommend struct {
-	User        string        `arg:"" help:"User to recommend to."`
+	User        string        `arg:"" help:"Id of the user to recommend to."`
 	Count       int32         `short:"n" default:"10" help:"Length of the page."`
-	Surface     string        `help:"Place in the product, for rules that look at it."`
+	Surface     string        `placeholder:"NAME" help:"Place in the product, for rules that look at it."`
 	Similar     string        `placeholder:"ITEM" help:"Items similar to this one instead of items for the user's taste."`
 	Filter      string        `placeholder:"EXPR" help:"Rule expression over the item, such as 'item.price < 20'."`
 	Exclude     []string      `placeholder:"ITEM" help:"Items to leave out; comma separated or repeated."`
 	IncludeSeen bool          `help:"Keep items that the user has interacted with."`
-	Region      string        `help:"Only items that may be shown there."`
-	Age         *int32        `help:"Age in years; without it only items for everybody."`
+	Region      string        `placeholder:"REGION" help:"Only items that may be shown there."`
+	Age         *int32        `placeholder:"YEARS" help:"Age in years; without it only items for everybody."`
 	Recent      []string      `placeholder:"TYPE:ITEM" help:"Events that the profile may not have yet, such as like:42; oldest first."`
 	SeenThrough string        `placeholder:"PARTITION:OFFSET" help:"Wait until the profile has applied the user's event at this position."`
 	Timeout     time.Duration `default:"2s" help:"How long to wait for the reply; it becomes the request's deadline."`
-	Variant     string        `help:"Arm of an experiment."`
-	RequestID   string        `help:"Id of the request, for attribution; made up when missing."`
+	Variant     string        `placeholder:"NAME" help:"Arm of an experiment."`
+	RequestID   string        `placeholder:"ID" help:"Id of the request, for attribution; made up when missing."`
 	Explain     bool          `help:"Show reasons, the waterfall of counts and the timings."`
 	JSON        bool          `name:"json" help:"Print the reply as JSON."`
 }

@@ -12,10 +12,10 @@ import (
 type Train struct {
 	data
 	Out     string        `short:"o" type:"path" placeholder:"BUNDLE" help:"Folder to write the bundle to; the configuration's bundle by default."`
-	Epochs  int           `placeholder:"N" help:"Epochs; the configuration's by default."`
-	Seed    uint64        `placeholder:"N" help:"Seed; the configuration's by default."`
+	Epochs  int           `placeholder:"N" help:"Passes over the data, at the most; the configuration's by default."`
+	Seed    uint64        `placeholder:"N" help:"Seed of all that is drawn by lot; the configuration's by default."`
 	Workers int           `placeholder:"N" help:"Goroutines that share a step; the configuration's by default."`
-	Budget  time.Duration `placeholder:"TIME" help:"End training after this time."`
+	Budget  time.Duration `placeholder:"TIME" help:"End training after this time, such as 5m, with the best weights so far."`
 }
 
 // Run trains and writes the bundle. Ctrl-C ends training and keeps the best weights so far.

@@ -5,9 +5,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/pipelines/commands"
+	"github.com/freshet/freshet/schemas"
 )
 
 func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
@@ -58,6 +63,24 @@ func TestExitCodes(t *testing.T) {
 			require.Empty(t, o.out)
 		})
 	}
+}
+
+// TestPublishHelpShowsLinesThatWork decodes and checks the examples of the help texts.
+func TestPublishHelpShowsLinesThatWork(t *testing.T) {
+	limits := schemas.DefaultLimits()
+	event, err := schemas.DecodeInteractionJSON(exampleLine(t, new(commands.PublishInteractions).Help()))
+	require.NoError(t, err)
+	require.NoError(t, limits.Interaction(&event, time.Now()))
+	change, err := schemas.DecodeItemChangeJSON(exampleLine(t, new(commands.PublishItems).Help()))
+	require.NoError(t, err)
+	require.NoError(t, limits.ItemChange(&change, time.Now()))
+}
+
+func exampleLine(t *testing.T, help string) []byte {
+	t.Helper()
+	_, line, found := strings.Cut(help, "\n\n  ")
+	require.True(t, found)
+	return []byte(line)
 }
 
 func TestConfigMasksSecrets(t *testing.T) {
