@@ -25,34 +25,6 @@ func SplitByTime(d *Dataset, fraction float64) (past, later *Dataset) {
 	return d.part(0, cut), d.part(cut, len(d.Events))
 }
 
-// CasesAfter asks, for each user who is in both parts of a split by time, for the items of the later part that are new to
-// the user: at most most of them, or all when most is 0. Users are in order.
-func CasesAfter(past, later *Dataset, most int) []Case {
-	before, after := past.Histories(), later.Histories()
-	var cases []Case
-	for u, history := range before {
-		if len(history) == 0 {
-			continue
-		}
-		known := make(map[int32]bool, len(history))
-		for _, item := range history {
-			known[item] = true
-		}
-		var targets []int32
-		for _, item := range after[u] {
-			if known[item] || most > 0 && len(targets) == most {
-				continue
-			}
-			known[item] = true
-			targets = append(targets, item)
-		}
-		if len(targets) > 0 {
-			cases = append(cases, Case{User: int32(u), History: history, Targets: targets})
-		}
-	}
-	return cases
-}
-
 // LeaveLastOut holds back, for each user with at least two items, the last item that was new to the user, and everything
 // from then on. Where nobody meets an item twice, that is the usual leave-one-out; where a view is followed by a purchase
 // of the same item, the question stays one that has not been answered before. rest is what may be trained on.

@@ -39,16 +39,6 @@ func TestSplitByTimeKeepsAMomentTogether(t *testing.T) {
 	require.NotEqual(t, past.Interaction(0).EventID, later.Interaction(0).EventID)
 }
 
-func TestCasesAfterAsksForNewItems(t *testing.T) {
-	d := small(
-		[3]int{0, 0, 1}, [3]int{1, 1, 2},
-		[3]int{0, 0, 10}, [3]int{0, 2, 11}, [3]int{0, 2, 12}, [3]int{0, 1, 13}, [3]int{1, 1, 14}, [3]int{2, 0, 15},
-	)
-	past, later := SplitByTime(d, .25)
-	require.Equal(t, []Case{{User: 0, History: []int32{0}, Targets: []int32{2, 1}}}, CasesAfter(past, later, 0))
-	require.Equal(t, []Case{{User: 0, History: []int32{0}, Targets: []int32{2}}}, CasesAfter(past, later, 1))
-}
-
 func TestLeaveLastOut(t *testing.T) {
 	d := small(
 		[3]int{0, 0, 1}, [3]int{0, 1, 2}, [3]int{0, 2, 3},

@@ -1,11 +1,9 @@
 package training
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
-	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 )
 
@@ -26,40 +24,6 @@ type Input struct {
 type Case struct {
 	History []int32
 	Target  int32
-}
-
-// FromEvents makes an input of events in any order: those by which a user chose an item of the catalogue, sorted by user
-// and time, events of the same millisecond in the order given.
-func FromEvents(items []towers.ItemFeatures, events []schemas.Interaction) Input {
-	index := make(map[string]int32, len(items))
-	for i := range items {
-		index[items[i].ItemID] = int32(i)
-	}
-	kept := make([]*schemas.Interaction, 0, len(events))
-	for i := range events {
-		e := &events[i]
-		if _, known := index[e.ItemID]; known && towers.CountsForTaste(e.Type) {
-			kept = append(kept, e)
-		}
-	}
-	slices.SortStableFunc(kept, func(a, b *schemas.Interaction) int {
-		return cmp.Or(cmp.Compare(a.UserID, b.UserID), a.OccurredAt.Compare(b.OccurredAt))
-	})
-	in := Input{Items: items}
-	for i, e := range kept {
-		if i == 0 || kept[i-1].UserID != e.UserID {
-			in.Sequences = append(in.Sequences, nil)
-		}
-		last := len(in.Sequences) - 1
-		in.Sequences[last] = append(in.Sequences[last], index[e.ItemID])
-		if in.Data.From.IsZero() || e.OccurredAt.Before(in.Data.From) {
-			in.Data.From = e.OccurredAt
-		}
-		if e.OccurredAt.After(in.Data.To) {
-			in.Data.To = e.OccurredAt
-		}
-	}
-	return in
 }
 
 func (in *Input) validate() error {

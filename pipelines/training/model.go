@@ -74,9 +74,6 @@ func (m *Model) Score(history []int32, scores []float32) {
 	m.scratch.Put(s)
 }
 
-// SetMetric adds a figure to the manifest of bundles written from here on, such as a test's recall.
-func (m *Model) SetMetric(name string, value float64) { m.metrics[name] = value }
-
 // WriteBundle writes the model as a bundle folder; the version is made of the time and the weights.
 func (m *Model) WriteBundle(dir string) (towers.Manifest, error) {
 	manifest, err := towers.WriteBundle(dir, &towers.Bundle{

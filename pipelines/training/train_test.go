@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 )
@@ -184,20 +185,22 @@ func TestTrainRefuses(t *testing.T) {
 	require.NoError(t, DefaultConfig().Validate())
 }
 
-func TestFromEvents(t *testing.T) {
-	at := func(s int) time.Time { return time.Unix(int64(s), 0).UTC() }
-	items := []towers.ItemFeatures{{ItemID: "a"}, {ItemID: "b"}}
-	in := FromEvents(items, []schemas.Interaction{
-		{UserID: "u2", ItemID: "a", Type: schemas.Purchase, OccurredAt: at(9)},
-		{UserID: "u1", ItemID: "b", Type: schemas.Click, OccurredAt: at(5)},
-		{UserID: "u1", ItemID: "a", Type: schemas.View, OccurredAt: at(3)},
-		{UserID: "u1", ItemID: "b", Type: schemas.Impression, OccurredAt: at(1)},
-		{UserID: "u1", ItemID: "b", Type: schemas.Hide, OccurredAt: at(20)},
-		{UserID: "u1", ItemID: "unknown", Type: schemas.Click, OccurredAt: at(4)},
+func TestFromDataset(t *testing.T) {
+	in := FromDataset(&dataset.Dataset{
+		Items: []schemas.ItemChange{{ItemID: "a", Title: "A"}, {ItemID: "b"}},
+		Users: []dataset.User{{ID: "u1"}, {ID: "u2"}},
+		Events: []dataset.Event{
+			{At: 1000, User: 0, Item: 1, Type: schemas.Impression},
+			{At: 3000, User: 0, Item: 0, Type: schemas.View},
+			{At: 5000, User: 0, Item: 1, Type: schemas.Click},
+			{At: 9000, User: 1, Item: 0, Type: schemas.Purchase},
+			{At: 20000, User: 0, Item: 1, Type: schemas.Hide},
+		},
 	})
+	require.Equal(t, []towers.ItemFeatures{{ItemID: "a", Title: "A"}, {ItemID: "b"}}, in.Items)
 	require.Equal(t, [][]int32{{0, 1}, {0}}, in.Sequences)
-	require.Equal(t, at(3), in.Data.From)
-	require.Equal(t, at(9), in.Data.To)
+	require.Equal(t, time.Unix(1, 0).UTC(), in.Data.From)
+	require.Equal(t, time.Unix(20, 0).UTC(), in.Data.To)
 }
 
 func TestSplitHoldsOutTheLastNewItem(t *testing.T) {
