@@ -3,6 +3,8 @@ package online
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -220,8 +222,19 @@ func (s *schedule) checkAll() {
 		events, s.published, poison, len(folds), spread, s.joins, s.leaves, s.kills, s.faults)
 }
 
+// schedules is how many schedules a plain run tries; FRESHET_TEST_SCHEDULES sets another number, for a long one.
+func schedules(t *testing.T) uint64 {
+	text := os.Getenv("FRESHET_TEST_SCHEDULES")
+	if text == "" {
+		return 6
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	require.NoError(t, err)
+	return n
+}
+
 func TestProfilesEqualTheFoldOverTheTopic(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range schedules(t) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			runSchedule(t, seed, 60)
@@ -229,10 +242,10 @@ func TestProfilesEqualTheFoldOverTheTopic(t *testing.T) {
 	}
 }
 
-// FuzzProfilesEqualTheFoldOverTheTopic is the form to run long: go test -fuzz Profiles -parallel 4 ./pipelines/online
+// FuzzProfilesEqualTheFoldOverTheTopic runs short schedules: the fuzzer takes an input of more than ten seconds for a hanging one.
 func FuzzProfilesEqualTheFoldOverTheTopic(f *testing.F) {
-	f.Add(uint64(100), uint8(20))
+	f.Add(uint64(100), uint8(10))
 	f.Fuzz(func(t *testing.T, seed uint64, steps uint8) {
-		runSchedule(t, seed, 10+int(steps)%60)
+		runSchedule(t, seed, 5+int(steps)%20)
 	})
 }
