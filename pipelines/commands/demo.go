@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+
 	"github.com/freshet/freshet/pipelines/demo"
 )
 
@@ -15,7 +17,11 @@ type Demo struct {
 
 // Run tells the story.
 func (c *Demo) Run(env *Env) error {
-	options := demo.Options{MovieLens: c.MovieLens, Exit: c.Exit || !isTerminal(env.Out)}
+	options := demo.DefaultOptions()
+	options.MovieLens, options.Exit = c.MovieLens, c.Exit || !isTerminal(env.Out)
+	if !isTerminal(env.Out) {
+		text.DisableColors()
+	}
 	if isTerminal(env.Err) {
 		options.Progress = env.Err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/services/towers"
@@ -18,12 +19,20 @@ import (
 
 // Options says which world the story plays in.
 type Options struct {
-	// MovieLens is the folder of a MovieLens data set; empty makes a world up.
+	// MovieLens is the folder of a MovieLens data set; empty makes the World up.
 	MovieLens string
+	World     dataset.SyntheticConfig
+	// TrainingBudget bounds the training of the towers.
+	TrainingBudget time.Duration
 	// Exit ends the demo with the story instead of leaving the system running.
 	Exit bool
 	// Progress gets the bars of long steps; nil where nobody watches.
 	Progress io.Writer
+}
+
+// DefaultOptions make up a world and keep the demo under a minute on two cores.
+func DefaultOptions() Options {
+	return Options{World: dataset.DefaultSyntheticConfig(), TrainingBudget: 18 * time.Second}
 }
 
 // Demo is one run.

@@ -45,7 +45,7 @@ func (d *Demo) prepare(ctx context.Context) error {
 }
 
 func (d *Demo) makeWorld() (string, error) {
-	w, err := newWorld(d.options.MovieLens)
+	w, err := newWorld(d.options)
 	if err != nil {
 		return "", err
 	}
@@ -79,12 +79,9 @@ func (d *Demo) startServers(ctx context.Context) (string, error) {
 	return fmt.Sprintf("Kafka %s, Redis %s, Milvus %s", stack.Kafka.Addr(), stack.Redis.Addr(), stack.Milvus.Addr()), nil
 }
 
-// trainingBudget keeps the demo under a minute on two cores.
-const trainingBudget = 18 * time.Second
-
 func (d *Demo) train(ctx context.Context) (string, error) {
 	c := d.settings.Training
-	c.TimeBudget = trainingBudget
+	c.TimeBudget = d.options.TrainingBudget
 	var progress func(training.Progress)
 	if d.progress != nil {
 		progress = training.NewPrinter(d.progress).Print

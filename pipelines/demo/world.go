@@ -33,14 +33,14 @@ const (
 	otherRegion     = "US"
 )
 
-// newWorld reads MovieLens from dir, or makes a world up.
-func newWorld(dir string) (*world, error) {
+// newWorld reads MovieLens, or makes a world up.
+func newWorld(o Options) (*world, error) {
 	var data *dataset.Dataset
 	var err error
-	if dir != "" {
-		data, err = dataset.ReadMovieLens(dir)
+	if o.MovieLens != "" {
+		data, err = dataset.ReadMovieLens(o.MovieLens)
 	} else {
-		data, err = dataset.Synthetic(dataset.DefaultSyntheticConfig())
+		data, err = dataset.Synthetic(o.World)
 	}
 	if err != nil {
 		return nil, err
