@@ -71,6 +71,7 @@ func (h *Handler) Gather(ctx context.Context, batch []*stream.Delivery) {
 
 // send queues a reply; the request is done, with the given outcome, once the broker has acknowledged it.
 func (h *Handler) send(ctx context.Context, a ask, reply *schemas.RecommendationReply, outcome error) {
+	ctx = kafkaio.ExtractTrace(ctx, a.delivery.Headers) // the reply stays in the trace of its request
 	message := kafkaio.Message{
 		Topic: a.to.topic, Partition: a.to.partition, Key: a.delivery.Key, Value: h.replies.Append(nil, reply),
 		Headers: []kafkaio.Header{{Key: kafkaio.HeaderCorrelationID, Value: a.to.correlation}},

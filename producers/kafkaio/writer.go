@@ -116,8 +116,9 @@ func (w *Writer) Write(ctx context.Context, m Message) (Position, error) {
 // If it returns nil, done is called exactly once, with the position or the error; if it returns an error, never. The calls
 // for one partition come one after the other, in the order of the log, those for several at the same time. They come from
 // the goroutine that sends: done must return soon, and must not call Write, Enqueue or Close. An error means that the message
-// is not known to be in the log.
+// is not known to be in the log. The trace of ctx, if it has one, travels in the message's headers.
 func (w *Writer) Enqueue(ctx context.Context, m Message, done func(Position, error)) error {
+	injectTrace(ctx, &m)
 	p := &pending{Message: m, bytes: m.size(), done: done}
 	if limit := w.cfg.MaxBatchBytes - batchOverhead; p.bytes > limit {
 		return &MessageTooLargeError{Topic: m.Topic, Size: p.bytes, Limit: limit}
