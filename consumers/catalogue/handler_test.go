@@ -249,7 +249,7 @@ func TestItemWithoutCategoryOrAnythingElse(t *testing.T) {
 	row, _ := r.row("bare")
 	require.Empty(t, row.Categories)
 	require.Equal(t, []string{candidates.Everywhere}, row.Regions)
-	require.EqualValues(t, candidates.NoPrice, row.Price)
+	require.InDelta(t, candidates.NoPrice, row.Price, 0)
 }
 
 // TestCrashBetweenRedisAndMilvus: the record is in, the row is not; the replay finds no mark and indexes it.

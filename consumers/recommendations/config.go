@@ -2,6 +2,7 @@ package recommendations
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,10 +25,8 @@ func (c Config) Validate() error {
 	if len(c.ReplyTopicPrefixes) == 0 {
 		return fmt.Errorf("reply_topic_prefixes is empty: list at least one prefix such as freshet.replies")
 	}
-	for _, p := range c.ReplyTopicPrefixes {
-		if p == "" {
-			return fmt.Errorf("reply_topic_prefixes holds an empty prefix, which would allow every topic: name one")
-		}
+	if slices.Contains(c.ReplyTopicPrefixes, "") {
+		return fmt.Errorf("reply_topic_prefixes holds an empty prefix, which would allow every topic: name one")
 	}
 	if c.DefaultDeadline <= 0 {
 		return fmt.Errorf("default_deadline is %s: use a positive duration such as 2s", c.DefaultDeadline)

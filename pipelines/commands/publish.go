@@ -90,7 +90,7 @@ func (c *source) publish(env *Env, one publishOne) error {
 		if err != nil {
 			return fmt.Errorf("opening the lines to publish: %w", err)
 		}
-		defer f.Close() //nolint:errcheck // only read
+		defer f.Close()
 		if info, err := f.Stat(); err == nil {
 			size = info.Size()
 		}

@@ -23,25 +23,27 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // smallOptions are a world that is learnt in seconds and still large enough for every step of the story.
 func smallOptions() Options {
 	o := DefaultOptions()
 	o.World.Users, o.World.Items, o.World.Events = 400, 300, 20_000
-	o.TrainingBudget = 4 * time.Second
-	o.Exit = true
+	o.TrainingBudget = 3 * time.Minute // early stopping ends it long before, but under the race detector
 	return o
 }
 
-// TestDemo tells the whole story. Run fails where a single check does not hold.
+// TestDemo tells the whole story: Run fails where a single check does not hold. Then everything keeps running for a second
+// terminal until the context ends.
 func TestDemo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains a model")
 	}
-	var out bytes.Buffer
-	err := Run(t.Context(), smallOptions(), &out, discard())
-	story := out.String()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &watched{text: "in a second terminal", seen: cancel}
+	err := Run(ctx, smallOptions(), out, discard())
+	story := out.all.String()
 	require.NoError(t, err, "%s", story)
 	require.NotContains(t, story, "✗")
 	for _, title := range titles() {
@@ -53,6 +55,8 @@ func TestDemo(t *testing.T) {
 	} {
 		require.Contains(t, story, held)
 	}
+	require.Regexp(t, `export FRESHET_CONFIG=\S+/freshet\.yaml\n`, story)
+	require.True(t, strings.HasSuffix(story, "\nStopping.\n"))
 }
 
 // TestDemoOnMovieLens plays in a real data set: ml-latest-small in the folder FRESHET_DATA.
@@ -63,24 +67,9 @@ func TestDemoOnMovieLens(t *testing.T) {
 	}
 	o := smallOptions()
 	o.MovieLens = filepath.Join(data, "ml-latest-small")
-	o.TrainingBudget = 10 * time.Second
+	o.TrainingBudget, o.Exit = 15*time.Second, true
 	var out bytes.Buffer
 	require.NoError(t, Run(t.Context(), o, &out, discard()), "%s", &out)
-}
-
-// TestDemoLingersAndStops: without Exit everything keeps running for a second terminal until the context ends.
-func TestDemoLingersAndStops(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains a model")
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	o := smallOptions()
-	o.Exit = false
-	out := &watched{text: "in a second terminal", seen: cancel}
-	require.NoError(t, Run(ctx, o, out, discard()), "%s", &out.all)
-	require.True(t, strings.HasSuffix(out.all.String(), "\nStopping.\n"))
-	require.Regexp(t, `export FRESHET_CONFIG=\S+/freshet\.yaml\n`, out.all.String())
 }
 
 // watched calls seen once when text has been written.

@@ -114,7 +114,7 @@ func peakMemory() string {
 	if err != nil {
 		return "peak memory unknown on this system"
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		if value, ok := strings.CutPrefix(lines.Text(), "VmHWM:"); ok {
 			var kib int

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -53,6 +55,7 @@ func newWorld(t testing.TB, changes ...func(*settings.Settings)) *world {
 	require.NoError(t, err)
 	t.Cleanup(w.stack.Close)
 	w.settings = testSettings(w.stack)
+	w.settings.Consumers.Group = strings.ReplaceAll(t.Name(), "/", "-") // to be told apart in logs
 	w.settings.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16}, nil)
 	for _, change := range changes {
 		change(&w.settings)
@@ -193,10 +196,13 @@ func (w *world) awaitDone(role Role, topic topics.Topic) {
 	group := w.settings.Consumers.Group + "." + string(role)
 	var lag int64
 	var err error
-	require.Eventually(w.t, func() bool {
+	if !assert.Eventually(w.t, func() bool {
 		lag, err = topics.Lag(w.t.Context(), w.settings.Kafka, group, topic.Name)
 		return err == nil && lag == 0
-	}, patience, poll, "%s must be worked off", topic.Name)
+	}, patience, poll) {
+		require.Fail(w.t, "the topic is not worked off", "%s: lag %d (%v), group %+v",
+			topic.Name, lag, err, w.stack.Kafka.GroupInfo(group))
+	}
 }
 
 func itemID(i int) string { return fmt.Sprint("item", i) }

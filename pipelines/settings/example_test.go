@@ -148,8 +148,8 @@ func withKeys(text string, all bool, structs []reflect.Type) string {
 	names := map[string]string{}
 	var collect func(reflect.Type)
 	collect = func(s reflect.Type) {
-		for i := range s.NumField() {
-			if f := s.Field(i); f.Anonymous {
+		for f := range s.Fields() {
+			if f := f; f.Anonymous {
 				collect(f.Type)
 			} else {
 				names[f.Name] = yamlName(f)
@@ -173,7 +173,7 @@ func withKeys(text string, all bool, structs []reflect.Type) string {
 
 // scalar renders a value as the shortest YAML.
 func scalar(t *testing.T, v reflect.Value) string {
-	if d, ok := v.Interface().(time.Duration); ok {
+	if d, ok := reflect.TypeAssert[time.Duration](v); ok {
 		text := d.String()
 		for _, zero := range []string{"m0s", "h0m"} {
 			if strings.HasSuffix(text, zero) {

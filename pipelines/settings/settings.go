@@ -116,7 +116,7 @@ func Default() Settings {
 func Load(path string) (Settings, error) {
 	s := Default()
 	if path != "" {
-		text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return s, fmt.Errorf("reading the configuration: %w", err)
 		}
@@ -147,8 +147,7 @@ func nameVariable(err error) error {
 			continue
 		}
 		alone := env.Options{Prefix: EnvPrefix, Environment: map[string]string{v.Key: value}}
-		var cause env.ParseError
-		if errors.As(env.ParseWithOptions(&scratch, alone), &cause) {
+		if cause, ok := errors.AsType[env.ParseError](env.ParseWithOptions(&scratch, alone)); ok {
 			named = append(named, fmt.Errorf("%s: %w", v.Key, cause.Err))
 		}
 	}
@@ -194,7 +193,7 @@ func validateTree(path string, v reflect.Value) []error {
 			continue
 		}
 		at := path + yamlName(v.Type().Field(i))
-		if section, ok := field.Interface().(validator); ok {
+		if section, ok := reflect.TypeAssert[validator](field); ok {
 			if err := section.Validate(); err != nil {
 				errs = append(errs, under(at, err)...)
 			}

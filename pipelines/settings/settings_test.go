@@ -25,8 +25,8 @@ func leaves(v reflect.Value) []leaf {
 	var all []leaf
 	var walk func(path, prefix string, of reflect.Type)
 	walk = func(path, prefix string, of reflect.Type) {
-		for i := range of.NumField() {
-			f := of.Field(i)
+		for f := range of.Fields() {
+			f := f
 			if f.Type.Kind() != reflect.Struct {
 				all = append(all, leaf{path + yamlName(f), prefix + f.Tag.Get("env"), f})
 				continue
@@ -257,10 +257,11 @@ func TestEveryErrorIsReportedOnALineOfItsOwn(t *testing.T) {
 func TestEverySectionIsValidated(t *testing.T) {
 	var walk func(path string, of reflect.Type)
 	walk = func(path string, of reflect.Type) {
-		for i := range of.NumField() {
-			f := of.Field(i)
+		for f := range of.Fields() {
+			f := f
 			if f.Type.Kind() != reflect.Struct {
-				require.Contains(t, []string{"bundle", "rules_file", "consumers.group"}, path+yamlName(f), "validated in Settings.Validate")
+				inRoot := []string{"bundle", "rules_file", "consumers.group"}
+				require.Contains(t, inRoot, path+yamlName(f), "validated in Settings.Validate")
 				continue
 			}
 			if !f.Type.Implements(reflect.TypeFor[validator]()) {

@@ -2,6 +2,7 @@ package kafkaio
 
 import (
 	"context"
+	"slices"
 
 	"go.opentelemetry.io/otel/propagation"
 )
@@ -22,7 +23,7 @@ func injectTrace(ctx context.Context, m *Message) {
 	if _, has := HeaderValue(m.Headers, traceParent); has {
 		return
 	}
-	carrier := headerCarrier{headers: m.Headers[:len(m.Headers):len(m.Headers)]} // headers may be shared by many messages
+	carrier := headerCarrier{headers: slices.Clip(m.Headers)} // headers may be shared by many messages
 	traceContext.Inject(ctx, &carrier)
 	m.Headers = carrier.headers
 }

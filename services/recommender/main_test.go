@@ -182,7 +182,7 @@ func features(n int) []towers.ItemFeatures {
 }
 
 // stock publishes the first n items of the tests' catalogue, each as change leaves it.
-func (r *rig) stock(t testing.TB, n int, change func(n int, it *schemas.ItemChange)) []schemas.ItemChange {
+func (r *rig) stock(t testing.TB, n int, change func(n int, it *schemas.ItemChange)) {
 	t.Helper()
 	list := make([]schemas.ItemChange, n)
 	for i := range list {
@@ -192,7 +192,6 @@ func (r *rig) stock(t testing.TB, n int, change func(n int, it *schemas.ItemChan
 		}
 	}
 	r.publish(t, model, list...)
-	return list
 }
 
 // publish brings items into Redis and into the index of one model.

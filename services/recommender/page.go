@@ -71,7 +71,7 @@ func (j *job) applyRules(set *rules.Set, ranked []ranking.Candidate) {
 }
 
 func step(stage string, in, out int) schemas.WaterfallStep {
-	return schemas.WaterfallStep{Stage: stage, In: int32(in), Out: int32(out)} //nolint:gosec // counts are bounded by milvusTopK
+	return schemas.WaterfallStep{Stage: stage, In: int32(in), Out: int32(out)}
 }
 
 // query tells the ranker about the user.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -42,10 +43,8 @@ func (c Config) Validate() error {
 	if len(c.Addresses) == 0 {
 		return errors.New("addresses is empty: give at least one host:port")
 	}
-	for _, a := range c.Addresses {
-		if a == "" {
-			return errors.New("addresses has an empty entry: remove it, or give host:port")
-		}
+	if slices.Contains(c.Addresses, "") {
+		return errors.New("addresses has an empty entry: remove it, or give host:port")
 	}
 	if c.DB < 0 {
 		return fmt.Errorf("db is %d: give 0 or more", c.DB)
