@@ -29,7 +29,7 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 func smallOptions() Options {
 	o := DefaultOptions()
 	o.World.Users, o.World.Items, o.World.Events = 400, 300, 20_000
-	o.TrainingBudget = 3 * time.Minute // early stopping ends it long before, but under the race detector
+	o.TrainingBudget = 3 * time.Minute // early stopping ends it before: a check must not depend on how busy the machine is
 	return o
 }
 
@@ -67,7 +67,7 @@ func TestDemoOnMovieLens(t *testing.T) {
 	}
 	o := smallOptions()
 	o.MovieLens = filepath.Join(data, "ml-latest-small")
-	o.TrainingBudget, o.Exit = 15*time.Second, true
+	o.Exit = true
 	var out bytes.Buffer
 	require.NoError(t, Run(t.Context(), o, &out, discard()), "%s", &out)
 }
