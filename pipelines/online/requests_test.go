@@ -179,7 +179,7 @@ func TestNothingIsLostWhenMembersDie(t *testing.T) {
 		dying.kill()
 		dying = next
 	}
-	w.join(Recommendations).awaitReady() // see runSchedule
+	w.join(Recommendations).awaitReady() // see shakeOffTheDead
 	byNumber := l.finish()
 	require.Zero(t, byNumber[0], "a request was lost")
 	t.Logf("%d questions and %d calls over 3 kills: replies by number %v, %d to callers who had their answer",
