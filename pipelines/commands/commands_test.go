@@ -246,7 +246,7 @@ func otherKeys(t *testing.T, text string) (other []string) {
 func TestRunEmbedded(t *testing.T) {
 	configure(t, freeAddress(t), freeAddress(t), freeAddress(t))
 	require.Zero(t, execute(t.Context(), "", "train", "--movielens", writeMovieLens(t), "--epochs", "1").code)
-	log, stop := background(t, "run", "--embedded", "--data-dir", t.TempDir())
+	log, stop := background(t, "run", "--embedded")
 	awaitReady(t, log)
 	require.Equal(t, outcome{out: "all topics are as configured\n"}, execute(t.Context(), "", "topics", "create"))
 	ended := stop()

@@ -18,7 +18,6 @@ import (
 type Run struct {
 	Roles    []string `arg:"" optional:"" help:"Roles to run: interactions, catalogue, recommendations; none means all."`
 	Embedded bool     `help:"Start an embedded Kafka, Redis and Milvus in this process, at the configured addresses, and create the topics."`
-	DataDir  string   `placeholder:"DIR" type:"path" help:"Where the embedded Kafka keeps its log; without it nothing outlives the process."`
 }
 
 // readyTimeout is how often the log says what is missing.
@@ -30,15 +29,12 @@ func (c *Run) Run(env *Env) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
-	if c.DataDir != "" && !c.Embedded {
-		return usage("--data-dir goes with --embedded")
-	}
 	s, err := env.Settings()
 	if err != nil {
 		return err
 	}
 	if c.Embedded {
-		stack, startErr := startEmbedded(env, s, c.DataDir)
+		stack, startErr := startEmbedded(env, s)
 		if startErr != nil {
 			return startErr
 		}
@@ -79,9 +75,9 @@ func announce(ctx context.Context, system *online.System, roles []online.Role, l
 }
 
 // startEmbedded starts the embedded servers where the configuration expects the real ones.
-func startEmbedded(env *Env, s settings.Settings, dataDir string) (*embedded.Stack, error) {
+func startEmbedded(env *Env, s settings.Settings) (*embedded.Stack, error) {
 	stack, err := embedded.Start(env.Context, embedded.Config{
-		DataDir: dataDir, KafkaAddr: s.Kafka.Brokers[0], RedisAddr: s.Redis.Addresses[0], MilvusAddr: s.Milvus.Address,
+		KafkaAddr: s.Kafka.Brokers[0], RedisAddr: s.Redis.Addresses[0], MilvusAddr: s.Milvus.Address,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("starting the embedded servers: %w", err)

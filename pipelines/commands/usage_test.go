@@ -34,7 +34,6 @@ func TestExitCodes(t *testing.T) {
 		{"no number", []string{"recommend", "1", "--count", "many"}, 2, "--count"},
 		{"bad log level", []string{"config", "--log-level", "loud"}, 2, "--log-level"},
 		{"unknown role", []string{"run", "cleaner"}, 2, `role "cleaner" is unknown`},
-		{"data dir without servers", []string{"run", "--data-dir", folder}, 2, "--embedded"},
 		{"unknown topic", []string{"deadletters", "list", "replies"}, 2, "interactions"},
 		{"bad recent event", []string{"recommend", "1", "--recent", "like"}, 2, "--recent"},
 		{"bad kind of recent event", []string{"recommend", "1", "--recent", "glance:3"}, 2, "--recent"},

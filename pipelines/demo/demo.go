@@ -22,7 +22,7 @@ type Options struct {
 	// MovieLens is the folder of a MovieLens data set; empty makes the World up.
 	MovieLens string
 	World     dataset.SyntheticConfig
-	// TrainingBudget bounds the training of the towers.
+	// TrainingBudget bounds the training of the towers. Two free cores need 10 to 20 s; a busy machine gets as much of it as fits.
 	TrainingBudget time.Duration
 	// Exit ends the demo with the story instead of leaving the system running.
 	Exit bool
@@ -32,7 +32,7 @@ type Options struct {
 
 // DefaultOptions make up a world and keep the demo under a minute on two cores.
 func DefaultOptions() Options {
-	return Options{World: dataset.DefaultSyntheticConfig(), TrainingBudget: 18 * time.Second}
+	return Options{World: dataset.DefaultSyntheticConfig(), TrainingBudget: 30 * time.Second}
 }
 
 // Demo is one run.
