@@ -189,7 +189,7 @@ func TestNothingIsLostWhenMembersDie(t *testing.T) {
 // TestRequestsInFlightAtSIGTERMGetTheirReplies: one waits for an event that does not come, another for a slow Milvus.
 func TestRequestsInFlightAtSIGTERMGetTheirReplies(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, func(s *settings.Settings) { s.Recommender.WorkReserve = 2 * time.Second })
 	w.fillCatalogue()
 	m := w.join(Recommendations)
 	m.awaitReady()
@@ -197,7 +197,7 @@ func TestRequestsInFlightAtSIGTERMGetTheirReplies(t *testing.T) {
 
 	waiting := recommendationRequest("ann")
 	waiting.SeenThrough = &schemas.Position{Partition: 0, Offset: 1 << 40}
-	waiting.Deadline = time.Now().Add(700 * time.Millisecond)
+	waiting.Deadline = time.Now().Add(3 * time.Second)
 	w.send(w.question(waiting, "waiting"))
 	require.Eventually(t, func() bool { return gatherer.Stats().Batches == 1 }, patience, time.Millisecond)
 
