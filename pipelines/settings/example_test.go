@@ -149,7 +149,7 @@ func withKeys(text string, all bool, structs []reflect.Type) string {
 	var collect func(reflect.Type)
 	collect = func(s reflect.Type) {
 		for f := range s.Fields() {
-			if f := f; f.Anonymous {
+			if f.Anonymous {
 				collect(f.Type)
 			} else {
 				names[f.Name] = yamlName(f)

@@ -26,7 +26,6 @@ func leaves(v reflect.Value) []leaf {
 	var walk func(path, prefix string, of reflect.Type)
 	walk = func(path, prefix string, of reflect.Type) {
 		for f := range of.Fields() {
-			f := f
 			if f.Type.Kind() != reflect.Struct {
 				all = append(all, leaf{path + yamlName(f), prefix + f.Tag.Get("env"), f})
 				continue
@@ -258,7 +257,6 @@ func TestEverySectionIsValidated(t *testing.T) {
 	var walk func(path string, of reflect.Type)
 	walk = func(path string, of reflect.Type) {
 		for f := range of.Fields() {
-			f := f
 			if f.Type.Kind() != reflect.Struct {
 				inRoot := []string{"bundle", "rules_file", "consumers.group"}
 				require.Contains(t, inRoot, path+yamlName(f), "validated in Settings.Validate")
