@@ -107,7 +107,7 @@ func (c *RecommendationClient) recommend(
 	case a := <-answered:
 		return c.open(ctx, a)
 	case <-ctx.Done():
-		return reply, ctx.Err()
+		return reply, fmt.Errorf("no reply to %s came in time (does a recommendations role run?): %w", c.cfg.Topics.Requests, ctx.Err())
 	}
 }
 

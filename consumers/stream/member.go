@@ -71,16 +71,28 @@ func (m *member) run(ctx context.Context, serve func(*generation) error) error {
 			continue
 		}
 		m.stats.generations.Add(1)
+		m.log.Info("partitions assigned", slog.Any("partitions", assigned(gen, m.topic)), slog.Int("generation", int(gen.ID)))
 		// One function for the whole generation: the first that returns ends it for all, heartbeats included.
 		served := make(chan error, 1)
 		gen.Start(func(genCtx context.Context) {
 			g := &generation{member: m, gen: gen, dialer: dialer, expected: balancer.taken()}
 			served <- g.run(ctx, intake, genCtx, serve)
 		})
-		if err := <-served; err != nil {
+		err = <-served
+		m.log.Info("partitions given up", slog.Int("generation", int(gen.ID)))
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// assigned lists the partitions that a generation gives to this member.
+func assigned(gen *kafka.Generation, topic string) []int {
+	ids := make([]int, 0, len(gen.Assignments[topic]))
+	for _, a := range gen.Assignments[topic] {
+		ids = append(ids, a.ID)
+	}
+	return ids
 }
 
 // leave leaves the group, so that the others take over now and not when the session times out; after abort it does not, as

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 
@@ -25,7 +26,11 @@ func (c *Demo) Run(env *Env) error {
 	if isTerminal(env.Err) {
 		options.Progress = env.Err
 	}
-	return demo.Run(env.Context, options, env.Out, quietly(env.Err))
+	err := demo.Run(env.Context, options, env.Out, quietly(env.Err))
+	if err != nil && env.Context.Err() != nil {
+		return errors.New("the demo was interrupted before its end")
+	}
+	return err
 }
 
 // quietly logs errors alone: the story provokes warnings on purpose, and tells of them itself.

@@ -2,12 +2,14 @@ package commands
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/evaluation"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
 )
 
 // Evaluate measures a bundle.
@@ -31,6 +33,9 @@ func (c *Evaluate) Run(env *Env) error {
 	}
 	bundle := s.Bundle
 	override(&bundle, c.Bundle)
+	if err := checkSameCatalogue(bundle, len(items)); err != nil {
+		return err
+	}
 	model, err := evaluation.LoadTowers(bundle, items, c.Window)
 	if err != nil {
 		return err
@@ -55,6 +60,20 @@ func (c *Evaluate) Run(env *Env) error {
 		return e.Encode(report)
 	}
 	return report.WriteTable(env.Out)
+}
+
+// checkSameCatalogue refuses to measure a bundle on another data set than its own: the table would look like one, and mean
+// nothing.
+func checkSameCatalogue(bundle string, items int) error {
+	manifest, err := towers.LoadManifest(bundle)
+	if err != nil {
+		return err
+	}
+	if trained := manifest.Data.Items; trained != items {
+		return fmt.Errorf("bundle %s was trained on a catalogue of %d items, this data set has %d: name the one it was trained on "+
+			"(--movielens or --gsasrec; neither means the made-up shop)", bundle, trained, items)
+	}
+	return nil
 }
 
 // questions returns the catalogue, the histories that the baselines may count, and the cases.

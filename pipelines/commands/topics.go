@@ -2,11 +2,14 @@ package commands
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/freshet/freshet/pipelines/online"
+	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
 )
 
@@ -44,7 +47,7 @@ func (TopicsCreate) Run(env *Env) error {
 // TopicsDescribe shows the topics.
 type TopicsDescribe struct{}
 
-// Run prints a table, a row a partition.
+// Run prints a table, a row a partition, and the lag of the roles.
 func (TopicsDescribe) Run(env *Env) error {
 	s, err := env.Settings()
 	if err != nil {
@@ -67,6 +70,29 @@ func (TopicsDescribe) Run(env *Env) error {
 			})
 		}
 	}
+	t.Render()
+	return describeLag(env, s, described)
+}
+
+// describeLag shows how many records of each topic its role has yet to work off.
+func describeLag(env *Env, s settings.Settings, described []topics.Description) error {
+	t := newTable(env.Out, table.Row{"consumer group", "topic", "lag in records"})
+	for role, topic := range map[online.Role]string{
+		online.Catalogue: s.Topics.Items.Name, online.Interactions: s.Topics.Interactions.Name,
+		online.Recommendations: s.Topics.Requests.Name,
+	} {
+		missing := slices.ContainsFunc(described, func(d topics.Description) bool { return d.Name == topic && d.Missing })
+		if missing {
+			continue
+		}
+		group := role.Group(s.Consumers.Group)
+		lag, err := topics.Lag(env.Context, s.Kafka, group, topic)
+		if err != nil {
+			return err
+		}
+		t.AppendRow(table.Row{group, topic, lag})
+	}
+	t.SortBy([]table.SortBy{{Name: "consumer group"}})
 	t.Render()
 	return nil
 }

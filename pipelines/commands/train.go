@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,6 +37,9 @@ func (c *Train) Run(env *Env) error {
 	model, result, err := training.Train(env.Context, input, config, training.NewPrinter(env.Err).Print)
 	if err != nil {
 		return err
+	}
+	if result.Stop == training.StopCaller && result.Cases > 0 && result.Recall == 0 {
+		return errors.New("stopped before the model had learnt anything: no bundle was written, an earlier one stays")
 	}
 	out := s.Bundle
 	override(&out, c.Out)

@@ -220,5 +220,5 @@ const countPoll = 20 * time.Millisecond
 
 // interactionsBehind is the consumer group's lag on the interactions topic, in records.
 func (d *Demo) interactionsBehind(ctx context.Context) (int64, error) {
-	return topics.Lag(ctx, d.settings.Kafka, d.settings.Consumers.Group+"."+string(online.Interactions), d.settings.Topics.Interactions.Name)
+	return topics.Lag(ctx, d.settings.Kafka, online.Interactions.Group(d.settings.Consumers.Group), d.settings.Topics.Interactions.Name)
 }

@@ -16,6 +16,9 @@ const (
 	Recommendations Role = "recommendations"
 )
 
+// Group is the name of the role's consumer group; common begins the names of all groups.
+func (r Role) Group(common string) string { return common + "." + string(r) }
+
 // AllRoles lists every role, in the order in which they start: the catalogue makes the collection that the others look for.
 func AllRoles() []Role { return []Role{Catalogue, Interactions, Recommendations} }
 

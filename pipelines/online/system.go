@@ -144,7 +144,7 @@ func (y *System) AwaitReady(ctx context.Context) error {
 	}
 }
 
-func (y *System) group(role Role) string { return y.settings.Consumers.Group + "." + string(role) }
+func (y *System) group(role Role) string { return role.Group(y.settings.Consumers.Group) }
 
 // openCatalogue makes the collection of the bundle's version, and makes it live where none is: which model is live is
 // otherwise decided by releases, not by whoever starts.

@@ -42,6 +42,9 @@ func committedOffsets(
 	if err == nil {
 		err = resp.Error
 	}
+	if errors.Is(err, kafka.GroupIdNotFound) {
+		return nil, nil // a group that never was has committed nothing
+	}
 	if err != nil {
 		return nil, fmt.Errorf("asking for the offsets of group %s: %w", group, err)
 	}
