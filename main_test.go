@@ -32,7 +32,7 @@ var rooms = map[string][]string{
 	"schemas":           {},
 	"services":          {"schemas", "services"},
 	"producers":         {"schemas"},
-	"producers/kafkaio": {},
+	"producers/kafkaio": {"schemas/secure"},
 	"consumers":         {"schemas", "services", "consumers/stream", "producers/kafkaio"},
 	"consumers/stream":  {"schemas", "producers/kafkaio"},
 	"pipelines":         {"schemas", "services", "producers", "consumers", "infra/embedded", "pipelines"},
@@ -40,7 +40,7 @@ var rooms = map[string][]string{
 }
 
 // aids are what tests may import beyond their room.
-var aids = []string{"infra/embedded", "services/towers/towertest"}
+var aids = []string{"infra/embedded", "infra/local", "services/towers/towertest"}
 
 // owners says which folders alone may import a library or a package, tests apart: a server's client has one room that knows
 // its ways.

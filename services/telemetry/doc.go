@@ -1,0 +1,2 @@
+// Package telemetry sets up OpenTelemetry and slog, and may import nothing of the project.
+package telemetry
