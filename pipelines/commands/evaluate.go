@@ -32,7 +32,9 @@ func (c *Evaluate) Run(env *Env) error {
 		return err
 	}
 	bundle := s.Bundle
-	override(&bundle, c.Bundle)
+	if c.Bundle != "" {
+		bundle = c.Bundle
+	}
 	if err := checkSameCatalogue(bundle, len(items)); err != nil {
 		return err
 	}

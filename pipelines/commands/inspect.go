@@ -118,10 +118,12 @@ func (c *InspectItem) Run(env *Env) (err error) {
 	if it == nil {
 		return fmt.Errorf("item %q is unknown: no change of it was applied, or it was deleted long ago", c.Item)
 	}
-	e := json.NewEncoder(env.Out)
-	e.SetIndent("", "  ")
-	if err := e.Encode(it.ItemChange); err != nil {
-		return fmt.Errorf("printing the record: %w", err)
+	if !it.Deleted { // of a deleted item nothing is kept but its version
+		e := json.NewEncoder(env.Out)
+		e.SetIndent("", "  ")
+		if err := e.Encode(it.ItemChange); err != nil {
+			return fmt.Errorf("printing the record: %w", err)
+		}
 	}
 	t := newTable(env.Out, table.Row{"item", c.Item})
 	t.AppendRow(table.Row{"deleted", it.Deleted})

@@ -57,6 +57,9 @@ func (c *Recommend) Run(env *Env) error {
 	if refused := new(producers.ReplyError); errors.As(err, &refused) && c.JSON {
 		return errors.Join(c.printJSON(env, &reply), err)
 	}
+	if schemas.IsInvalid(err) { // the client has checked it, before it sent anything
+		return usageError{err}
+	}
 	if err != nil {
 		return err
 	}
@@ -101,9 +104,17 @@ func (c *Recommend) printJSON(env *Env, reply *schemas.RecommendationReply) erro
 }
 
 func (c *Recommend) print(env *Env, reply *schemas.RecommendationReply, title map[string]string) error {
-	t := newTable(env.Out, table.Row{"#", "item", "title", "score", "source", "reasons"})
+	header := table.Row{"#", "item", "title", "score", "source"}
+	if c.Explain {
+		header = append(header, "reasons")
+	}
+	t := newTable(env.Out, header)
 	for i, it := range reply.Items {
-		t.AppendRow(table.Row{i + 1, it.ItemID, title[it.ItemID], fmt.Sprintf("%.3f", it.Score), it.Source, strings.Join(it.Reasons, ", ")})
+		row := table.Row{i + 1, it.ItemID, title[it.ItemID], fmt.Sprintf("%.3f", it.Score), it.Source}
+		if c.Explain {
+			row = append(row, strings.Join(it.Reasons, ", "))
+		}
+		t.AppendRow(row)
 	}
 	t.Render()
 	if c.Explain {

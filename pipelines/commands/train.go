@@ -12,11 +12,11 @@ import (
 // Train trains towers.
 type Train struct {
 	data
-	Out     string        `short:"o" type:"path" placeholder:"BUNDLE" help:"Folder to write the bundle to; the configuration's bundle by default."`
-	Epochs  int           `placeholder:"N" help:"Passes over the data, at the most; the configuration's by default."`
-	Seed    uint64        `placeholder:"N" help:"Seed of all that is drawn by lot; the configuration's by default."`
-	Workers int           `placeholder:"N" help:"Goroutines that share a step; the configuration's by default."`
-	Budget  time.Duration `placeholder:"TIME" help:"End training after this time, such as 5m, with the best weights so far."`
+	Out     string         `short:"o" type:"path" placeholder:"BUNDLE" help:"Folder to write the bundle to; the configuration's bundle by default."`
+	Epochs  *int           `placeholder:"N" help:"Passes over the data, at the most; the configuration's by default."`
+	Seed    *uint64        `placeholder:"N" help:"Seed of all that is drawn by lot; the configuration's by default."`
+	Workers *int           `placeholder:"N" help:"Goroutines that share a step; the configuration's by default."`
+	Budget  *time.Duration `placeholder:"TIME" help:"End training after this time, such as 5m, with the best weights so far."`
 }
 
 // Run trains and writes the bundle. Ctrl-C ends training and keeps the best weights so far.
@@ -34,6 +34,9 @@ func (c *Train) Run(env *Env) error {
 	override(&config.Seed, c.Seed)
 	override(&config.Workers, c.Workers)
 	override(&config.TimeBudget, c.Budget)
+	if err := config.Validate(); err != nil {
+		return usageError{fmt.Errorf("checking the flags: training: %w", err)}
+	}
 	model, result, err := training.Train(env.Context, input, config, training.NewPrinter(env.Err).Print)
 	if err != nil {
 		return err
@@ -42,7 +45,9 @@ func (c *Train) Run(env *Env) error {
 		return errors.New("stopped before the model had learnt anything: no bundle was written, an earlier one stays")
 	}
 	out := s.Bundle
-	override(&out, c.Out)
+	if c.Out != "" {
+		out = c.Out
+	}
 	manifest, err := model.WriteBundle(out)
 	if err != nil {
 		return err
@@ -67,9 +72,8 @@ func (c *Train) input() (training.Input, error) {
 }
 
 // override puts a flag over a setting where the flag was given.
-func override[T comparable](setting *T, flag T) {
-	var absent T
-	if flag != absent {
-		*setting = flag
+func override[T any](setting, flag *T) {
+	if flag != nil {
+		*setting = *flag
 	}
 }
