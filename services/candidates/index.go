@@ -41,7 +41,7 @@ func Connect(ctx context.Context, cfg Config) (*Index, error) {
 		Username: cfg.Username,
 		Password: cfg.Password,
 		// DialOptions replace the SDK's defaults, keep-alive and message sizes among them.
-		DialOptions:    append(slices.Clip(client.DefaultGrpcOpts), failFast()),
+		DialOptions:    append(slices.Clip(client.DefaultGrpcOpts), observed(cfg.Address), failFast()),
 		RetryRateLimit: &client.RetryRateLimitOption{},
 	})
 	if err != nil {

@@ -85,6 +85,7 @@ func Connect(ctx context.Context, cfg Config) (redis.UniversalClient, error) {
 		PoolSize:              cfg.PoolSize,
 		ContextTimeoutEnabled: true,
 	})
+	instrument(rdb)
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		return nil, errors.Join(fmt.Errorf("connecting to Redis at %v: %w", cfg.Addresses, err), rdb.Close())
 	}
