@@ -178,7 +178,7 @@ func recommend(t *testing.T, run func(in string, args ...string) outcome) {
 	require.Contains(t, refused.err, "prize")
 	require.Contains(t, refused.out, `"status": "invalid_request"`)
 	tooMany := run("", "recommend", "1", "--count", "5000")
-	require.Equal(t, 1, tooMany.code)
+	require.Equal(t, 2, tooMany.code)
 	require.Contains(t, tooMany.err, "count 5000")
 	stranger := run("", "recommend", "a-stranger")
 	require.Zero(t, stranger.code, "%s", stranger.err)
