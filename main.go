@@ -22,6 +22,7 @@ type table struct {
 	Topics      commands.Topics      `cmd:"" help:"Create or describe the topics."`
 	Deadletters commands.DeadLetters `cmd:"" help:"List dead letters, or publish them again."`
 	Inspect     commands.Inspect     `cmd:"" help:"Show what Redis and Milvus hold of a user or an item."`
+	Bench       commands.Bench       `cmd:"" help:"Measure throughput, latency and memory beside floors of the same run."`
 	Config      commands.Config      `cmd:"" help:"Print the effective configuration, secrets masked."`
 	Version     commands.Version     `cmd:"" help:"Print the version."`
 }

@@ -45,10 +45,10 @@ var aids = []string{"infra/embedded", "infra/local", "services/towers/towertest"
 // owners says which folders alone may import a library or a package, tests apart: a server's client has one room that knows
 // its ways.
 var owners = map[string][]string{
-	"github.com/segmentio/kafka-go":       {"producers", "consumers/stream", "pipelines/topics"},
-	"github.com/redis/go-redis":           {"services/redisdb", "services/profiles", "services/items"},
-	"github.com/milvus-io/milvus-sdk-go":  {"services/candidates"},
-	"github.com/milvus-io/milvus-proto":   {"services/candidates", "infra/embedded"},
+	"github.com/segmentio/kafka-go":       {"producers", "consumers/stream", "pipelines/topics", "pipelines/bench"},
+	"github.com/redis/go-redis":           {"services/redisdb", "services/profiles", "services/items", "pipelines/bench"},
+	"github.com/milvus-io/milvus-sdk-go":  {"services/candidates", "pipelines/bench"},
+	"github.com/milvus-io/milvus-proto":   {"services/candidates", "infra/embedded", "infra/local"},
 	"github.com/twmb/franz-go/pkg/sr":     {"schemas"},
 	"github.com/twmb/franz-go/pkg/kfake":  {"infra/embedded"},
 	"github.com/alicebob/miniredis":       {"infra/embedded"},

@@ -1,0 +1,76 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// small is a run on embedded servers that takes a second or two.
+func small(t *testing.T) (o Options, progress *bytes.Buffer) {
+	t.Helper()
+	progress = &bytes.Buffer{}
+	o = DefaultOptions()
+	o.Embedded, o.Users, o.Items, o.Events, o.Repeats, o.Warmup, o.Duration = true, 60, 300, 1500, 2, 300, 100*time.Millisecond
+	o.Progress = progress
+	return o, progress
+}
+
+// requireSound holds a report against what all must be: each figure there, each ratio that of its figures, both forms written.
+func requireSound(t *testing.T, r *Report, o Options) {
+	t.Helper()
+	require.NotEmpty(t, r.Rows)
+	require.True(t, r.Servers.Embedded)
+	for _, row := range r.Rows {
+		require.Len(t, row.Ours.Repeats, o.Repeats, row.Name)
+		for i, value := range row.Ours.Repeats {
+			require.Positive(t, value, row.Name)
+			if row.Floor != nil {
+				require.InEpsilon(t, value/row.Floor.Repeats[i], row.Ratio.Repeats[i], 1e-9, row.Name)
+			}
+		}
+	}
+	var text, encoded bytes.Buffer
+	require.NoError(t, r.WriteTable(&text))
+	require.NoError(t, r.WriteJSON(&encoded))
+	var again Report
+	require.NoError(t, json.Unmarshal(encoded.Bytes(), &again))
+	require.Equal(t, *r, again)
+	for _, row := range r.Rows {
+		require.Contains(t, text.String(), row.Name)
+	}
+}
+
+func TestIngest(t *testing.T) {
+	o, progress := small(t)
+	r, err := Ingest(t.Context(), o)
+	require.NoError(t, err, "%s", progress)
+	requireSound(t, r, o)
+	require.Equal(t, 2, strings.Count(progress.String(), "floor: reading"), "each repeat is told: %s", progress)
+}
+
+func TestServe(t *testing.T) {
+	o, progress := small(t)
+	r, err := Serve(t.Context(), o)
+	require.NoError(t, err, "%s", progress)
+	requireSound(t, r, o)
+}
+
+func TestServersAwayAreRefusedWithARemedy(t *testing.T) {
+	o, _ := small(t)
+	o.Embedded = false
+	o.Settings.Kafka.Brokers = []string{"127.0.0.1:1"}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	_, err := Ingest(ctx, o)
+	require.ErrorContains(t, err, "127.0.0.1:1")
+	require.ErrorContains(t, err, remedyAway)
+}

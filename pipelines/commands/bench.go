@@ -1,0 +1,65 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/freshet/freshet/pipelines/bench"
+)
+
+// Bench groups the measurements.
+type Bench struct {
+	Ingest BenchIngest `cmd:"" help:"Events a second that reach the profiles in Redis, beside a consumer that does nothing and plain Redis writes."`
+	Serve  BenchServe  `cmd:"" help:"Requests for recommendations, alone and under load, beside an echo over Kafka with a plain search in Milvus."`
+}
+
+// benchFlags are what all benches take.
+type benchFlags struct {
+	Embedded bool          `help:"Measure on embedded servers, started in this process, instead of the configured ones."`
+	JSON     bool          `help:"Print the report as JSON."`
+	Users    int           `default:"2000" help:"Users of the made-up world."`
+	Items    int           `default:"10000" help:"Items of the made-up world."`
+	Events   int           `default:"100000" help:"Events that a repeat works off, or that fill the profiles before requests are made."`
+	Repeats  int           `default:"5" help:"How often each measurement is made; medians are reported."`
+	Warmup   int           `default:"100000" help:"Events that are worked off before the first repeat, so that profiles have a history."`
+	Duration time.Duration `default:"2s" help:"How long each load of calls goes on, such as 5s."`
+}
+
+// run makes one report and prints it.
+func (f *benchFlags) run(env *Env, measure func(context.Context, bench.Options) (*bench.Report, error)) error {
+	s, err := env.Settings()
+	if err != nil {
+		return err
+	}
+	options := bench.Options{
+		Settings: s, Embedded: f.Embedded, Users: f.Users, Items: f.Items, Events: f.Events, Repeats: f.Repeats, Warmup: f.Warmup,
+		Duration: f.Duration, Progress: env.Err, Log: quietly(env.Err),
+	}
+	if err := options.Validate(); err != nil {
+		return usageError{err}
+	}
+	report, err := measure(env.Context, options)
+	if err != nil && env.Context.Err() != nil {
+		return errors.Join(errors.New("the bench was interrupted before its end"), err)
+	}
+	if err != nil {
+		return err
+	}
+	if f.JSON {
+		return report.WriteJSON(env.Out)
+	}
+	return report.WriteTable(env.Out)
+}
+
+// BenchIngest measures the role interactions.
+type BenchIngest struct{ benchFlags }
+
+// Run measures and prints the report.
+func (c *BenchIngest) Run(env *Env) error { return c.run(env, bench.Ingest) }
+
+// BenchServe measures the role recommendations.
+type BenchServe struct{ benchFlags }
+
+// Run measures and prints the report.
+func (c *BenchServe) Run(env *Env) error { return c.run(env, bench.Serve) }
