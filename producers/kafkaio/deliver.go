@@ -103,17 +103,23 @@ func (w *Writer) expire(to destination, messages []*pending, err error) []*pendi
 }
 
 func (w *Writer) written(to destination, messages []*pending, base int64) {
+	w.measures.answered(to.topic, messages, nil)
 	for i, p := range messages {
+		at := Position{Partition: to.partition, Offset: base + int64(i)}
 		w.room.Release(p.bytes)
-		p.done(Position{Partition: to.partition, Offset: base + int64(i)}, nil)
+		p.endSend(at, nil)
+		p.done(at, nil)
 	}
 }
 
 func (w *Writer) fail(to destination, messages []*pending, err error) {
 	err = fmt.Errorf("writing to %s/%d: %w", to.topic, to.partition, err)
+	w.measures.answered(to.topic, messages, err)
 	for _, p := range messages {
+		at := Position{Partition: to.partition, Offset: -1}
 		w.room.Release(p.bytes)
-		p.done(Position{Partition: to.partition, Offset: -1}, err)
+		p.endSend(at, err)
+		p.done(at, err)
 	}
 }
 

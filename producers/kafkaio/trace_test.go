@@ -38,3 +38,18 @@ func TestNoTraceIsNone(t *testing.T) {
 		require.Empty(t, m.Headers)
 	}
 }
+
+func TestTraceOfReadsTheFlags(t *testing.T) {
+	const ids = "-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
+	for _, c := range []struct {
+		value          string
+		named, sampled bool
+	}{
+		{"00" + ids + "01", true, true}, {"00" + ids + "00", true, false}, {"00" + ids + "03", true, true},
+		{"00" + ids + "0a", true, false}, {"00" + ids + "0b", true, true}, {"cc" + ids + "01-more", true, true},
+		{"00" + ids + "0x", false, false}, {"nonsense", false, false}, {"", false, false},
+	} {
+		named, sampled := TraceOf([]Header{{Key: "traceparent", Value: []byte(c.value)}})
+		require.Equal(t, []bool{c.named, c.sampled}, []bool{named, sampled}, c.value)
+	}
+}

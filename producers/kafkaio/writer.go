@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -25,6 +27,8 @@ type Writer struct {
 	client   *kafka.Client
 	metadata *metadata
 	room     *semaphore.Weighted // bytes of WriterConfig.QueueBytes
+	tracer   trace.Tracer
+	measures *instruments
 
 	sending     context.Context // ends when Close gives up on flushing
 	stopSending context.CancelFunc
@@ -65,8 +69,10 @@ type pending struct {
 	Message
 	leader int32 // of the partition, when the message was taken
 	bytes  int64
+	given  time.Time
 	expiry time.Time
 	done   func(Position, error)
+	span   trace.Span // nil where nobody records it
 }
 
 // NewWriter returns a Writer with connections of its own, which it makes with the first message.
@@ -81,6 +87,8 @@ func NewWriter(cfg Config, wc WriterConfig, log *slog.Logger) *Writer {
 		client:      client,
 		metadata:    newMetadata(client, cfg.MetadataTTL),
 		room:        semaphore.NewWeighted(wc.QueueBytes),
+		tracer:      otel.Tracer(scope),
+		measures:    newInstruments(),
 		sending:     sending,
 		stopSending: stopSending,
 		taking:      taking,
@@ -116,12 +124,24 @@ func (w *Writer) Write(ctx context.Context, m Message) (Position, error) {
 // If it returns nil, done is called exactly once, with the position or the error; if it returns an error, never. The calls
 // for one partition come one after the other, in the order of the log, those for several at the same time. They come from
 // the goroutine that sends: done must return soon, and must not call Write, Enqueue or Close. An error means that the message
-// is not known to be in the log. The trace of ctx, if it has one, travels in the message's headers.
+// is not known to be in the log. The trace of ctx, if it has one, travels in the message's headers: as the message's own
+// span, if it is recorded, which ends with the answer.
 func (w *Writer) Enqueue(ctx context.Context, m Message, done func(Position, error)) error {
-	injectTrace(ctx, &m)
-	p := &pending{Message: m, bytes: m.size(), done: done}
+	span := w.startSend(ctx, &m)
+	p := &pending{Message: m, bytes: m.size(), given: time.Now(), done: done, span: span}
+	err := w.enqueue(ctx, p)
+	if err != nil {
+		w.measures.answered(p.Topic, []*pending{p}, err)
+		if span != nil {
+			endSpan(span, err)
+		}
+	}
+	return err
+}
+
+func (w *Writer) enqueue(ctx context.Context, p *pending) error {
 	if limit := w.cfg.MaxBatchBytes - batchOverhead; p.bytes > limit {
-		return &MessageTooLargeError{Topic: m.Topic, Size: p.bytes, Limit: limit}
+		return &MessageTooLargeError{Topic: p.Topic, Size: p.bytes, Limit: limit}
 	}
 	if !w.enter() {
 		return ErrClosed
