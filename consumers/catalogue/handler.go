@@ -17,11 +17,20 @@ type Handler struct {
 	serde   *schemas.Serde[schemas.ItemChange]
 	limits  schemas.Limits
 	indexer *Indexer
+	// clock is the time as of which a record is judged.
+	clock func(*stream.Record) time.Time
 }
 
 // New returns a Handler that writes through indexer.
 func New(serde *schemas.Serde[schemas.ItemChange], limits schemas.Limits, indexer *Indexer) *Handler {
-	return &Handler{serde: serde, limits: limits, indexer: indexer}
+	return &Handler{serde: serde, limits: limits, indexer: indexer, clock: stream.Now}
+}
+
+// Replaying returns the same handler for records of the past, which it judges as of their own times.
+func (h *Handler) Replaying() *Handler {
+	replaying := *h
+	replaying.clock = stream.RecordTime
+	return &replaying
 }
 
 // Handle indexes the changes of one partition. Indexing is idempotent, so that a replayed batch changes nothing.
@@ -95,7 +104,7 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (Change, error) 
 		}
 		return Change{}, err
 	}
-	if err := h.limits.ItemChange(&change, time.Now()); err != nil {
+	if err := h.limits.ItemChange(&change, h.clock(r)); err != nil {
 		return Change{}, stream.Permanent(err)
 	}
 	return Change{ItemChange: change}, nil

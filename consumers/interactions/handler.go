@@ -22,6 +22,8 @@ type Handler struct {
 	items    *items.Store
 	end      LogEnd
 	log      *slog.Logger
+	// clock is the time as of which a record is judged.
+	clock func(*stream.Record) time.Time
 }
 
 // LogEnd returns the offset at which the next record of a partition of the interactions topic will lie.
@@ -32,7 +34,15 @@ func New(
 	serde *schemas.Serde[schemas.Interaction], limits schemas.Limits, profiles *profiles.Store, items *items.Store, end LogEnd,
 	log *slog.Logger,
 ) *Handler {
-	return &Handler{serde: serde, limits: limits, profiles: profiles, items: items, end: end, log: log}
+	return &Handler{serde: serde, limits: limits, profiles: profiles, items: items, end: end, log: log, clock: stream.Now}
+}
+
+// Replaying returns the same handler for records of the past. It judges them as of their own times: an event that was refused
+// because it lay in the future must not count once that future has come.
+func (h *Handler) Replaying() *Handler {
+	replaying := *h
+	replaying.clock = stream.RecordTime
+	return &replaying
 }
 
 // Handle applies the events of one partition, in order. Applying is idempotent, so that a replayed batch changes nothing.
@@ -110,7 +120,7 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event,
 		}
 		return event, err
 	}
-	if err := h.limits.Interaction(&interaction, time.Now()); err != nil {
+	if err := h.limits.Interaction(&interaction, h.clock(r)); err != nil {
 		return event, stream.Permanent(err)
 	}
 	event.Interaction = interaction

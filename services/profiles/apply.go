@@ -104,7 +104,11 @@ func firstRecreated(pending []*work) error {
 
 func (b *batch) fold(pending []*work) {
 	for _, w := range pending {
-		if w.err == nil {
+		switch {
+		case w.err != nil:
+		case b.store.passes(w):
+			w.plan = &plan{applied: w.indexes, moves: make([]move, len(w.tastes))}
+		default:
 			w.plan = foldUser(w.stored, w.tastes, w.events, w.indexes, b.store.cfg.HistoryLength, b.vectors.has)
 		}
 	}
@@ -127,6 +131,8 @@ func (b *batch) write(ctx context.Context, pending []*work) (conflicts []*work) 
 			writing[i].err = fmt.Errorf("writing the profile of user %q: %w", writing[i].user, err)
 		case written == 0:
 			conflicts = append(conflicts, writing[i])
+		default:
+			b.store.countBegun(writing[i])
 		}
 	}
 	return conflicts

@@ -21,6 +21,8 @@ type Store struct {
 	items  *items.Store
 	models func() []*towers.UserTower
 	cfg    Config
+	// folding is set in a Shadow's.
+	folding *folding
 }
 
 // New makes a store. models names, at each call, the user towers that are live: each has its own state and embedding in
