@@ -74,3 +74,18 @@ func TestServersAwayAreRefusedWithARemedy(t *testing.T) {
 	require.ErrorContains(t, err, "127.0.0.1:1")
 	require.ErrorContains(t, err, remedyAway)
 }
+
+func TestCatalogue(t *testing.T) {
+	o, progress := small(t)
+	r, err := Catalogue(t.Context(), o)
+	require.NoError(t, err, "%s", progress)
+	requireSound(t, r, o)
+}
+
+func TestFresh(t *testing.T) {
+	o, progress := small(t)
+	o.Events = 3000
+	r, err := Fresh(t.Context(), o)
+	require.NoError(t, err, "%s", progress)
+	requireSound(t, r, o)
+}

@@ -72,22 +72,26 @@ func joined(what string, byName map[string]error, harmless error) error {
 // keysAtOnce is how many keys one step of a removal looks at.
 const keysAtOnce = 1000
 
-// removeKeys removes all keys that begin with prefix, on each node of a cluster.
+// removeKeys removes all keys that begin with prefix.
 func removeKeys(ctx context.Context, rdb redis.UniversalClient, prefix string) error {
+	return eachNode(ctx, rdb, func(ctx context.Context, node redis.Cmdable) error { return removeNodeKeys(ctx, node, prefix) })
+}
+
+// eachNode calls do for each node of a cluster that holds keys, one after the other; for a single server once.
+func eachNode(ctx context.Context, rdb redis.UniversalClient, do func(context.Context, redis.Cmdable) error) error {
 	cluster, many := rdb.(*redis.ClusterClient)
 	if !many {
-		return removeNodeKeys(ctx, rdb, prefix)
+		return do(ctx, rdb)
 	}
 	var mu sync.Mutex // ForEachMaster calls for all nodes at the same time
 	var errs []error
-	_ = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-		err := removeNodeKeys(ctx, node, prefix)
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 		mu.Lock()
 		defer mu.Unlock()
-		errs = append(errs, err)
+		errs = append(errs, do(ctx, node))
 		return nil
 	})
-	return errors.Join(errs...)
+	return errors.Join(append(errs, err)...)
 }
 
 func removeNodeKeys(ctx context.Context, node redis.Cmdable, prefix string) error {

@@ -11,7 +11,6 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/freshet/freshet/pipelines/settings"
-	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
@@ -52,8 +51,8 @@ func (l *lab) startEcho(
 ) (*echo, error) {
 	s := l.settings("")
 	s.Topics.Requests.Name, s.Topics.Replies.Name = l.topic("echo.requests"), l.topic("echo.replies")
-	if _, err := topics.Ensure(ctx, s.Kafka, s.Topics); err != nil {
-		return nil, fmt.Errorf("creating the topics of the echo: %w", err)
+	if err := l.createTopics(ctx, s); err != nil {
+		return nil, err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e := &echo{
@@ -68,10 +67,7 @@ func (l *lab) startEcho(
 }
 
 func (e *echo) run(ctx, background context.Context, s settings.Settings) error {
-	var partitions []int32
-	for p := range s.Topics.Requests.Partitions {
-		partitions = append(partitions, int32(p))
-	}
+	partitions := partitionsOf(s.Topics.Requests)
 	asked, err := kafkaio.Ranges(ctx, e.client, e.requests, partitions...)
 	if err != nil {
 		return err

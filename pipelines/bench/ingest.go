@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -56,18 +57,23 @@ func (l *lab) prepareIngest(ctx context.Context) (*ingest, error) {
 	if err := l.storeItems(ctx, w, ""); err != nil {
 		return nil, err
 	}
-	if l.Warmup > 0 {
-		warm, err := l.publishEvents(ctx, w, 0, l.Warmup)
-		if err != nil {
-			return nil, err
-		}
-		took, err := g.apply(ctx, warm)
-		if err != nil {
-			return nil, err
-		}
-		l.say("warm-up: %d events applied, %.0f/s", l.Warmup, perSecond(l.Warmup, took))
+	return g, g.warmUp(ctx)
+}
+
+// warmUp gives profiles a history.
+func (g *ingest) warmUp(ctx context.Context) error {
+	if g.Warmup == 0 {
+		return nil
 	}
-	return g, nil
+	warm, err := g.publishEvents(ctx, g.world, 0, g.Warmup)
+	if err != nil {
+		return err
+	}
+	took, err := g.apply(ctx, warm)
+	if err == nil {
+		g.say("warm-up: %d events applied, %.0f/s", g.Warmup, perSecond(g.Warmup, took))
+	}
+	return err
 }
 
 func (g *ingest) apply(ctx context.Context, part *published) (time.Duration, error) {
@@ -133,13 +139,7 @@ func (g *ingest) verify(ctx context.Context, part *published) error {
 // writeRaw writes what the profiles hold now under other keys, as often as the role has written it, and returns how long that
 // took and how many bytes it was.
 func (g *ingest) writeRaw(ctx context.Context, part *published) (time.Duration, int64, error) {
-	users := map[string]struct{}{}
-	for _, keys := range part.keys {
-		for _, user := range keys {
-			users[user] = struct{}{}
-		}
-	}
-	stored, err := g.storedProfiles(ctx, slices.Sorted(maps.Keys(users)))
+	stored, err := g.storedProfiles(ctx, distinct(slices.Concat(slices.Collect(maps.Values(part.keys))...)))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -211,6 +211,21 @@ func (g *ingest) storedProfiles(ctx context.Context, users []string) (map[string
 		}
 	}
 	return stored, nil
+}
+
+// averageProfile returns as many bytes as the profiles of a part have on average.
+func (g *ingest) averageProfile(ctx context.Context, part *published) ([]byte, error) {
+	stored, err := g.storedProfiles(ctx, distinct(slices.Concat(slices.Collect(maps.Values(part.keys))...)))
+	if err != nil {
+		return nil, err
+	}
+	var total int64
+	for _, p := range stored {
+		total += p.bytes
+	}
+	value := make([]byte, total/int64(len(stored)))
+	_, _ = rand.Read(value) // which never fails
+	return value, nil
 }
 
 func distinct(keys []string) []string {

@@ -116,10 +116,41 @@ func openLab(ctx context.Context, o Options, n needs) (l *lab, err error) {
 	}
 	s := l.settings("")
 	l.say("creating topics %s…", s.Topics.Interactions.Name)
+	return l, l.createTopics(ctx, s)
+}
+
+// createTopics returns once the brokers serve the topics: one that was just made has a leader before its broker knows of it,
+// and plain requests to it are refused until then.
+func (l *lab) createTopics(ctx context.Context, s settings.Settings) error {
 	if _, err := topics.Ensure(ctx, s.Kafka, s.Topics); err != nil {
-		return l, fmt.Errorf("creating the topics of the bench: %w", err)
+		return fmt.Errorf("creating the topics of the bench: %w", err)
 	}
-	return l, nil
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+	defer cancel()
+	for _, t := range []topics.Topic{s.Topics.Interactions, s.Topics.Items, s.Topics.Requests, s.Topics.Replies} {
+		for {
+			_, err := kafkaio.Ranges(ctx, l.kafka, t.Name, partitionsOf(t)...)
+			if err == nil {
+				break
+			}
+			if ctx.Err() != nil || !kafkaio.IsRetriable(err) {
+				return fmt.Errorf("waiting for topic %s: %w", t.Name, err)
+			}
+			time.Sleep(topicPoll)
+		}
+	}
+	return nil
+}
+
+// topicPoll is how often a new topic is tried.
+const topicPoll = 20 * time.Millisecond
+
+func partitionsOf(t topics.Topic) []int32 {
+	partitions := make([]int32, t.Partitions)
+	for i := range partitions {
+		partitions[i] = int32(i)
+	}
+	return partitions
 }
 
 func (l *lab) startEmbedded(ctx context.Context) error {

@@ -19,29 +19,40 @@ type call func(ctx context.Context, i int) error
 // A load generator that waits for an answer before it asks again (a closed loop) leaves out just the calls that a stall would
 // have hit: of a stall of a second at a thousand calls a second it shows one slow call, this one a thousand.
 func openLoop(ctx context.Context, rate float64, during time.Duration, do call) (samples, error) {
-	n := int(rate * during.Seconds())
-	if n < 1 {
-		return nil, fmt.Errorf("a load of %.1f calls a second for %s makes no call: give a longer duration", rate, during)
-	}
-	latencies := make(samples, n)
+	latencies := make(samples, int(rate*during.Seconds()))
 	var failed firstError
 	var open sync.WaitGroup
+	err := paced(ctx, rate, len(latencies), func(i int, due time.Time) error {
+		open.Go(func() {
+			failed.keep(do(ctx, i))
+			latencies[i] = time.Since(due)
+		})
+		return failed.err()
+	})
+	open.Wait()
+	return latencies, errors.Join(err, failed.err())
+}
+
+// paced calls do n times at a fixed rate, with the time at which each call is due. do must not wait for what it begins; if
+// it does, the calls that follow are late, and know it.
+func paced(ctx context.Context, rate float64, n int, do func(i int, due time.Time) error) error {
+	if n < 1 {
+		return fmt.Errorf("a load of %.1f calls a second makes no call in this time: give a longer duration", rate)
+	}
 	begin := time.Now()
 	for i := range n {
 		due := begin.Add(time.Duration(float64(i) / rate * float64(time.Second)))
 		if wait := time.Until(due); wait > 0 {
 			time.Sleep(wait)
 		}
-		if ctx.Err() != nil || failed.is() {
-			break
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		open.Go(func() {
-			failed.keep(do(ctx, i))
-			latencies[i] = time.Since(due)
-		})
+		if err := do(i, due); err != nil {
+			return err
+		}
 	}
-	open.Wait()
-	return latencies, errors.Join(ctx.Err(), failed.err())
+	return nil
 }
 
 // closedLoop has so many callers who each wait for the answer before they call again, for so long, and returns the latencies

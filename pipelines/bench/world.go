@@ -33,6 +33,7 @@ func (l *lab) makeWorld(events int) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	interleave(data.Events, c.Seed)
 	w := &world{Dataset: data}
 	bundle := l.settings("").Bundle
 	if _, err := towers.WriteBundle(bundle, l.randomTowers(data)); err != nil {
@@ -45,6 +46,22 @@ func (l *lab) makeWorld(events int) (*world, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+// interleave puts the users' events in an order as if all of them were there at the same time, each user's own kept. In the
+// order of half a year hardly two visits overlap: a batch would be the visit of a user or two, which costs next to nothing.
+func interleave(events []dataset.Event, seed uint64) {
+	users := make([]int32, len(events))
+	byUser := map[int32][]dataset.Event{}
+	for i, e := range events {
+		users[i] = e.User
+		byUser[e.User] = append(byUser[e.User], e)
+	}
+	rng := rand.New(rand.NewPCG(seed, 0x6f72646572))
+	rng.Shuffle(len(users), func(i, j int) { users[i], users[j] = users[j], users[i] })
+	for i, user := range users {
+		events[i], byUser[user] = byUser[user][0], byUser[user][1:]
+	}
 }
 
 // randomTowers are of the configured size. Each item has an embedding of its own, so that no two vectors are the same.

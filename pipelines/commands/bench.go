@@ -3,6 +3,8 @@ package commands
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/freshet/freshet/pipelines/bench"
@@ -10,8 +12,11 @@ import (
 
 // Bench groups the measurements.
 type Bench struct {
-	Ingest BenchIngest `cmd:"" help:"Events a second that reach the profiles in Redis, beside a consumer that does nothing and plain Redis writes."`
-	Serve  BenchServe  `cmd:"" help:"Requests for recommendations, alone and under load, beside an echo over Kafka with a plain search in Milvus."`
+	Ingest    BenchIngest    `cmd:"" help:"Events a second that reach the profiles in Redis, beside a consumer that does nothing and plain Redis writes."`
+	Catalogue BenchCatalogue `cmd:"" help:"Item changes a second that reach Milvus, beside plain upserts of ready rows."`
+	Serve     BenchServe     `cmd:"" help:"Requests for recommendations, alone and under load, beside an echo over Kafka with a plain search in Milvus."`
+	Fresh     BenchFresh     `cmd:"" help:"Time from publishing an event to reading the embedding, beside the same bytes through Kafka into Redis."`
+	Memory    BenchMemory    `cmd:"" help:"Bytes of a user and an item in Redis and in the roles, beside those of their values; needs a real Redis."`
 }
 
 // benchFlags are what all benches take.
@@ -63,3 +68,50 @@ type BenchServe struct{ benchFlags }
 
 // Run measures and prints the report.
 func (c *BenchServe) Run(env *Env) error { return c.run(env, bench.Serve) }
+
+// BenchCatalogue measures the role catalogue.
+type BenchCatalogue struct{ benchFlags }
+
+// Run measures and prints the report.
+func (c *BenchCatalogue) Run(env *Env) error { return c.run(env, bench.Catalogue) }
+
+// BenchFresh measures freshness.
+type BenchFresh struct{ benchFlags }
+
+// Run measures and prints the report.
+func (c *BenchFresh) Run(env *Env) error { return c.run(env, bench.Fresh) }
+
+// BenchMemory measures memory.
+type BenchMemory struct {
+	benchFlags
+	Sizes []string `default:"10k,100k,1M" help:"Numbers of users and items, growing; k and M stand for thousands and millions."`
+}
+
+// Run measures and prints the report.
+func (c *BenchMemory) Run(env *Env) error {
+	sizes := make([]int, len(c.Sizes))
+	for i, text := range c.Sizes {
+		var err error
+		if sizes[i], err = parseSize(text); err != nil {
+			return err
+		}
+	}
+	return c.run(env, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Memory(ctx, o, sizes) })
+}
+
+// parseSize reads a number such as 10k or 1M.
+func parseSize(text string) (int, error) {
+	digits, unit := strings.TrimSuffix(text, "k"), 1
+	if digits != text {
+		unit = 1000
+	} else if digits = strings.TrimSuffix(text, "M"); digits != text {
+		unit = 1_000_000
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 1 || n > maxSize/unit {
+		return 0, usage("--sizes has %q: give numbers up to 100M such as 10k,100k,1M", text)
+	}
+	return n * unit, nil
+}
+
+const maxSize = 100_000_000

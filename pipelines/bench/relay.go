@@ -1,0 +1,121 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/freshet/freshet/producers/kafkaio"
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/redisdb"
+)
+
+// relay is the floor of freshness: events go through Kafka to a plain consumer, which SETs a fixed value under the key of
+// each, one pipeline for each fetch.
+type relay struct {
+	writer *kafkaio.Writer
+	client *kafka.Client
+	rdb    redis.UniversalClient
+	serde  *schemas.Serde[schemas.Interaction]
+	topic  string
+	prefix string
+	value  []byte
+
+	stop    context.CancelFunc
+	working sync.WaitGroup
+	failed  firstError
+}
+
+func (l *lab) startRelay(ctx context.Context, value []byte) (*relay, error) {
+	s := l.settings("")
+	s.Topics.Interactions.Name = l.topic("relay")
+	if err := l.createTopics(ctx, s); err != nil {
+		return nil, err
+	}
+	registry, err := schemas.NewRegistry(s.Registry)
+	if err != nil {
+		return nil, err
+	}
+	serde, err := schemas.NewSerde[schemas.Interaction](ctx, registry, s.Topics.Interactions.Name)
+	if err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r := &relay{
+		writer: kafkaio.NewWriter(s.Kafka, s.Writer, l.Log), client: s.Kafka.Client(), rdb: l.rdb, serde: serde,
+		topic: s.Topics.Interactions.Name, prefix: l.prefix() + "-raw", value: value, stop: stop,
+	}
+	for _, p := range partitionsOf(s.Topics.Interactions) { // the topic is new: it begins at 0
+		r.working.Go(func() { r.follow(background, p) })
+	}
+	return r, nil
+}
+
+// follow writes what comes to a partition into Redis until ctx ends.
+func (r *relay) follow(ctx context.Context, partition int32) {
+	var offset int64
+	for ctx.Err() == nil {
+		pipe := r.rdb.Pipeline()
+		var err error
+		offset, err = fetch(ctx, r.client, r.topic, partition, offset, func(record *kafka.Record) error {
+			key, err := readBytes(record.Key)
+			if err != nil {
+				return err
+			}
+			if _, err := readBytes(record.Value); err != nil {
+				return err
+			}
+			pipe.Set(ctx, r.key(string(key)), r.value, 0)
+			return nil
+		})
+		if err == nil && pipe.Len() > 0 {
+			_, err = pipe.Exec(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			r.failed.keep(err)
+			return
+		}
+	}
+}
+
+func (r *relay) key(user string) string { return redisdb.Key(r.prefix, user, "value") }
+
+// send writes an event as a publisher would, without its checks.
+func (r *relay) send(ctx context.Context, e *schemas.Interaction) error {
+	m := kafkaio.Message{
+		Topic: r.topic, Partition: kafkaio.AnyPartition, Key: []byte(e.UserID), Value: r.serde.Append(nil, e),
+	}
+	return r.writer.Enqueue(ctx, m, func(_ kafkaio.Position, err error) { r.failed.keep(err) })
+}
+
+// readable reads the values of users, whole, as a reader of embeddings would.
+func (r *relay) readable(ctx context.Context, users []string) ([]bool, error) {
+	pipe := r.rdb.Pipeline()
+	reads := make([]*redis.StringCmd, len(users))
+	for i, user := range users {
+		reads[i] = pipe.Get(ctx, r.key(user))
+	}
+	_, _ = pipe.Exec(ctx) // its error is the first of the reads' own
+	there := make([]bool, len(users))
+	for i, read := range reads {
+		switch err := read.Err(); {
+		case err == nil:
+			there[i] = true
+		case !errors.Is(err, redis.Nil):
+			return nil, fmt.Errorf("reading what the relay wrote: %w", err)
+		}
+	}
+	return there, nil
+}
+
+func (r *relay) close(ctx context.Context) error {
+	err := r.writer.Close(ctx)
+	r.stop()
+	r.working.Wait()
+	kafkaio.CloseIdle(r.client)
+	return err
+}
