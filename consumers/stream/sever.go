@@ -12,7 +12,7 @@ var errSevered = errors.New("the connections were cut")
 // severable makes connections that can all be cut at once. A member that is stopped at once cuts those to the coordinator:
 // kafka-go would otherwise leave the group politely, for which it may have to dial a broker that does not answer.
 type severable struct {
-	dialer net.Dialer
+	dialer net.Dialer // below TLS, so that nothing has to be said to a peer that may not listen
 
 	mu      sync.Mutex
 	open    map[net.Conn]struct{}

@@ -30,8 +30,9 @@ type Kafka struct {
 // noticed within a test's patience.
 const minSessionTimeout = 100 * time.Millisecond
 
-// StartKafka starts the broker that cfg describes. It answers on Addr once StartKafka has returned.
-func StartKafka(ctx context.Context, cfg Config) (*Kafka, error) {
+// StartKafka starts the broker that cfg describes. It answers on Addr once StartKafka has returned. More options of the embedded
+// Cluster, such as its users, may follow.
+func StartKafka(ctx context.Context, cfg Config, more ...kfake.Opt) (*Kafka, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -46,6 +47,10 @@ func StartKafka(ctx context.Context, cfg Config) (*Kafka, error) {
 			return (&net.ListenConfig{}).Listen(ctx, network, cfg.KafkaAddr)
 		}),
 	}
+	if cfg.TLS != nil {
+		opts = append(opts, kfake.TLS(cfg.TLS))
+	}
+	opts = append(opts, more...)
 	if cfg.DataDir != "" {
 		lock, err := lockDir(cfg.DataDir)
 		if err != nil {

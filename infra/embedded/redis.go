@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 type Redis struct {
 	*miniredis.Miniredis
 	addr   string
+	tls    *tls.Config
 	plan   faults.Plan
 	ctx    context.Context // ends with Close; held calls end with it
 	cancel context.CancelFunc
@@ -36,8 +38,12 @@ func StartRedis(ctx context.Context, cfg Config) (*Redis, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Redis{Miniredis: miniredis.NewMiniRedis()}
-	if err := r.StartAddr(cfg.RedisAddr); err != nil {
+	r := &Redis{Miniredis: miniredis.NewMiniRedis(), tls: cfg.TLS}
+	start := r.StartAddr
+	if cfg.TLS != nil {
+		start = func(addr string) error { return r.StartAddrTLS(addr, cfg.TLS) }
+	}
+	if err := start(cfg.RedisAddr); err != nil {
 		return nil, fmt.Errorf("starting embedded Redis on %s: %w", cfg.RedisAddr, err)
 	}
 	r.addr = r.Miniredis.Addr()
@@ -64,7 +70,11 @@ func (r *Redis) Stop() { r.Miniredis.Close() }
 
 // Restart opens the port again after Stop.
 func (r *Redis) Restart() error {
-	if err := r.Miniredis.Restart(); err != nil {
+	restart := r.Miniredis.Restart
+	if r.tls != nil {
+		restart = func() error { return r.StartTLS(r.tls) } // at the port that it had
+	}
+	if err := restart(); err != nil {
 		return fmt.Errorf("restarting embedded Redis on %s: %w", r.addr, err)
 	}
 	r.Server().SetPreHook(r.intercept)

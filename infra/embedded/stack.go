@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"time"
@@ -22,6 +23,8 @@ type Config struct {
 	Partitions int `yaml:"partitions" env:"PARTITIONS"`
 	// RetentionInterval is how often Kafka drops records past their topic's retention.
 	RetentionInterval time.Duration `yaml:"retention_interval" env:"RETENTION_INTERVAL"`
+	// TLS is what the servers show to their clients; nil leaves the connections plain.
+	TLS *tls.Config `yaml:"-" env:"-"`
 }
 
 // DefaultConfig listens on free loopback ports and keeps everything in memory.
@@ -79,6 +82,9 @@ func StartMilvus(ctx context.Context, cfg Config) (*Milvus, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if cfg.TLS != nil {
+		return milvus.Start(ctx, cfg.MilvusAddr, milvus.WithTLS(cfg.TLS))
 	}
 	return milvus.Start(ctx, cfg.MilvusAddr)
 }

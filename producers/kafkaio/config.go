@@ -1,12 +1,15 @@
 package kafkaio
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"github.com/freshet/freshet/schemas/secure"
 )
 
 // Config says how to reach the brokers.
@@ -15,6 +18,10 @@ type Config struct {
 	Brokers []string `yaml:"brokers" env:"BROKERS"`
 	// ClientID names this process in the brokers' logs and quotas.
 	ClientID string `yaml:"client_id" env:"CLIENT_ID"`
+	// TLS to the brokers.
+	TLS secure.TLS `yaml:"tls" envPrefix:"TLS_"`
+	// SASL names our user.
+	SASL SASL `yaml:"sasl" envPrefix:"SASL_"`
 	// DialTimeout bounds the making of one connection.
 	DialTimeout time.Duration `yaml:"dial_timeout" env:"DIAL_TIMEOUT"`
 	// RequestTimeout bounds one request to a broker; a broker has half of it to gather its replicas' acknowledgements.
@@ -42,9 +49,13 @@ func (c Config) Validate() error {
 	}
 	for _, b := range c.Brokers {
 		if _, port, err := net.SplitHostPort(b); err != nil || port == "" {
-			errs = append(errs, fmt.Errorf("brokers: %q is not host:port", b))
+			errs = append(errs, brokerError(b))
 		}
 	}
+	if err := c.TLS.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("tls.%w", err))
+	}
+	errs = append(errs, prefixed("sasl.", c.SASL.validate(c.TLS.Enabled, c.Brokers))...)
 	for _, d := range []struct {
 		name  string
 		value time.Duration
@@ -60,9 +71,29 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// prefixed puts the path of a section before each of its errors.
+func prefixed(section string, err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	var errs []error
+	for _, one := range joined.Unwrap() {
+		errs = append(errs, fmt.Errorf("%s%w", section, one))
+	}
+	return errs
+}
+
+// DialFunc makes a connection to an address.
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
 // Dialer is for kafka-go's readers and consumer groups.
-func (c Config) Dialer() *kafka.Dialer {
-	return &kafka.Dialer{ClientID: c.ClientID, Timeout: c.DialTimeout, DualStack: true, KeepAlive: 30 * time.Second}
+func (c Config) Dialer() *kafka.Dialer { return c.DialerOver(c.dial) }
+
+// DialerOver is Dialer over plain connections of the caller's making. A file of the settings that cannot be read is the
+// error of each connection, as it is with Client.
+func (c Config) DialerOver(plain DialFunc) *kafka.Dialer {
+	return &kafka.Dialer{ClientID: c.ClientID, Timeout: c.DialTimeout, DialFunc: c.safely(plain)}
 }
 
 // Client speaks to the brokers one request at a time for each connection, over connections of its own. Give it to CloseIdle
@@ -73,10 +104,43 @@ func (c Config) Client() *kafka.Client {
 		Timeout: c.RequestTimeout,
 		Transport: &kafka.Transport{
 			ClientID:    c.ClientID,
+			Dial:        c.safely(c.dial),
 			DialTimeout: c.DialTimeout,
 			IdleTimeout: 5 * time.Minute,
 			MetadataTTL: c.MetadataTTL,
 		},
+	}
+}
+
+func (c Config) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: c.DialTimeout, KeepAlive: 30 * time.Second}).DialContext(ctx, network, address)
+}
+
+// safely encrypts what plain connects and says who we are, as configured. kafka-go could do both, but its errors do not tell a
+// broker that would not have us from one which is away.
+func (c Config) safely(plain DialFunc) DialFunc {
+	encryption, err := c.TLS.Load()
+	mechanism, saslErr := c.SASL.load()
+	if err = errors.Join(err, saslErr); err != nil {
+		return func(context.Context, string, string) (net.Conn, error) { return nil, err }
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := plain(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if encryption != nil {
+			if conn, err = secure.Client(ctx, conn, address, encryption); err != nil {
+				return nil, err
+			}
+		}
+		if mechanism != nil {
+			if err := login(ctx, conn, c.ClientID, mechanism); err != nil {
+				_ = conn.Close()
+				return nil, fmt.Errorf("logging in to %s as %q: %w", address, c.SASL.Username, err)
+			}
+		}
+		return conn, nil
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/segmentio/kafka-go"
+
+	"github.com/freshet/freshet/schemas/secure"
 )
 
 // ErrClosed is what a Writer says after Close.
@@ -61,7 +63,7 @@ func IsUnknownDestination(err error) bool {
 // IsRetriable says whether asking the brokers again may help: the error is the network's, or one that passes, such as a
 // leader that moved. A deadline that passed may be the request's alone (request_timeout), so ask your own context first.
 func IsRetriable(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || IsRefused(err) {
 		return false
 	}
 	var code kafka.Error
@@ -70,6 +72,28 @@ func IsRetriable(err error) bool {
 	}
 	// kafka-go itself says BrokerNotAvailable for a leader that it does not know yet.
 	return code.Temporary() || code == kafka.BrokerNotAvailable || code == kafka.ReplicaNotAvailable
+}
+
+// IsRefused says whether the brokers would not have us, or we not them: a certificate, a user or a right that an operator has
+// to mend. Trying again is no use.
+func IsRefused(err error) bool {
+	p := ProblemOf(err)
+	return p != secure.Unclear && p != secure.Unreachable
+}
+
+// ProblemOf is secure.ProblemOf with what the brokers themselves say.
+func ProblemOf(err error) secure.Problem {
+	var code kafka.Error
+	if !errors.As(err, &code) {
+		return secure.ProblemOf(err)
+	}
+	switch code {
+	case kafka.SASLAuthenticationFailed, kafka.UnsupportedSASLMechanism, kafka.IllegalSASLState:
+		return secure.Credentials
+	case kafka.TopicAuthorizationFailed, kafka.GroupAuthorizationFailed, kafka.ClusterAuthorizationFailed:
+		return secure.Denied
+	}
+	return secure.Unclear
 }
 
 // blamesRecords says whether the broker refused a whole batch for what some of its records hold: those are found by

@@ -12,10 +12,11 @@
 //     level; a collection is loaded in the moment it is asked for, where a real one takes seconds.
 //   - keep two rows of one key: Insert replaces, as Upsert does. A real server returns duplicates.
 //   - schemas beyond BOOL, INT8 to INT64, FLOAT, DOUBLE, VARCHAR, ARRAY of VARCHAR, one FLOAT_VECTOR and a VARCHAR primary key;
-//     metrics beyond IP and L2; partitions, dynamic fields, databases, users and roles, resource groups, hybrid search, group by,
+//     metrics beyond IP and L2; partitions, dynamic fields, databases, resource groups, hybrid search, group by,
 //     bulk import, compaction.
 //   - filters beyond comparisons of a field with a literal, in, not in, like (prefix), array_contains, array_contains_any,
 //     array_contains_all, and, or, not and parentheses: no arithmetic, no comparison of two fields, no array elements or lengths.
+//   - users and roles through its API: a test names users and their grants to the server directly. API keys.
 //   - be lenient where 2.3.5 is: it refuses arrays over their capacity and columns of a wrong type (2.3.5 stores the first
 //     and dies of the second), and an ef below the number of results asked for.
 package milvus

@@ -2,6 +2,7 @@ package milvus
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -32,6 +33,7 @@ type Server struct {
 	milvuspb.UnimplementedMilvusServiceServer
 
 	addr  string
+	tls   *tls.Config
 	plan  faults.Plan
 	clock atomic.Uint64 // timestamps of writes, and ids
 
@@ -39,14 +41,19 @@ type Server struct {
 	collections map[string]*collection
 	aliases     map[string]string // alias -> collection name
 
+	access access
+
 	serving sync.Mutex // guards grpc and served
 	grpc    *grpc.Server
 	served  chan struct{}
 }
 
 // Start listens on addr (host:port, port 0 takes a free one) and serves. ctx bounds the start only.
-func Start(ctx context.Context, addr string) (*Server, error) {
+func Start(ctx context.Context, addr string, options ...Option) (*Server, error) {
 	s := &Server{collections: make(map[string]*collection), aliases: make(map[string]string)}
+	for _, option := range options {
+		option(s)
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("starting embedded Milvus on %s: %w", addr, err)
@@ -58,6 +65,7 @@ func Start(ctx context.Context, addr string) (*Server, error) {
 
 func (s *Server) serve(listener net.Listener) {
 	g := grpc.NewServer(
+		grpc.Creds(s.credentials()),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.UnaryInterceptor(s.intercept),
 		// The SDK pings every five seconds; grpc's default policy would take that for an attack and hang up.
@@ -127,6 +135,9 @@ func (s *Server) Calls(method string) int { return s.plan.Calls(method) }
 
 func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	method := path.Base(info.FullMethod)
+	if err := s.access.check(ctx, req); err != nil {
+		return nil, err
+	}
 	effect := s.plan.Next(method)
 	if err := faults.Hold(ctx, effect.Wait); err != nil {
 		return nil, status.FromContextError(err).Err()
@@ -163,7 +174,7 @@ func (s *Server) refusal(method string, se *StatusError) any {
 // tick returns a number larger than all before it.
 func (s *Server) tick() uint64 { return s.clock.Add(1) }
 
-// Connect opens a session. It asks for no credentials.
+// Connect opens a session.
 func (s *Server) Connect(context.Context, *milvuspb.ConnectRequest) (*milvuspb.ConnectResponse, error) {
 	return &milvuspb.ConnectResponse{
 		Status:     statusOf(nil),
