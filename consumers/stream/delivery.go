@@ -1,9 +1,13 @@
 package stream
 
 import (
+	"context"
 	"sync/atomic"
 
 	"github.com/cenkalti/backoff/v5"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 // Delivery is one record that a Gatherer gives to its handler.
@@ -19,7 +23,17 @@ type Delivery struct {
 	alone    bool                        // in a batch of its own, to find out whether it is the one that panics
 	failures *backoff.ExponentialBackOff // nil until the first
 	batch    *gatherBatch
+	span     trace.Span // nil where nobody records it
 	done     atomic.Bool
+}
+
+// Trace returns ctx in the record's own trace, so that what is sent on it continues that: in the record's `process` span,
+// where it has one, which ends with Done.
+func (d *Delivery) Trace(ctx context.Context) context.Context {
+	if d.span != nil {
+		return trace.ContextWithSpan(ctx, d.span)
+	}
+	return kafkaio.ExtractTrace(ctx, d.Headers)
 }
 
 // Done tells what became of the record; it returns at once, and only the first call counts. Nil: it is done. A permanent
@@ -29,7 +43,8 @@ func (d *Delivery) Done(err error) {
 	if d.done.Swap(true) {
 		return
 	}
-	d.batch.left()
+	d.endSpan(err)
+	d.batch.left(err)
 	d.from.settle(d, err)
 }
 
@@ -41,14 +56,42 @@ func (d *Delivery) again() *Delivery {
 	}
 }
 
-// gatherBatch ends its context when all of its deliveries are done.
-type gatherBatch struct {
-	open   atomic.Int64
-	cancel func()
+// endSpan gives the record's span its outcome. That of the batch's first record is the batch's too, which goes on.
+func (d *Delivery) endSpan(err error) {
+	if d.span == nil {
+		return
+	}
+	if err != nil {
+		name := "retry"
+		if IsPermanent(err) {
+			name = "dead letter"
+		}
+		event(d.span, name, err, placeAttributes(&d.Record)...)
+		fail(d.span, err)
+	}
+	if d.span != d.batch.span.Span {
+		d.span.End()
+	}
 }
 
-func (b *gatherBatch) left() {
-	if b.open.Add(-1) == 0 {
-		b.cancel()
+// gatherBatch ends its context and its span when all of its deliveries are done.
+type gatherBatch struct {
+	open   atomic.Int64
+	failed atomic.Bool
+	cancel func()
+	span   batchSpan
+}
+
+func (b *gatherBatch) left(err error) {
+	if err != nil {
+		b.failed.Store(true)
+	}
+	if b.open.Add(-1) > 0 {
+		return
+	}
+	b.cancel()
+	b.span.member.telemetry.processed(b.span.began, b.failed.Load())
+	if b.span.Span != nil {
+		b.span.End()
 	}
 }

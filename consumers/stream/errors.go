@@ -10,19 +10,17 @@ import (
 var ErrAborted = errors.New("the consumer was stopped at once: what it had not committed is handled again by the next owner")
 
 // permanentError marks an error that trying again cannot cure.
-type permanentError struct{ err error }
+type permanentError struct {
+	err    error
+	reason Reason
+}
 
 func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
 
 // Permanent marks an error that trying again cannot cure: bytes that no schema reads, a value that no rule allows. Of one
 // record it sends the record to the dead-letter topic; of a whole batch it ends Run. Permanent(nil) is nil.
-func Permanent(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &permanentError{err}
-}
+func Permanent(err error) error { return PermanentFor(ReasonOther, err) }
 
 // IsPermanent says whether err, or an error that it wraps, was marked by Permanent. Any other error is transient.
 func IsPermanent(err error) bool {

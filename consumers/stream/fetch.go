@@ -31,7 +31,8 @@ type fetcher struct {
 	log       *slog.Logger
 	stats     *counters
 	failures  *backoff.ExponentialBackOff
-	maxBytes  int64 // what the next fetch asks for
+	maxBytes  int64     // what the next fetch asks for
+	progress  *progress // nil for a reader outside of a group
 }
 
 func newFetcher(c *cluster, partition int32, next int64, cfg Runtime, log *slog.Logger, stats *counters) *fetcher {
@@ -83,6 +84,7 @@ func (f *fetcher) poll(ctx context.Context) ([]Record, error) {
 		f.log.Warn("a fetch could not be read to its end", slog.Any("error", err))
 	}
 	f.passHole(resp, len(records))
+	f.progress.fetched(records, f.next, resp.HighWatermark)
 	return records, nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 // gathering works off all partitions of a Gatherer for one generation.
@@ -32,6 +34,7 @@ type gatherSource struct {
 	partition int32
 	offsets   offsets
 	window    *semaphore.Weighted
+	progress  *progress
 }
 
 func newGathering(g *Gatherer, gen *generation) *gathering {
@@ -51,8 +54,11 @@ func newGathering(g *Gatherer, gen *generation) *gathering {
 func (g *gathering) run() {
 	var sources, ending sync.WaitGroup
 	for partition, start := range g.gen.starts {
-		s := &gatherSource{partition: partition, window: semaphore.NewWeighted(int64(g.cfg.MaxUncommitted))}
+		s := &gatherSource{
+			partition: partition, window: semaphore.NewWeighted(int64(g.cfg.MaxUncommitted)), progress: g.gen.owned[partition],
+		}
 		f := newFetcher(g.gen.cluster, partition, start, g.member.cfg, g.log, &g.stats)
+		f.progress = s.progress
 		sources.Go(func() { g.read(f, s) })
 	}
 	ending.Go(func() {
@@ -87,6 +93,7 @@ func (g *gathering) read(f *fetcher, s *gatherSource) {
 		if err != nil {
 			return
 		}
+		g.telemetry.fetched(len(records))
 		for i := range records {
 			if !g.take(s, &records[i]) {
 				return
@@ -105,7 +112,8 @@ func (g *gathering) take(s *gatherSource, r *Record) bool {
 	}
 	g.mu.Lock()
 	g.open++
-	d := &Delivery{Record: *r, Attempt: 1, from: g, source: s, ticket: s.offsets.take(r.Offset), cost: cost}
+	d := &Delivery{Record: *r, Attempt: 1, from: g, source: s, ticket: s.offsets.take(r.Offset, r.Time), cost: cost}
+	s.progress.begun(s.offsets.oldest())
 	g.waiting = append(g.waiting, d)
 	g.mu.Unlock()
 	g.signal()
@@ -182,11 +190,19 @@ func (g *gathering) signal() {
 // gather calls the handler with one batch.
 func (g *gathering) gather(batch []*Delivery) {
 	ctx, cancel := context.WithTimeout(g.gen.work, g.cfg.HandleTimeout)
-	all := &gatherBatch{cancel: cancel}
+	headers := func(i int) []kafkaio.Header { return batch[i].Headers }
+	ctx, span := g.startBatch(ctx, len(batch), headers)
+	all := &gatherBatch{cancel: cancel, span: span}
 	all.open.Store(int64(len(batch)))
-	for _, d := range batch {
+	for i, d := range batch {
 		d.batch = all
+		if i != span.first {
+			_, d.span = span.startRecord(ctx, &d.Record)
+		} else if span.Span != nil {
+			d.span = span.Span
+		}
 	}
+	g.telemetry.began(len(batch))
 	g.stats.batches.Add(1)
 	defer g.recoverBatch(batch)
 	g.handler.Gather(ctx, batch)
@@ -204,7 +220,7 @@ func (g *gathering) recoverBatch(batch []*Delivery) {
 		slog.Int("records", len(batch)), slog.String("stack", string(p.stack)))
 	for _, d := range batch {
 		if len(batch) == 1 {
-			d.Done(Permanent(p))
+			d.Done(PermanentFor(ReasonPanic, p))
 		}
 		d.Done(p)
 	}
@@ -232,6 +248,8 @@ func (g *gathering) release(d *Delivery) {
 		d.source.window.Release(int64(moved))
 		g.gen.commits.mark(d.source.partition, next)
 	}
+	d.source.progress.done(1)
+	d.source.progress.begun(d.source.offsets.oldest())
 	g.room.Release(d.cost)
 	g.open--
 	g.stats.records.Add(1)
@@ -242,7 +260,7 @@ func (g *gathering) release(d *Delivery) {
 
 // bury writes the dead letter of a delivery. If the partitions must be given up first, the delivery stays open.
 func (g *gathering) bury(d *Delivery, reason error) {
-	err := buryUntil(g.gen.intake, g.gen.work, g.member, g.letters, &d.Record, reason)
+	err := buryUntil(g.gen.intake, d.Trace(g.gen.work), g.member, g.letters, &d.Record, reason)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err == nil {

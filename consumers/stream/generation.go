@@ -20,6 +20,7 @@ type generation struct {
 	cluster *cluster
 	commits *committer
 	starts  map[int32]int64 // the partitions of this member, and where to begin
+	owned   map[int32]*progress
 
 	intake context.Context
 	stop   context.CancelFunc // ends intake
@@ -47,9 +48,12 @@ func (g *generation) run(ctx, intake, genCtx context.Context, serve func(*genera
 	if err := g.start(); err != nil {
 		return nil // intake ended
 	}
+	g.own(g.owned)
+	defer g.own(nil)
 	var background sync.WaitGroup
 	background.Go(g.commitUntilLost)
 	background.Go(g.watchPartitions)
+	background.Go(g.watchEnds)
 	err := serve(g)
 	g.stop()
 	background.Wait()
@@ -69,7 +73,13 @@ func (g *generation) commit(offsets map[int]int64) error {
 	if g.aborts.Err() != nil {
 		return ErrAborted
 	}
-	return g.gen.CommitOffsets(map[string]map[int]int64{g.topic: offsets})
+	began := time.Now()
+	err := g.gen.CommitOffsets(map[string]map[int]int64{g.topic: offsets})
+	g.telemetry.committed(began, err)
+	if err != nil {
+		g.commitErrors.Add(1)
+	}
+	return err
 }
 
 // commitUntilLost commits until intake ends, and ends intake when a commit fails.
@@ -97,6 +107,10 @@ func (g *generation) start() error {
 		spans, err := g.cluster.spans(g.intake, partitions...)
 		if err == nil {
 			g.starts = g.startOffsets(assigned, spans)
+			g.owned = make(map[int32]*progress, len(g.starts))
+			for partition, next := range g.starts {
+				g.owned[partition] = newProgress(next, spans[partition].end)
+			}
 			return nil
 		}
 		if g.intake.Err() == nil {

@@ -7,6 +7,11 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 // errUnfinished says that a batch was left before it was done, because the partition must be given up.
@@ -17,33 +22,79 @@ type handling struct {
 	*Consumer
 	intake, work context.Context
 	log          *slog.Logger
+
+	refused map[int64]error // why records of the batch in work became dead letters, by offset
 }
 
-// handle returns once every record of the batch is done or a dead letter. Otherwise it returns errUnfinished, when intake
+// handle handles a batch as handleRest does, and measures and traces it.
+func (h *handling) handle(batch []Record) (next int64, err error) {
+	headers := func(i int) []kafkaio.Header { return batch[i].Headers }
+	ctx, span := h.startBatch(h.work, len(batch), headers)
+	if span.Span != nil {
+		span.SetAttributes(placeAttributes(&batch[0])...)
+	}
+	h.refused = nil
+	h.telemetry.began(len(batch))
+	next, err = h.handleRest(ctx, batch)
+	h.telemetry.processed(span.began, err != nil || len(h.refused) > 0)
+	if span.Span != nil {
+		h.endBatch(&span, batch, next, err)
+	}
+	return next, err
+}
+
+// endBatch ends a batch's span, and makes those of its records that are in traces of their own.
+func (h *handling) endBatch(span *batchSpan, batch []Record, next int64, err error) {
+	failed := err
+	for i := range batch {
+		failure := h.refused[batch[i].Offset]
+		if failure == nil && batch[i].Offset >= next {
+			failure = err
+		}
+		if failed == nil {
+			failed = failure
+		}
+		if i == span.first {
+			continue
+		}
+		if _, own := span.startRecord(h.work, &batch[i]); own != nil {
+			if failure != nil {
+				fail(own, failure)
+			}
+			own.End()
+		}
+	}
+	if failed != nil {
+		fail(span, failed)
+	}
+	span.End()
+}
+
+// handleRest returns once every record of the batch is done or a dead letter. Otherwise it returns errUnfinished, when intake
 // ended while something had to be tried again, or the handler's permanent error. All records below next are done in any
 // case; a hole in the offsets counts as done.
-func (h *handling) handle(batch []Record) (next int64, err error) {
+func (h *handling) handleRest(ctx context.Context, batch []Record) (next int64, err error) {
 	failures := h.cfg.Backoff.retry()
 	rest := batch // what is not done
 	for {
-		failure := h.attempt(rest)
+		failure := h.attempt(ctx, rest)
 		var panicked *panicError
 		var failed Failures
 		switch {
 		case failure == nil:
 		case errors.As(failure, &panicked) && len(rest) > 1:
-			if next, err := h.handleOneByOne(rest); err != nil {
+			if next, err := h.handleOneByOne(ctx, rest); err != nil {
 				return next, err
 			}
 		case errors.As(failure, &panicked):
-			failed = Failures{{Index: 0, Err: Permanent(panicked)}}
+			failed = Failures{{Index: 0, Err: PermanentFor(ReasonPanic, panicked)}}
 		case errors.As(failure, &failed):
 		case IsPermanent(failure):
 			return rest[0].Offset, failure
 		default:
 			failed = all(rest, failure)
 		}
-		left, err := h.bury(rest, failed)
+		left, err := h.bury(ctx, rest, failed)
 		h.stats.records.Add(int64(len(rest) - len(left)))
 		if err != nil {
 			return left[0].Offset, err
@@ -54,6 +105,7 @@ func (h *handling) handle(batch []Record) (next int64, err error) {
 		rest = left
 		h.stats.retries.Add(1)
 		wait := failures.NextBackOff()
+		event(trace.SpanFromContext(ctx), "retry", failure, attribute.Int("records", len(rest)))
 		h.log.Warn("handling failed, trying again", slog.Int64("offset", rest[0].Offset), slog.Int("records", len(rest)),
 			slog.Any("error", failure), slog.Duration("in", wait))
 		if !pause(h.intake, wait) {
@@ -63,12 +115,12 @@ func (h *handling) handle(batch []Record) (next int64, err error) {
 }
 
 // handleOneByOne finds the record that makes the handler panic: it alone is lost to the stream, not its neighbours.
-func (h *handling) handleOneByOne(batch []Record) (next int64, err error) {
+func (h *handling) handleOneByOne(ctx context.Context, batch []Record) (next int64, err error) {
 	for i := range batch {
 		if h.intake.Err() != nil {
 			return batch[i].Offset, fmt.Errorf("%w: a handler's panic is being narrowed down", errUnfinished)
 		}
-		if next, err = h.handle(batch[i : i+1]); err != nil {
+		if next, err = h.handleRest(ctx, batch[i:i+1]); err != nil {
 			return next, err
 		}
 		h.stats.records.Add(-1) // the caller counts it
@@ -77,8 +129,8 @@ func (h *handling) handleOneByOne(batch []Record) (next int64, err error) {
 }
 
 // attempt calls the handler once, on a context that does not end with Run's.
-func (h *handling) attempt(batch []Record) (err error) {
-	ctx, cancel := context.WithTimeout(h.work, h.cfg.HandleTimeout)
+func (h *handling) attempt(ctx context.Context, batch []Record) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.HandleTimeout)
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
@@ -99,7 +151,7 @@ func (h *handling) attempt(batch []Record) (err error) {
 // same original offset. The other order would lose the record.
 //
 // When it fails, intake ended before a letter could be written; then the records from that one on count as not done.
-func (h *handling) bury(batch []Record, failed Failures) (rest []Record, err error) {
+func (h *handling) bury(ctx context.Context, batch []Record, failed Failures) (rest []Record, err error) {
 	failed = slices.Clone(failed)
 	slices.SortStableFunc(failed, func(a, b Failure) int { return a.Index - b.Index })
 	for i, f := range failed {
@@ -112,7 +164,7 @@ func (h *handling) bury(batch []Record, failed Failures) (rest []Record, err err
 			rest = append(rest, batch[f.Index])
 			continue
 		}
-		if err := h.writeLetter(&batch[f.Index], f.Err); err != nil {
+		if err := h.writeLetter(ctx, &batch[f.Index], f.Err); err != nil {
 			return append(rest, batch[f.Index:]...), err
 		}
 	}
@@ -120,8 +172,13 @@ func (h *handling) bury(batch []Record, failed Failures) (rest []Record, err err
 }
 
 // writeLetter writes one dead letter, for as long as it takes: without it the record must not be committed.
-func (h *handling) writeLetter(r *Record, reason error) error {
-	return buryUntil(h.intake, h.work, h.member, h.letters, r, reason)
+func (h *handling) writeLetter(ctx context.Context, r *Record, reason error) error {
+	event(trace.SpanFromContext(ctx), "dead letter", reason, placeAttributes(r)...)
+	if h.refused == nil {
+		h.refused = map[int64]error{}
+	}
+	h.refused[r.Offset] = reason
+	return buryUntil(h.intake, ctx, h.member, h.letters, r, reason)
 }
 
 // buryUntil writes a dead letter, again and again, until intake ends. An attempt that has begun goes on while work does.
@@ -132,7 +189,7 @@ func buryUntil(intake, work context.Context, m *member, letters *DeadLetters, r 
 		err := letters.Write(ctx, r, m.group, reason)
 		cancel()
 		if err == nil {
-			m.stats.deadLetters.Add(1)
+			m.buried(reason)
 			return nil
 		}
 		m.stats.retries.Add(1)

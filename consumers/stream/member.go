@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,13 +20,21 @@ import (
 // Two contexts rule its work. Intake ends when no new record may be taken: Run's context ended, the partitions are being
 // taken away, or a commit failed. Work ends when what was taken must stop too: a drain time after intake, or on abort.
 type member struct {
-	kafka  kafkaio.Config
-	cfg    Runtime
-	group  string
-	topic  string
-	log    *slog.Logger
-	stats  counters
-	ready  atomic.Bool
+	kafka kafkaio.Config
+	cfg   Runtime
+	group string
+	topic string
+	log   *slog.Logger
+	stats counters
+	ready atomic.Bool
+
+	telemetry    *telemetry
+	spanName     string
+	commitErrors atomic.Int64
+	observed     atomic.Bool // somebody has read the metrics since it was last unset
+	progressMu   sync.Mutex
+	progress     map[int32]*progress // of the partitions that are owned now; replaced as a whole
+
 	aborts context.Context
 	abort  context.CancelFunc
 }
@@ -33,7 +42,8 @@ type member struct {
 func newMember(k kafkaio.Config, cfg Runtime, group, topic string, log *slog.Logger) *member {
 	m := &member{
 		kafka: k, cfg: cfg, group: group, topic: topic,
-		log: log.With(slog.String("group", group), slog.String("topic", topic)),
+		log:       log.With(slog.String("group", group), slog.String("topic", topic)),
+		telemetry: newTelemetry(group, topic), spanName: operationProcess + " " + topic,
 	}
 	m.aborts, m.abort = context.WithCancel(context.Background())
 	return m
@@ -44,10 +54,10 @@ func (m *member) run(ctx context.Context, serve func(*generation) error) error {
 	intake, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(m.aborts, stop)()
+	defer m.observe()()
 	conns := newSeverable(net.Dialer{Timeout: m.kafka.DialTimeout, KeepAlive: 30 * time.Second})
 	defer context.AfterFunc(m.aborts, conns.sever)()
-	dialer := m.kafka.Dialer()
-	dialer.DialFunc = conns.dial
+	dialer := m.kafka.DialerOver(conns.dial)
 	balancer := &countingBalancer{}
 
 	group, err := kafka.NewConsumerGroup(m.groupConfig(dialer, balancer))
@@ -124,15 +134,12 @@ func (m *member) groupConfig(dialer *kafka.Dialer, balancer kafka.GroupBalancer)
 
 // isRefusal says whether the brokers turned the member down for what it is or asks, rather than for their own state.
 func isRefusal(err error) bool {
-	for _, code := range []kafka.Error{
-		kafka.GroupAuthorizationFailed, kafka.TopicAuthorizationFailed, kafka.ClusterAuthorizationFailed,
-		kafka.SASLAuthenticationFailed, kafka.InvalidGroupId, kafka.InvalidSessionTimeout, kafka.InconsistentGroupProtocol,
-	} {
+	for _, code := range []kafka.Error{kafka.InvalidGroupId, kafka.InvalidSessionTimeout, kafka.InconsistentGroupProtocol} {
 		if errors.Is(err, code) {
 			return true
 		}
 	}
-	return false
+	return kafkaio.IsRefused(err)
 }
 
 // countingBalancer is kafka-go's range balancer, and remembers how many partitions the topic had when this member, as the

@@ -1,6 +1,9 @@
 package stream
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // offsets finds, for records of one partition that are taken in order and finished in any order, the lowest contiguous
 // offset: the one to commit, below which everything is finished.
@@ -16,17 +19,28 @@ type offsets struct {
 
 type takenOffset struct {
 	offset int64
+	time   time.Time
 	done   bool
 }
 
 // take notes that the record at offset was taken, and returns its ticket for finish. Offsets rise, with holes where
 // records were compacted away.
-func (o *offsets) take(offset int64) (ticket int) {
+func (o *offsets) take(offset int64, written time.Time) (ticket int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.taken = append(o.taken, takenOffset{offset: offset})
+	o.taken = append(o.taken, takenOffset{offset: offset, time: written})
 	o.next = offset + 1
 	return o.base + len(o.taken) - 1
+}
+
+// oldest returns when the lowest record that is not finished was written, or the zero time when all are.
+func (o *offsets) oldest() time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.taken) == 0 {
+		return time.Time{}
+	}
+	return o.taken[0].time
 }
 
 // finish notes that a record is finished. It returns the offset to commit, and by how many records that moved; 0 when it

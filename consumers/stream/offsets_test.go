@@ -3,6 +3,7 @@ package stream
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -22,7 +23,7 @@ func TestOffsetsAgainstAnOracle(t *testing.T) {
 		for step := range 300 {
 			if len(open) == 0 || rng.IntN(2) == 0 {
 				offset += 1 + int64(rng.IntN(2)*rng.IntN(3)) // holes
-				open = append(open, held{offset, o.take(offset)})
+				open = append(open, held{offset, o.take(offset, time.Time{})})
 				taken++
 				continue
 			}
@@ -47,7 +48,7 @@ func TestOffsetsAgainstAnOracle(t *testing.T) {
 func TestOffsetsHoldOnlyWhatIsOpen(t *testing.T) {
 	var o offsets
 	for i := range int64(100_000) {
-		o.finish(o.take(i))
+		o.finish(o.take(i, time.Time{}))
 	}
 	require.LessOrEqual(t, cap(o.taken), 16)
 }

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,11 +17,13 @@ type partition struct {
 
 func newPartition(c *Consumer, g *generation, id int32, start int64) *partition {
 	log := c.log.With(slog.Int("partition", int(id)))
+	f := newFetcher(g.cluster, id, start, c.member.cfg, c.log, &c.stats)
+	f.progress = g.owned[id]
 	return &partition{
 		handling: &handling{Consumer: c, work: g.work, intake: g.intake, log: log},
 		g:        g,
 		id:       id,
-		fetcher:  newFetcher(g.cluster, id, start, c.member.cfg, c.log, &c.stats),
+		fetcher:  f,
 	}
 }
 
@@ -31,7 +32,7 @@ func newPartition(c *Consumer, g *generation, id int32, start int64) *partition 
 func (p *partition) run() error {
 	fetched := make(chan []Record)
 	var reading sync.WaitGroup
-	reading.Go(func() { p.fetcher.feed(p.intake, fetched) })
+	reading.Go(func() { p.feed(fetched) })
 	defer reading.Wait()
 	defer p.g.stop()
 	batches := &batcher{cfg: p.cfg, fetched: fetched}
@@ -40,34 +41,38 @@ func (p *partition) run() error {
 		if batch == nil || p.aborts.Err() != nil {
 			return nil
 		}
+		p.fetcher.progress.begun(batch[0].Time)
 		next, err := p.handle(batch)
 		if next > batch[0].Offset {
 			p.g.commits.mark(p.id, next)
 		}
 		switch {
+		case err == nil:
+			p.fetcher.progress.done(len(batch))
 		case errors.Is(err, errUnfinished):
 			p.log.Warn("giving up the partition before its batch was done: the next owner goes on with it",
 				slog.Int64("offset", next), slog.Any("error", err))
 			return nil
-		case err != nil:
+		default:
 			return fmt.Errorf("handling %s/%d from offset %d on: %w", p.topic, p.id, next, err)
 		}
 	}
 }
 
-// feed sends what is fetched until ctx ends.
-func (f *fetcher) feed(ctx context.Context, to chan<- []Record) {
+// feed sends what is fetched until intake ends.
+func (p *partition) feed(to chan<- []Record) {
 	for {
-		records, err := f.poll(ctx)
+		records, err := p.fetcher.poll(p.intake)
 		if err != nil {
 			return
 		}
+		p.telemetry.fetched(len(records))
 		if len(records) == 0 {
 			continue
 		}
 		select {
 		case to <- records:
-		case <-ctx.Done():
+		case <-p.intake.Done():
 			return
 		}
 	}

@@ -80,6 +80,9 @@ func (c *headerCarrier) Keys() []string {
 // noSDK is the provider that stands in for an SDK until one is installed.
 var noSDK = otel.GetTracerProvider()
 
+// Traced says whether an SDK is installed that may record spans.
+func Traced() bool { return otel.GetTracerProvider() != noSDK }
+
 // startSend begins the span of a message that is about to be taken, and writes its context into the message's headers. The
 // result is nil when nobody records it; that costs what propagation costs, and nothing without a trace.
 //
@@ -89,7 +92,7 @@ func (w *Writer) startSend(ctx context.Context, m *Message) trace.Span {
 	named, sampled := TraceOf(m.Headers)
 	parent := trace.SpanContextFromContext(ctx)
 	switch {
-	case otel.GetTracerProvider() == noSDK, parent.IsValid() && !parent.IsSampled(), !parent.IsValid() && named && !sampled:
+	case !Traced(), parent.IsValid() && !parent.IsSampled(), !parent.IsValid() && named && !sampled:
 		injectTrace(ctx, m)
 		return nil
 	}
