@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
 )
@@ -22,6 +25,7 @@ type RecommendationClient struct {
 	waiting  *waiting
 	source   *replySource
 	headers  []kafkaio.Header // reply topic and partition
+	tracer   trace.Tracer
 
 	stop    context.CancelFunc // of the goroutine that reads replies
 	reading sync.WaitGroup
@@ -39,7 +43,7 @@ func NewRecommendationClient(ctx context.Context, cfg Config) (*RecommendationCl
 	if err != nil {
 		return nil, err
 	}
-	c := &RecommendationClient{cfg: cfg, waiting: newWaiting()}
+	c := &RecommendationClient{cfg: cfg, waiting: newWaiting(), tracer: otel.Tracer(scope)}
 	if c.requests, err = schemas.NewSerde[schemas.RecommendationRequest](ctx, registry, cfg.Topics.Requests); err != nil {
 		return nil, err
 	}
@@ -64,6 +68,8 @@ func NewRecommendationClient(ctx context.Context, cfg Config) (*RecommendationCl
 // timeout when there is neither. The request travels with that deadline, so that nobody works for a caller who has gone; an
 // empty RequestID gets a value. The caller's request is not changed.
 //
+// The call is a client span, from the asking to the answer; with the request travels its trace, which the reply comes back in.
+//
 // A reply that is no answer comes back together with a *ReplyError; a degraded answer is an answer. An error of ctx means
 // that no reply came in time.
 func (c *RecommendationClient) Recommend(
@@ -87,6 +93,8 @@ func (c *RecommendationClient) recommend(
 	}
 	defer c.waiting.forget(id)
 	correlation := c.waiting.encode(id)
+	ctx, span := c.startCall(ctx, correlation)
+	defer func() { endCall(span, reply.Status, err) }()
 	if q.RequestID == "" {
 		q.RequestID = hex.EncodeToString(correlation)
 	}
@@ -131,6 +139,7 @@ func (c *RecommendationClient) open(ctx context.Context, a answer) (reply schema
 	if a.err != nil {
 		return reply, a.err
 	}
+	linkReply(ctx, a.headers)
 	if reply, err = c.replies.Decode(ctx, a.value); err != nil {
 		return reply, err
 	}

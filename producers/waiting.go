@@ -24,10 +24,11 @@ type waiting struct {
 	closed bool
 }
 
-// answer is a reply's bytes, or why there will be none.
+// answer is a reply's headers and bytes, or why there will be none.
 type answer struct {
-	value []byte
-	err   error
+	headers []kafkaio.Header
+	value   []byte
+	err     error
 }
 
 func newWaiting() *waiting {
@@ -81,7 +82,7 @@ func (w *waiting) answer(headers []kafkaio.Header, value []byte) {
 		w.late.Add(1)
 		return
 	}
-	ch <- answer{value: value}
+	ch <- answer{headers: headers, value: value}
 }
 
 // encode returns the correlation id of a call.
