@@ -68,10 +68,10 @@ func (s *Server) Operation(name string) *Operation {
 		return known.(*Operation)
 	}
 	o := &Operation{server: s, name: name}
-	attributes := []attribute.KeyValue{semconv.DBSystemNameKey.String(s.system), semconv.DBOperationName(name)}
-	o.succeeded = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(attributes...))}
+	set := attribute.NewSet(semconv.DBSystemNameKey.String(s.system), semconv.DBOperationName(name))
+	o.succeeded = []metric.RecordOption{metric.WithAttributeSet(set)}
 	o.start = []trace.SpanStartOption{
-		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(s.span...), trace.WithAttributes(attributes[1:]...),
+		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(s.span...), trace.WithAttributes(semconv.DBOperationName(name)),
 	}
 	known, loaded := s.operations.LoadOrStore(name, o)
 	if !loaded {

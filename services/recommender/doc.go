@@ -12,5 +12,7 @@
 //     embedding of that version is encoded on the fly from the history.
 //   - No item is shown whose record says deleted or unavailable, however far the index lags behind. Only when the records
 //     cannot be read at all is the shelf's last copy used, and the reply then says that it is degraded.
+//   - What is measured of a batch costs one addition for each stage and rule, however many requests and candidates it has, and
+//     nothing is allocated for it where nobody listens. Labels are names of stages and rules, never ids or filters.
 //   - A page is not short while eligible items are within reach: retrieval widens, then the shelf fills.
 package recommender

@@ -38,9 +38,11 @@ type job struct {
 
 	ranked []ranking.Candidate
 	// pinned counts those of ranked that are there because a rule pins them.
-	pinned    int
-	page      []ranking.Candidate
-	steps     []schemas.WaterfallStep
+	pinned int
+	page   []ranking.Candidate
+	steps  []schemas.WaterfallStep
+	// ruled are those of steps that the rules made.
+	ruled     []schemas.WaterfallStep
 	freshness schemas.Freshness
 	fallback  string
 	timings   []schemas.StageTiming

@@ -3,6 +3,7 @@ package recommender
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/freshet/freshet/services/candidates"
@@ -14,6 +15,8 @@ type liveModel struct {
 	version    string
 	askedAt    time.Time
 	refreshing bool
+	// observed: a refresh for the sake of metrics is under way.
+	observed atomic.Bool
 }
 
 // believed times LiveRefresh is how old an answer may be at the most. In a steady stream of requests it never comes to that.
@@ -64,4 +67,23 @@ func (s *Service) askLive(ctx context.Context) (string, error) {
 	}
 	l.askedAt = time.Now()
 	return l.version, nil
+}
+
+// observedVersion is the version that serves, for metrics: it never waits. Where no request has asked for long, it sees to it
+// that the next observation knows. That refresh does not count as one of liveVersion's: after a silence a request still waits
+// for an answer of its own.
+func (s *Service) observedVersion() string {
+	l := &s.live
+	l.mu.Lock()
+	version, age := l.version, time.Since(l.askedAt)
+	l.mu.Unlock()
+	if age > s.config.LiveRefresh && l.observed.CompareAndSwap(false, true) {
+		s.background.Go(func() {
+			defer l.observed.Store(false)
+			ctx, cancel := context.WithTimeout(context.Background(), s.config.StageTimeout)
+			defer cancel()
+			_, _ = s.askLive(ctx) // the next observation tells what came of it
+		})
+	}
+	return version
 }

@@ -66,6 +66,7 @@ func (b *batch) candidates(hits []candidates.Hit, source string) []ranking.Candi
 func (j *job) applyRules(set *rules.Set, ranked []ranking.Candidate) {
 	kept, steps := set.Apply(&j.rules, slices.Clone(ranked))
 	j.page = kept[:min(len(kept), int(j.request.Count))]
+	j.ruled = steps
 	j.steps = append(j.steps, steps...)
 	j.steps = append(j.steps, step(stepPage, len(kept), len(j.page)))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/profiles"
 )
@@ -44,6 +46,9 @@ func (b *batch) readProfiles(ctx context.Context) {
 		default:
 			j.setProfile(loaded[i])
 		}
+	}
+	if err == nil {
+		b.admitLost(ctx)
 	}
 }
 
@@ -104,8 +109,12 @@ func (s *Service) park(ctx context.Context, j *job) {
 	})
 }
 
-// awaitPosition returns when the user's profile holds the position or the context ends.
+// awaitPosition returns when the user's profile holds the position or the context ends. The trace shows the wait, not each look.
 func (s *Service) awaitPosition(ctx context.Context, j *job) {
+	traced, span := s.observe.begin(ctx, stageWait, 1)
+	begin := time.Now()
+	defer func() { s.observe.end(traced, stageWait, time.Since(begin), span) }()
+	ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{})
 	for pause := firstPoll; ; pause = min(2*pause, lastPoll) {
 		select {
 		case <-ctx.Done():

@@ -109,7 +109,7 @@ func (b *batch) load(ctx context.Context, ids []string) {
 
 // record returns an item's record, from the shelf where Redis did not give one.
 func (b *batch) record(id string) *items.Item {
-	if it, known := b.records[id]; known || b.recordsErr == nil {
+	if it, known := b.records[id]; (known || b.recordsErr == nil) && b.found(it) {
 		return it
 	}
 	return b.shelf.record(id)

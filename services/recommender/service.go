@@ -25,6 +25,8 @@ type Parts struct {
 	Towers func() []*towers.UserTower
 	Rules  func() *rules.Set
 	Limits schemas.Limits
+	// Lost is optional; without it Redis is taken to hold all that it ever held.
+	Lost Lost
 }
 
 // Service answers batches of recommendation requests. It is safe for concurrent use.
@@ -34,22 +36,29 @@ type Service struct {
 	log    *slog.Logger
 	live   liveModel
 	shelf  shelfCache
+	lost   lostCache
 	// filters keeps what product teams send again and again compiled.
 	filters *rules.FilterCache
+	observe *instruments
 	// background counts the requests that wait for their seen_through position and the refreshes under way.
 	background sync.WaitGroup
 }
 
 // New returns a Service; Close waits for its last replies.
 func New(parts Parts, config Config, log *slog.Logger) *Service {
-	return &Service{Parts: parts, config: config, log: log, filters: rules.NewFilterCache(filtersKept)}
+	s := &Service{Parts: parts, config: config, log: log, filters: rules.NewFilterCache(filtersKept)}
+	s.observe = newInstruments(s.observedVersion)
+	return s
 }
 
 // filtersKept bounds the compiled filters; each takes some kilobytes.
 const filtersKept = 1024
 
 // Close waits until every waiting request has been answered.
-func (s *Service) Close() { s.background.Wait() }
+func (s *Service) Close() {
+	s.observe.close()
+	s.background.Wait()
+}
 
 // Recommend answers each request by one call of deliver with the request's index, from any goroutine, before the request's
 // deadline. It returns when all are answered but those that wait for their seen_through position: these are delivered
@@ -70,7 +79,11 @@ func (s *Service) Recommend(
 
 // serve moves jobs stage by stage to their replies. Jobs whose seen_through position is not reached go to park.
 func (s *Service) serve(ctx context.Context, jobs []*job, park func(context.Context, *job)) {
+	if len(jobs) == 0 {
+		return
+	}
 	b := &batch{service: s, jobs: jobs, records: map[string]*items.Item{}}
+	s.observe.batch.Record(ctx, int64(len(jobs)))
 	b.run(ctx, stageModel, b.readModel)
 	b.run(ctx, stageProfile, b.readProfiles)
 	b.parkWaiting(ctx, park)
@@ -86,9 +99,10 @@ func (s *Service) serve(ctx context.Context, jobs []*job, park func(context.Cont
 		b.explain(j)
 		j.answer(j.compose())
 	}
+	s.observe.countRules(ctx, b.jobs)
 }
 
-// The stages, as they appear in a reply's timings.
+// The stages, as they appear in a reply's timings, in traces and in metrics.
 const (
 	stageModel    = "model"
 	stageProfile  = "profile"
@@ -98,7 +112,13 @@ const (
 	stageRecords  = "records"
 	stageRank     = "rank"
 	stageFallback = "fallback"
+	// stageWait is the time that a request waits beside the batches for its seen_through position.
+	stageWait = "wait"
 )
+
+var stages = []string{
+	stageModel, stageProfile, stageVector, stagePlan, stageRetrieve, stageRecords, stageRank, stageFallback, stageWait,
+}
 
 // batch is the requests that travel together, and the item records that they share.
 type batch struct {
@@ -109,6 +129,7 @@ type batch struct {
 	records    map[string]*items.Item
 	// recordsErr is why the last read of item records failed; the shelf's copies serve then.
 	recordsErr error
+	itemsLost  bool
 	shelf      *shelf
 }
 
@@ -117,11 +138,17 @@ func (b *batch) run(ctx context.Context, stage string, work func(context.Context
 	if len(b.jobs) == 0 {
 		return
 	}
+	requests := len(b.jobs)
+	if len(b.open) > 0 { // retrieval goes on for these alone
+		requests = len(b.open)
+	}
+	ctx, span := b.service.observe.begin(ctx, stage, requests)
 	ctx, cancel := context.WithTimeout(ctx, b.service.config.StageTimeout)
 	defer cancel()
 	begin := time.Now()
 	work(ctx)
 	spent := time.Since(begin)
+	b.service.observe.end(ctx, stage, spent, span)
 	for _, j := range b.jobs {
 		j.book(stage, spent)
 	}

@@ -74,6 +74,9 @@ func (s *Service) refreshShelf() {
 		s.log.Warn("the popular and recent items could not be read again; the last ones go on serving", "error", err)
 		return
 	}
+	if profiles, items := s.lostNow(ctx); profiles != "" || items != "" {
+		return // what is there now is what little came after the loss
+	}
 	s.shelf.last.Store(fresh)
 }
 

@@ -2,7 +2,7 @@
 // user or item lie in one cluster slot, how a Lua script runs for many keys in one pipeline, and what a value is that
 // cannot be read.
 //
-// It may import nothing of the project. What always holds in it:
+// It may import schemas/secure and, of the services, calls. What always holds in it:
 //
 //   - Different ids never share a key, and every key of one id has the same hash tag, whatever bytes the id has.
 //   - A script call touches the keys of one hash tag only, so that everything works on Redis Cluster unchanged.

@@ -36,7 +36,7 @@ func (o *observer) DialHook(next redis.DialHook) redis.DialHook {
 
 func (o *observer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if !o.server.Listened(ctx) {
+		if !o.server.Listened(ctx) || greets(cmd) {
 			return next(ctx, cmd)
 		}
 		inner, call := o.operation(&o.singles, cmd.Name(), "").Begin(ctx)
@@ -48,7 +48,7 @@ func (o *observer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (o *observer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if !o.server.Listened(ctx) {
+		if !o.server.Listened(ctx) || len(cmds) == 0 || greets(cmds[0]) {
 			return next(ctx, cmds)
 		}
 		inner, call := o.operation(&o.pipelines, common(cmds), "PIPELINE").Begin(ctx)
@@ -57,6 +57,16 @@ func (o *observer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 		call.End(ctx, kindOfPipeline(err, cmds))
 		return err
 	}
+}
+
+// greets tells that go-redis itself sends the command, over each new connection. What an old server does not understand of
+// these go-redis does without, and what it cannot do without fails the call that needed the connection.
+func greets(cmd redis.Cmder) bool {
+	switch cmd.Name() {
+	case "hello", "client", "auth", "select", "readonly":
+		return true
+	}
+	return false
 }
 
 // operation names a call as the conventions for Redis do: GET, PIPELINE GET, PIPELINE where the commands differ.
