@@ -46,10 +46,10 @@ var aids = []string{"infra/embedded", "infra/local", "services/towers/towertest"
 // its ways.
 var owners = map[string][]string{
 	"github.com/segmentio/kafka-go":       {"producers", "consumers/stream", "pipelines/topics", "pipelines/bench"},
-	"github.com/redis/go-redis":           {"services/redisdb", "services/profiles", "services/items", "pipelines/bench"},
+	"github.com/redis/go-redis":           {"services/redisdb", "services/profiles", "services/items", "pipelines/bench", "infra/embedded"},
 	"github.com/milvus-io/milvus-sdk-go":  {"services/candidates", "pipelines/bench"},
 	"github.com/milvus-io/milvus-proto":   {"services/candidates", "infra/embedded", "infra/local"},
-	"github.com/twmb/franz-go/pkg/sr":     {"schemas"},
+	"github.com/twmb/franz-go/pkg/sr":     {"schemas", "infra/embedded"},
 	"github.com/twmb/franz-go/pkg/kfake":  {"infra/embedded"},
 	"github.com/alicebob/miniredis":       {"infra/embedded"},
 	"github.com/expr-lang/expr":           {"services/rules"},

@@ -1,5 +1,5 @@
-// Package embedded runs Freshet's servers in this process: Kafka, Redis and Milvus, each on a loopback port and speaking its
-// real wire protocol, so that the pipeline cannot tell them from real ones but by speed. The demo, `freshet run --embedded` and
+// Package embedded runs Freshet's servers in this process: Kafka, Redis, Milvus and a schema registry, each on a loopback port
+// and speaking its real wire protocol, so that the pipeline cannot tell them from real ones but by speed. The demo, `freshet run --embedded` and
 // the tests use it. It imports nothing of the project but its own sub-packages, and nothing of it is needed in production.
 //
 // What always holds: a server that Start returned answers on its address; Close leaves no goroutine and no open port behind;
@@ -14,4 +14,8 @@
 //     time at some 5,000/s, and knows no eviction, replication or cluster. Faults see the commands of clients, not those
 //     that scripts run.
 //   - Milvus: see package milvus.
+//   - The schema registry (franz-go's srfake) checks no compatibility and does not look into a schema: what a real one would
+//     refuse it registers. It keeps nothing.
+//
+// Package servertest gives tests these servers, or real ones, and runs the same suites on both.
 package embedded

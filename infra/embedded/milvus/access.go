@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -110,11 +111,11 @@ func (u user) may(needed Grant) bool {
 
 // privilegeOf reads what a request needs from its descriptor; false where it needs nothing.
 func privilegeOf(request any) (Grant, bool) {
-	m, ok := request.(proto.Message)
+	m, ok := request.(protoadapt.MessageV1) // Milvus's generated code is of the first kind
 	if !ok {
 		return Grant{}, false
 	}
-	reflected := m.ProtoReflect()
+	reflected := protoadapt.MessageV2Of(m).ProtoReflect()
 	options := reflected.Descriptor().Options()
 	if !proto.HasExtension(options, commonpb.E_PrivilegeExtObj) {
 		return Grant{}, false

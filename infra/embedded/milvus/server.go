@@ -43,6 +43,8 @@ type Server struct {
 
 	access access
 
+	behind *grpc.ClientConn // of a proxy
+
 	serving sync.Mutex // guards grpc and served
 	grpc    *grpc.Server
 	served  chan struct{}
@@ -86,7 +88,12 @@ func (s *Server) serve(listener net.Listener) {
 func (s *Server) Addr() string { return s.addr }
 
 // Close stops the server. It may be called more than once.
-func (s *Server) Close() { s.Stop() }
+func (s *Server) Close() {
+	s.Stop()
+	if s.behind != nil {
+		_ = s.behind.Close()
+	}
+}
 
 // Stop closes the port and all connections, breaks off calls under way and keeps the data, as a server that is restarted does.
 func (s *Server) Stop() {
@@ -138,6 +145,9 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 	if err := s.access.check(ctx, req); err != nil {
 		return nil, err
 	}
+	if s.behind != nil {
+		handler = func(ctx context.Context, req any) (any, error) { return s.forward(ctx, req, info.FullMethod) }
+	}
 	effect := s.plan.Next(method)
 	if err := faults.Hold(ctx, effect.Wait); err != nil {
 		return nil, status.FromContextError(err).Err()
@@ -161,9 +171,8 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 
 // refusal makes the response of method that carries se: a bare status, or a message with a field Status.
 func (s *Server) refusal(method string, se *StatusError) any {
-	m, _ := reflect.TypeFor[milvuspb.MilvusServiceServer]().MethodByName(method)
 	st := statusOf(se)
-	resp := reflect.New(m.Type.Out(0).Elem())
+	resp := responseOf(method)
 	if _, bare := reflect.TypeAssert[*commonpb.Status](resp); bare {
 		return st
 	}
