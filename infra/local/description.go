@@ -20,8 +20,8 @@ const (
 	redisPort, redisTLSPort, sentinelPort, clusterPort               = 26380, 26381, 26390, 26401
 	clusterNodes                                                     = 3
 	// A Milvus takes a block of ports from these on: see milvusPorts.
-	milvusPort, milvusSecurePort = 29530, 29630
-	registryPort                 = 28081
+	milvusPort, milvusSecurePort  = 29530, 29630
+	registryPort, registryTLSPort = 28081, 28443
 )
 
 // User is somebody whom the secured listeners know: by password, or at Kafka's SSL listener by certificate.
@@ -67,6 +67,8 @@ type Description struct {
 	} `json:"milvus"`
 	Registry struct {
 		URL string `json:"url"`
+		// TLS is the same registry by https.
+		TLS string `json:"tls"`
 	} `json:"registry"`
 }
 
@@ -116,6 +118,7 @@ func describe(dir string) (Description, error) {
 		d.Milvus.Root.Password = newPassword()
 	}
 	d.Registry.URL = "http://" + loopback(registryPort) + registryPath
+	d.Registry.TLS = "https://" + loopback(registryTLSPort) + registryPath
 	if err := writeJSON(path, d); err != nil {
 		return d, fmt.Errorf("writing %s: %w", path, err)
 	}

@@ -16,4 +16,6 @@
 // credentials run beside those with; a Redis Cluster of three masters without replicas that serves what is left when a node is
 // lost (cluster-require-full-coverage no); Milvus with a time tick of 50 ms instead of 200 ms (proxy.timeTickInterval), so that
 // writes are visible sooner. Redis appends every write to its log, which a kill -9 does not lose.
+//
+// At Kafka's SSL listener a client certificate is required; clients of TLS without one have the SASL_SSL listener.
 package local

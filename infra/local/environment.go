@@ -17,11 +17,13 @@ func (s *Servers) Env(tests bool) []Variable {
 			{"FRESHET_TEST_REDIS", d.Redis.Address},
 			{"FRESHET_TEST_REDIS_CLUSTER", strings.Join(d.Redis.Cluster, ",")},
 			{"FRESHET_TEST_MILVUS", d.Milvus.Address},
+			{"FRESHET_TEST_REGISTRY", d.Registry.URL},
 			{"FRESHET_TEST_SERVERS", s.dir},
 		}
 	}
 	return []Variable{
 		{"FRESHET_KAFKA_BROKERS", d.Kafka.Plaintext},
+		{"FRESHET_REGISTRY_URL", d.Registry.URL},
 		{"FRESHET_REDIS_ADDRESSES", d.Redis.Address},
 		{"FRESHET_MILVUS_ADDRESS", d.Milvus.Address},
 	}

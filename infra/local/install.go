@@ -72,7 +72,10 @@ func require(program, remedy string) (string, error) {
 	return path, nil
 }
 
-const javaRemedy = "install a Java runtime of version 17 or newer (Debian: apt-get install openjdk-17-jre-headless)"
+const (
+	javaRemedy  = "install a Java runtime of version 17 or newer (Debian: apt-get install openjdk-17-jre-headless)"
+	mavenRemedy = "install Maven (Debian: apt-get install maven)"
+)
 
 // pom makes Maven gather what Kafka's server and its tools consist of.
 const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -90,7 +93,7 @@ func (s *Servers) installKafka(ctx context.Context) error {
 		return err
 	}
 	return s.install(ctx, s.kafkaHome(), "Kafka "+kafkaVersion+" from Maven Central (54 MB)", func(ctx context.Context, into string) error {
-		maven, err := require("mvn", "install Maven (Debian: apt-get install maven)")
+		maven, err := require("mvn", mavenRemedy)
 		if err != nil {
 			return err
 		}

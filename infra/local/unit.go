@@ -32,6 +32,7 @@ const (
 	RedisCluster  = "redis-cluster"
 	Milvus        = "milvus"
 	MilvusSecure  = "milvus-secure"
+	Registry      = "registry"
 )
 
 func clusterNode(i int) string { return fmt.Sprintf("%s-%d", RedisCluster, i+1) }
@@ -42,7 +43,7 @@ func (s *Servers) catalogue() []unit {
 	for i := range clusterNodes {
 		all = append(all, s.redisClusterNode(i))
 	}
-	return append(all, s.milvus(), s.milvusSecure())
+	return append(all, s.milvus(), s.milvusSecure(), s.registry())
 }
 
 // choose resolves names to units; no name means all. The units that these need come with them if wanted.
