@@ -52,6 +52,12 @@ func (r *Replay) Progress() (done, total int64) { return r.done.Load(), r.total.
 // Passed says whether a record at an offset was handled, or is not in the topic any more.
 func (r *Replay) Passed(partition int32, offset int64) bool { return offset < r.next[partition] }
 
+// End returns the offset at which the next record of a partition will lie.
+func (r *Replay) End(ctx context.Context, partition int32) (int64, error) {
+	spans, err := r.spans(ctx, partition)
+	return spans[partition].end, err
+}
+
 // Advance hands the records that the topic holds as of now, and that were not handed over before, to h: in batches of records
 // of any partitions, several at a time, but all records of one key in their order. What h fails with a permanent error is
 // counted as refused and left out: the role that consumes the topic has made a dead letter of it. Anything else is tried

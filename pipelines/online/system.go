@@ -47,6 +47,9 @@ func Open(ctx context.Context, s settings.Settings, roles []Role, log *slog.Logg
 		return nil, err
 	}
 	y := &System{Connections: connections, settings: s, log: log, runners: map[Role]runner{}, roles: roles}
+	if err := y.markWhole(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("asking what Redis holds: %w", err), y.Close())
+	}
 	deadLetters := stream.NewDeadLetters(s.Kafka, y.Writer)
 	for _, role := range roles {
 		var err error
@@ -208,7 +211,7 @@ func (y *System) openRecommendations(ctx context.Context, dead *stream.DeadLette
 	}
 	service := recommender.New(recommender.Parts{
 		Profiles: y.Profiles, Items: y.Items, Index: y.Index, Ranker: ranking.NewLinear(y.settings.Ranking),
-		Towers: y.UserTowers, Rules: set, Limits: y.settings.Limits,
+		Towers: y.UserTowers, Rules: set, Limits: y.settings.Limits, Lost: y.lost,
 	}, y.settings.Recommender, y.log)
 	y.stops = append([]func(){service.Close}, y.stops...)
 	handler := recommendations.New(y.settings.Consumers.Replies, requests, replies, service, y.Writer)

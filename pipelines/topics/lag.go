@@ -58,3 +58,24 @@ func committedOffsets(
 	}
 	return committed, errors.Join(errs...)
 }
+
+// EverCommitted tells whether a consumer group has committed an offset of any partition of a topic. A group that has not will
+// read the topic from its first records on.
+func EverCommitted(ctx context.Context, k kafkaio.Config, group, topic string) (bool, error) {
+	described, err := Describe(ctx, k, topic)
+	if err != nil {
+		return false, err
+	}
+	client := k.Client()
+	defer kafkaio.CloseIdle(client)
+	committed, err := committedOffsets(ctx, client, group, topic, described[0].Partitions)
+	if err != nil {
+		return false, err
+	}
+	for _, offset := range committed {
+		if offset >= 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}

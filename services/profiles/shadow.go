@@ -86,6 +86,9 @@ func (h *Shadow) KeyPrefix() string { return h.prefix }
 // Store is for Apply.
 func (h *Shadow) Store() *Store { return h.store }
 
+// Check returns redisdb.ErrClaimLost if the shadow must not be used any more.
+func (h *Shadow) Check(ctx context.Context) error { return h.claim.Check(ctx) }
+
 // Begun is how many users the shadow has got so far.
 func (h *Shadow) Begun() int64 { return h.store.folding.begun.Load() }
 

@@ -58,3 +58,15 @@ func (w Whole) Mark(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Unmark removes the mark.
+func (w Whole) Unmark(ctx context.Context) error {
+	pipe := w.rdb.Pipeline()
+	for _, key := range w.keys {
+		pipe.Del(ctx, key)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("removing the mark %s: %w", w.keys[0], err)
+	}
+	return nil
+}

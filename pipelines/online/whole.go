@@ -1,0 +1,77 @@
+package online
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/freshet/freshet/pipelines/topics"
+	"github.com/freshet/freshet/producers/kafkaio"
+	"github.com/freshet/freshet/services/redisdb"
+)
+
+// markWhole marks as whole what Redis holds of a topic whose role has yet to run for the first time: it will read the topic
+// from the beginning. A group that has committed offsets will not. If the mark is missing then, Redis has lost what the group
+// had written, and only a rebuild brings it back; serving says so in every reply until that is done.
+func (y *System) markWhole(ctx context.Context) error {
+	for _, part := range []struct {
+		role   Role
+		topic  string
+		mark   redisdb.Whole
+		remedy string
+	}{
+		{Catalogue, y.settings.Topics.Items.Name, y.Items.Whole(), remedyItems},
+		{Interactions, y.settings.Topics.Interactions.Name, y.Profiles.Whole(), remedyProfiles},
+	} {
+		whole, err := part.mark.Is(ctx)
+		if err != nil {
+			return err
+		}
+		if whole {
+			continue
+		}
+		committed, err := topics.EverCommitted(ctx, y.settings.Kafka, y.group(part.role), part.topic)
+		if kafkaio.IsRefused(err) && !slices.Contains(y.roles, part.role) {
+			continue // a process may have no right to another role's group; the role itself says what is whole
+		}
+		if err != nil {
+			return fmt.Errorf("asking whether role %s ever ran: %w", part.role, err)
+		}
+		if committed {
+			y.log.Warn("Redis does not hold what a role has written: it was emptied, or is another one",
+				"role", part.role, "remedy", part.remedy)
+			continue
+		}
+		if err := part.mark.Mark(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The remedies for what is not whole, in logs and in replies.
+const (
+	remedyItems    = "run `freshet rebuild candidates`"
+	remedyProfiles = "run `freshet rebuild profiles`"
+)
+
+// lost looks at the marks for the recommender.
+func (c *Connections) lost(ctx context.Context) (profiles, items string, err error) {
+	for _, part := range []struct {
+		mark redisdb.Whole
+		what *string
+		says string
+	}{
+		{c.Profiles.Whole(), &profiles, "profiles are missing or being rebuilt: " + remedyProfiles},
+		{c.Items.Whole(), &items, "item records are missing or being rebuilt: " + remedyItems},
+	} {
+		whole, err := part.mark.Is(ctx)
+		if err != nil {
+			return "", "", err
+		}
+		if !whole {
+			*part.what = part.says
+		}
+	}
+	return profiles, items, nil
+}
