@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/freshet/freshet/schemas/secure"
 )
 
 // Registry maps schemas to the ids that records carry. It is safe for concurrent use.
@@ -29,9 +31,13 @@ var ErrUnknownSchema = errors.New("unknown schema")
 // RegistryConfig says where schemas are kept.
 type RegistryConfig struct {
 	// URL of a registry with Confluent's API; more than one instance with commas between. Empty means the embedded registry.
-	URL      string `yaml:"url" env:"URL"`
-	Username string `yaml:"username" env:"USERNAME"`
-	Password string `yaml:"password" env:"PASSWORD" secret:"true"`
+	URL string `yaml:"url" env:"URL"`
+	// Username and Password are sent with each call (RFC 7617). PasswordFile holds the password; set it or Password.
+	Username     string        `yaml:"username" env:"USERNAME"`
+	Password     secure.Secret `yaml:"password" env:"PASSWORD" secret:"true"`
+	PasswordFile string        `yaml:"password_file" env:"PASSWORD_FILE"`
+	// How the connections to a registry are encrypted whose URL begins with https, which enables it.
+	TLS secure.TLS `yaml:"tls" envPrefix:"TLS_"`
 	// Timeout bounds each call; 0 means the default's.
 	Timeout time.Duration `yaml:"timeout" env:"TIMEOUT"`
 }
@@ -53,7 +59,34 @@ func (c RegistryConfig) Validate() error {
 	if c.Timeout < 0 {
 		return invalid("timeout", c.Timeout.String(), "give a duration above 0, such as 5s")
 	}
+	return c.validateAccess()
+}
+
+func (c RegistryConfig) validateAccess() error {
+	if c.Password != "" && c.PasswordFile != "" {
+		return invalid("password_file", shorten(c.PasswordFile), "leave it empty, or leave password empty: one of the two")
+	}
+	if c.Username == "" && c.Password.Set(c.PasswordFile) {
+		return invalid("username", `""`, "name the user of the password")
+	}
+	if c.TLS.Enabled {
+		for _, instance := range c.urls() {
+			if !strings.HasPrefix(instance, "https://") {
+				return invalid("url", shorten(instance), "begin it with https://, or set tls.enabled to false")
+			}
+		}
+	}
+	if err := c.encryption().Validate(); err != nil {
+		return fmt.Errorf("tls.%w", err)
+	}
 	return nil
+}
+
+// encryption is the TLS section, enabled where the URL says so.
+func (c RegistryConfig) encryption() secure.TLS {
+	t := c.TLS
+	t.Enabled = t.Enabled || strings.HasPrefix(c.URL, "https://")
+	return t
 }
 
 func (c RegistryConfig) urls() []string {
@@ -76,11 +109,20 @@ func NewRegistry(c RegistryConfig) (Registry, error) {
 	if len(urls) == 0 {
 		return EmbeddedRegistry(), nil
 	}
+	encryption, err := c.encryption().Load()
+	if err != nil {
+		return nil, fmt.Errorf("configuring the schema registry: %w", err)
+	}
+	password, err := secure.ReadSecret("password", c.Password, c.PasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the schema registry: %w", err)
+	}
 	// One call at the start and one for each new schema are no reason to keep connections.
-	opts := []sr.ClientOpt{sr.URLs(urls...), sr.UserAgent("freshet"),
-		sr.HTTPClient(&http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}})}
+	opts := []sr.ClientOpt{sr.URLs(urls...), sr.UserAgent("freshet"), sr.HTTPClient(&http.Client{Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, TLSClientConfig: encryption,
+	}})}
 	if c.Username != "" {
-		opts = append(opts, sr.BasicAuth(c.Username, c.Password))
+		opts = append(opts, sr.BasicAuth(c.Username, password.Reveal()))
 	}
 	client, err := sr.NewClient(opts...)
 	if err != nil {
@@ -108,7 +150,7 @@ func (r *confluentRegistry) Register(ctx context.Context, subject, schema string
 	defer cancel()
 	id, err := r.client.RegisterSchema(ctx, subject, sr.Schema{Schema: schema}, -1, -1)
 	if err != nil {
-		return 0, fmt.Errorf("registering a schema under %s: %w", subject, err)
+		return 0, fmt.Errorf("registering a schema under %s: %w", subject, refused(err))
 	}
 	return id, nil
 }
@@ -124,7 +166,7 @@ func (r *confluentRegistry) Schema(ctx context.Context, id int) (string, error) 
 	case isNotFound(err):
 		return "", fmt.Errorf("schema id %d in the registry: %w", id, ErrUnknownSchema)
 	case err != nil:
-		return "", fmt.Errorf("asking the registry for schema id %d: %w", id, err)
+		return "", fmt.Errorf("asking the registry for schema id %d: %w", id, refused(err))
 	case schema.Type != sr.TypeAvro || len(schema.References) > 0:
 		return "", fmt.Errorf("schema id %d in the registry is no Avro schema in one piece: %w", id, ErrUnknownSchema)
 	}
@@ -139,6 +181,20 @@ func (r *confluentRegistry) cached(id int) (string, bool) {
 	defer r.mu.Unlock()
 	text, ok := r.texts[id]
 	return text, ok
+}
+
+// refused marks the answers of a registry that would not have us. What it says beside the status may be a proxy's whole page.
+func refused(err error) error {
+	answer, ok := errors.AsType[*sr.ResponseError](err)
+	switch {
+	case !ok:
+		return secure.Refused(secure.ProblemOf(err), err)
+	case answer.StatusCode == http.StatusUnauthorized:
+		return secure.Refused(secure.Credentials, fmt.Errorf("%s answered %d", answer.URL, answer.StatusCode))
+	case answer.StatusCode == http.StatusForbidden:
+		return secure.Refused(secure.Denied, fmt.Errorf("%s answered %d", answer.URL, answer.StatusCode))
+	}
+	return err
 }
 
 // isNotFound recognises the registry's own answer. A bare 404 is what a proxy or a wrong path gives, and is no word on the

@@ -189,7 +189,7 @@ func (l *lab) connect(ctx context.Context, n needs) error {
 		return nil
 	}
 	m := l.base.Milvus
-	l.milvus, err = client.NewClient(ctx, client.Config{Address: m.Address, Username: m.Username, Password: m.Password})
+	l.milvus, err = client.NewClient(ctx, client.Config{Address: m.Address, Username: m.Username, Password: m.Password.Reveal()})
 	if err != nil {
 		return fmt.Errorf("asking Milvus at %s (%s): %w", m.Address, remedyAway, err)
 	}

@@ -109,7 +109,7 @@ func (w *exampleWriter) section(v reflect.Value, depth int) {
 			w.comment(withKeys(comment, depth > 0, about), depth)
 		}
 		if f.Tag.Get("secret") == "true" {
-			w.comment("A secret: give it in the environment; it is never printed.", depth)
+			w.comment("A secret: give it in the environment or in a file of its own; it is never printed.", depth)
 		}
 		if field.Kind() == reflect.Struct {
 			w.line(depth, yamlName(f)+":")

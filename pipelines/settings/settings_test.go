@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caarlos0/env/v11"
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/schemas/secure"
 )
 
 // leaf is a setting that is no section.
@@ -71,25 +73,27 @@ func TestSecrets(t *testing.T) {
 		name := strings.ToLower(f.Name)
 		looks := false
 		for _, word := range []string{"password", "secret", "token", "credential", "passphrase", "apikey", "privatekey"} {
-			looks = looks || strings.Contains(name, word) && f.Type.Kind() == reflect.String
+			looks = looks || strings.Contains(name, word) && f.Type.Kind() == reflect.String && !strings.HasSuffix(name, "file")
 		}
 		tagged := f.Tag.Get("secret") == "true"
 		require.Equal(t, looks, tagged, "%s", f.path)
 		if tagged {
-			require.Equal(t, reflect.String, f.Type.Kind(), "%s", f.path)
+			require.Equal(t, reflect.TypeFor[secure.Secret](), f.Type, "%s", f.path)
 			secrets = append(secrets, f.path)
 			t.Setenv(f.variable, "hunter2")
 		}
 	}
-	require.Equal(t, []string{"registry.password", "redis.password", "milvus.password"}, secrets)
+	require.Equal(t, []string{
+		"kafka.sasl.password", "registry.password", "redis.password", "redis.sentinel.password", "milvus.password", "milvus.token",
+	}, secrets)
 
-	s, err := Load("")
-	require.NoError(t, err)
+	s := Default()
+	require.NoError(t, env.ParseWithOptions(&s, env.Options{Prefix: EnvPrefix}))
 	text, err := s.YAML()
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "hunter2")
 	require.Equal(t, len(secrets), strings.Count(string(text), masked))
-	require.Equal(t, "hunter2", s.Redis.Password, "printing leaves the settings alone")
+	require.Equal(t, "hunter2", s.Redis.Password.Reveal(), "printing leaves the settings alone")
 
 	text, err = Default().YAML()
 	require.NoError(t, err)

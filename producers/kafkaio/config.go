@@ -18,9 +18,9 @@ type Config struct {
 	Brokers []string `yaml:"brokers" env:"BROKERS"`
 	// ClientID names this process in the brokers' logs and quotas.
 	ClientID string `yaml:"client_id" env:"CLIENT_ID"`
-	// TLS to the brokers.
+	// How the connections to the brokers are encrypted.
 	TLS secure.TLS `yaml:"tls" envPrefix:"TLS_"`
-	// SASL names our user.
+	// Who we are to the brokers.
 	SASL SASL `yaml:"sasl" envPrefix:"SASL_"`
 	// DialTimeout bounds the making of one connection.
 	DialTimeout time.Duration `yaml:"dial_timeout" env:"DIAL_TIMEOUT"`

@@ -4,17 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/milvus-io/milvus-sdk-go/v2/entity"
+
+	"github.com/freshet/freshet/schemas/secure"
 )
 
 // Config says where Milvus is and how its collections are made.
 type Config struct {
-	// Address is host:port; https://host:port for TLS.
-	Address  string `yaml:"address" env:"ADDRESS"`
-	Username string `yaml:"username" env:"USERNAME"`
-	Password string `yaml:"password" env:"PASSWORD" secret:"true"`
+	// Address is host:port; https://host:port enables TLS.
+	Address string `yaml:"address" env:"ADDRESS"`
+	// Username and Password name a user of Milvus. PasswordFile holds the password; set it or Password.
+	Username     string        `yaml:"username" env:"USERNAME"`
+	Password     secure.Secret `yaml:"password" env:"PASSWORD" secret:"true"`
+	PasswordFile string        `yaml:"password_file" env:"PASSWORD_FILE"`
+	// Token stands in place of a user and a password: an API key, or both with a colon between. TokenFile holds it.
+	Token     secure.Secret `yaml:"token" env:"TOKEN" secret:"true"`
+	TokenFile string        `yaml:"token_file" env:"TOKEN_FILE"`
+	// How the connections to Milvus are encrypted.
+	TLS secure.TLS `yaml:"tls" envPrefix:"TLS_"`
 	// Collection is the prefix of the collections' names, before _<model>; Alias names the live one.
 	Collection string `yaml:"collection" env:"COLLECTION"`
 	Alias      string `yaml:"alias" env:"ALIAS"`
@@ -64,6 +74,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.Address == "":
 		return errors.New("address is empty: name Milvus's host:port")
+	case strings.Contains(c.Address, "@"):
+		return errors.New("address has a user or a password in it (not shown): give host:port, and the user in username and password")
 	case !collectionName.MatchString(c.Collection):
 		return fmt.Errorf("collection %q: use up to 100 letters, digits and underscores, no digit first", c.Collection)
 	case !collectionName.MatchString(c.Alias):
@@ -81,6 +93,9 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%s is %s: it must be above zero", d.field, d.value)
 		}
 	}
+	if err := c.validateAccess(); err != nil {
+		return err
+	}
 	if _, err := c.consistency(); err != nil {
 		return err
 	}
@@ -88,6 +103,33 @@ func (c Config) Validate() error {
 		return fmt.Errorf("hnsw: %w", err)
 	}
 	return nil
+}
+
+func (c Config) validateAccess() error {
+	if err := c.encryption().Validate(); err != nil {
+		return fmt.Errorf("tls.%w", err)
+	}
+	if err := secure.CheckSecret("password", c.Password, c.PasswordFile); err != nil {
+		return err
+	}
+	if err := secure.CheckSecret("token", c.Token, c.TokenFile); err != nil {
+		return err
+	}
+	named := c.Username != "" || c.Password.Set(c.PasswordFile)
+	switch {
+	case named && c.Token.Set(c.TokenFile):
+		return errors.New("token is set, and a username or a password too: keep the token or the two")
+	case named && (c.Username == "" || !c.Password.Set(c.PasswordFile)):
+		return errors.New("username and password belong together, and one of them is empty: give both, or neither")
+	}
+	return nil
+}
+
+// encryption is the TLS section, enabled where the address says so.
+func (c Config) encryption() secure.TLS {
+	t := c.TLS
+	t.Enabled = t.Enabled || strings.HasPrefix(c.Address, "https://")
+	return t
 }
 
 func (c Config) consistency() (entity.ConsistencyLevel, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -23,31 +22,6 @@ type Index struct {
 
 	mu   sync.Mutex
 	dims map[string]int // by collection name: what DescribeCollection said last
-}
-
-// Connect dials Milvus and waits for its answer, at most DialTimeout.
-func Connect(ctx context.Context, cfg Config) (*Index, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("configuring Milvus: %w", err)
-	}
-	consistency, err := cfg.consistency()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
-	defer cancel()
-	c, err := client.NewClient(ctx, client.Config{
-		Address:  cfg.Address,
-		Username: cfg.Username,
-		Password: cfg.Password,
-		// DialOptions replace the SDK's defaults, keep-alive and message sizes among them.
-		DialOptions:    append(slices.Clip(client.DefaultGrpcOpts), observed(cfg.Address), failFast()),
-		RetryRateLimit: &client.RetryRateLimitOption{},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("connecting to Milvus at %s within %s (is it running there?): %w", cfg.Address, cfg.DialTimeout, err)
-	}
-	return &Index{client: c, cfg: cfg, consistency: consistency, dims: make(map[string]int)}, nil
 }
 
 // failFast turns each Milvus status other than success into an error, and switches the SDK's retries off: up to 6 of them

@@ -87,11 +87,25 @@ func TestConfigValidate(t *testing.T) {
 		"pool_size is -1":              func(c *redisdb.Config) { c.PoolSize = -1 },
 		"dial_timeout is 0s":           func(c *redisdb.Config) { c.DialTimeout = 0 },
 		"read_timeout is -1s":          func(c *redisdb.Config) { c.ReadTimeout = -time.Second },
-		"write_timeout is 0s":          func(c *redisdb.Config) { c.WriteTimeout = 0 },
+		"tls.ca_file is":               func(c *redisdb.Config) { c.TLS.CAFile = "a" },
+		"password_file is":             func(c *redisdb.Config) { c.Password, c.PasswordFile = "hunter2", "f" },
+		"password is empty but":        func(c *redisdb.Config) { c.Username = "app" },
+		"an entry that is a URL":       func(c *redisdb.Config) { c.Addresses = []string{"redis://app:hunter2@a:1"} },
+		"sentinel.master is empty":     func(c *redisdb.Config) { c.Sentinel.Password = "hunter2" },
+		"sentinel.addresses is empty":  func(c *redisdb.Config) { c.Sentinel.Master = "m" },
+		"sentinel.addresses has an":    func(c *redisdb.Config) { c.Sentinel = redisdb.Sentinel{Master: "m", Addresses: []string{""}} },
+		"sentinel.password_file is": func(c *redisdb.Config) {
+			c.Sentinel = redisdb.Sentinel{Master: "m", Addresses: []string{"a:1"}, Password: "hunter2", PasswordFile: "f"}
+		},
+		"no sentinels": func(c *redisdb.Config) {
+			c.Cluster, c.Sentinel = true, redisdb.Sentinel{Master: "m", Addresses: []string{"a:1"}}
+		},
+		"write_timeout is 0s": func(c *redisdb.Config) { c.WriteTimeout = 0 },
 	} {
 		cfg := redisdb.DefaultConfig()
 		change(&cfg)
 		require.ErrorContains(t, cfg.Validate(), want)
+		require.NotContains(t, cfg.Validate().Error(), "hunter2")
 	}
 }
 
@@ -112,7 +126,7 @@ func TestConnect(t *testing.T) {
 
 	cfg.Password = "wrong"
 	_, err := redisdb.Connect(t.Context(), cfg)
-	require.ErrorContains(t, err, "connecting to Redis at ["+server.Addr()+"]")
+	require.ErrorContains(t, err, "connecting to Redis at "+server.Addr()+": ")
 }
 
 func TestConnectToAClusterEndpoint(t *testing.T) {
