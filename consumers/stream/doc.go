@@ -6,7 +6,7 @@
 // time, each record done on its own: for requests, where a slow one must not hold up the others. DeadLetters writes what
 // could not be handled, and lists and redrives it.
 //
-// It may import producers/kafkaio and kafka-go, and nothing else of the project. What always holds in it:
+// It may import producers/kafkaio, kafka-go and the API of OpenTelemetry, and nothing else of the project. What always holds in it:
 //
 //   - A record's offset is committed only after the record is done: handled, or a dead letter that all in-sync replicas
 //     have. Of one partition nothing is committed beyond a record that is not done.
@@ -16,6 +16,9 @@
 //     neighbours nothing; a server that is away makes them wait, in place and in order.
 //   - What is held in memory is bounded: for a Consumer two fetches and a batch for each partition, for a Gatherer
 //     MaxOutstandingBytes and a fetch for each partition. A fetch is measured as the broker stores it: compressed.
+//   - A batch has one `process` span, in the trace of its first sampled record and linked to those of the others, which have
+//     spans of their own in theirs. The context of a Handler or GatherHandler is in it. What nobody traces costs nothing for
+//     each record. The lag is told of the partitions that a member owns, and of no others.
 //   - Nothing polls: a new record is on its way to the handler as soon as the broker has it.
 //
 // # The way of a batch

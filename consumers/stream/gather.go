@@ -197,7 +197,7 @@ func (g *gathering) gather(batch []*Delivery) {
 	for i, d := range batch {
 		d.batch = all
 		if i != span.first {
-			_, d.span = span.startRecord(ctx, &d.Record)
+			d.span = span.startRecord(ctx, &d.Record)
 		} else if span.Span != nil {
 			d.span = span.Span
 		}

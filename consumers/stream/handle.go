@@ -57,7 +57,7 @@ func (h *handling) endBatch(span *batchSpan, batch []Record, next int64, err err
 		if i == span.first {
 			continue
 		}
-		if _, own := span.startRecord(h.work, &batch[i]); own != nil {
+		if own := span.startRecord(h.work, &batch[i]); own != nil {
 			if failure != nil {
 				fail(own, failure)
 			}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -179,7 +180,7 @@ func (t *telemetry) processed(began time.Time, failed bool) {
 
 // committed measures a commit request.
 func (t *telemetry) committed(began time.Time, err error) {
-	attributes := t.commit[:len(t.commit):len(t.commit)]
+	attributes := slices.Clip(t.commit)
 	if err != nil {
 		attributes = append(attributes, semconv.ErrorTypeKey.String(kafkaio.ErrorType(err)))
 	}

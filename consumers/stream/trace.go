@@ -106,20 +106,21 @@ func placeAttributes(r *Record) []attribute.KeyValue {
 
 // startRecord begins the span of a record other than the batch's first, in its own trace. The result is nil when the batch is
 // not traced, or the record is not.
-func (s *batchSpan) startRecord(ctx context.Context, r *Record) (context.Context, trace.Span) {
+func (s *batchSpan) startRecord(ctx context.Context, r *Record) trace.Span {
 	if s.Span == nil {
-		return ctx, nil
+		return nil
 	}
 	if _, sampled := kafkaio.TraceOf(r.Headers); !sampled {
-		return ctx, nil
+		return nil
 	}
 	attributes := append(s.member.processAttributes(), placeAttributes(r)...)
 	if id, has := kafkaio.HeaderValue(r.Headers, kafkaio.HeaderCorrelationID); has {
 		attributes = append(attributes, semconv.MessagingMessageConversationID(kafkaio.ConversationID(id)))
 	}
-	return s.member.telemetry.tracer.Start(kafkaio.ExtractTrace(ctx, r.Headers), s.member.spanName,
+	_, span := s.member.telemetry.tracer.Start(kafkaio.ExtractTrace(ctx, r.Headers), s.member.spanName,
 		trace.WithTimestamp(s.began), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(attributes...),
 		trace.WithLinks(trace.Link{SpanContext: s.SpanContext()}))
+	return span
 }
 
 // event notes something that happened to a batch or a record of it.

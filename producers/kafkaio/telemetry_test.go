@@ -58,7 +58,7 @@ func counts(m metricdata.Metrics, key attribute.Key) map[string]int64 {
 	got := map[string]int64{}
 	for _, point := range m.Data.(metricdata.Sum[int64]).DataPoints {
 		value, _ := point.Attributes.Value(key)
-		got[value.Emit()] += point.Value
+		got[value.String()] += point.Value
 	}
 	return got
 }
