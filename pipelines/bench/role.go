@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -37,7 +38,8 @@ func (l *lab) start(ctx context.Context, s settings.Settings, roles ...online.Ro
 	r := &running{System: system, cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(r.ended)
-		r.err = system.Run(background)
+		// All that the roles do carries the label, so that a profile tells it from load and floors (pprof -tagfocus).
+		pprof.Do(background, pprof.Labels("side", "ours"), func(ctx context.Context) { r.err = system.Run(ctx) })
 	}()
 	waiting, done := context.WithTimeout(ctx, readyTimeout)
 	defer done()
