@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/freshet/freshet/pipelines/settings"
+	"github.com/freshet/freshet/services/telemetry"
 )
 
 // The exit codes.
@@ -102,11 +103,21 @@ func exitCode(err error, stderr io.Writer) int {
 func (g *Global) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(g.LogLevel)) // kong has checked it
-	options := &slog.HandlerOptions{Level: level}
-	if g.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+	return telemetry.NewLogger(w, level, g.LogFormat == "json")
+}
+
+// observe lets a command be seen from outside, as the configuration says; pull is for one that serves the page of metrics.
+// end sends what is left, and never makes a command fail.
+func (e *Env) observe(s settings.Settings, pull bool) (seen *telemetry.Telemetry, end func(), err error) {
+	seen, err = telemetry.Setup(e.Context, s.Telemetry, telemetry.Options{Pull: pull, Stdout: e.Out, Log: e.Log})
+	if err != nil {
+		return nil, nil, err
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return seen, func() {
+		if err := seen.Shutdown(e.Context); err != nil {
+			e.Log.Warn("not all telemetry was sent", "error", err)
+		}
+	}, nil
 }
 
 // isTerminal tells whether w is a person's screen.

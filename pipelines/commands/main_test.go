@@ -127,6 +127,7 @@ kafka: {brokers: [%q], dial_timeout: 1s}
 redis: {addresses: [%q]}
 milvus: {address: %q}
 bundle: %s
+admin: {address: "off"}
 topics:
   interactions: {partitions: 2}
   items: {partitions: 2}

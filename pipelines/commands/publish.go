@@ -84,6 +84,11 @@ func (c *source) publish(env *Env, one publishOne) error {
 	if err != nil {
 		return err
 	}
+	_, end, err := env.observe(s, false)
+	if err != nil {
+		return err
+	}
+	defer end()
 	in, size := env.In, int64(-1)
 	if c.File != "" {
 		f, err := os.Open(c.File)

@@ -46,6 +46,11 @@ func (c *Recommend) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
+	_, end, err := env.observe(s, false)
+	if err != nil {
+		return err
+	}
+	defer end()
 	ctx, cancel := context.WithTimeout(env.Context, c.Timeout)
 	defer cancel()
 	client, err := producers.NewRecommendationClient(ctx, s.Producer(env.Log))

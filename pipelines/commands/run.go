@@ -12,6 +12,7 @@ import (
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
+	"github.com/freshet/freshet/services/telemetry"
 )
 
 // Run runs roles.
@@ -33,6 +34,17 @@ func (c *Run) Run(env *Env) (err error) {
 	if err != nil {
 		return err
 	}
+	seen, end, err := env.observe(s, !s.Admin.Off())
+	if err != nil {
+		return err
+	}
+	defer end()
+	health := new(telemetry.Health)
+	admin, err := telemetry.OpenAdmin(env.Context, s.Admin, health, seen.Metrics(), env.Log)
+	if err != nil {
+		return err
+	}
+	defer admin.Close(env.Context)
 	if c.Embedded {
 		stack, startErr := startEmbedded(env, s)
 		if startErr != nil {
@@ -52,7 +64,14 @@ func (c *Run) Run(env *Env) (err error) {
 		defer close(announced)
 		announce(running, system, roles, env.Log)
 	}()
+	health.Running(func(ctx context.Context) []string {
+		if running.Err() != nil {
+			return []string{"the roles finish what they hold, and end"}
+		}
+		return system.Missing(ctx)
+	})
 	err = system.Run(running)
+	health.Ended(err)
 	cancel()
 	<-announced
 	return err

@@ -26,6 +26,7 @@ import (
 	"github.com/freshet/freshet/services/ranking"
 	"github.com/freshet/freshet/services/recommender"
 	"github.com/freshet/freshet/services/redisdb"
+	"github.com/freshet/freshet/services/telemetry"
 )
 
 //go:generate go test -run ^TestExampleFile$ -update
@@ -65,6 +66,11 @@ type Settings struct {
 
 	// The roles that read from Kafka.
 	Consumers Consumers `yaml:"consumers" envPrefix:"CONSUMERS_"`
+	// What is told of a process, and to whom.
+	Telemetry telemetry.Config `yaml:"telemetry" envPrefix:"TELEMETRY_"`
+	// Where `freshet run` can be asked how it is.
+	Admin telemetry.AdminConfig `yaml:"admin" envPrefix:"ADMIN_"`
+
 	// How `freshet train` trains.
 	Training training.Config `yaml:"training" envPrefix:"TRAINING_"`
 }
@@ -108,7 +114,9 @@ func Default() Settings {
 			Requests:     stream.DefaultGatherConfig(),
 			Replies:      recommendations.DefaultConfig(),
 		},
-		Training: training.DefaultConfig(),
+		Telemetry: telemetry.DefaultConfig(),
+		Admin:     telemetry.DefaultAdminConfig(),
+		Training:  training.DefaultConfig(),
 	}
 }
 

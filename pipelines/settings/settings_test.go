@@ -72,7 +72,7 @@ func TestSecrets(t *testing.T) {
 	for _, f := range leaves(reflect.ValueOf(Default())) {
 		name := strings.ToLower(f.Name)
 		looks := false
-		for _, word := range []string{"password", "secret", "token", "credential", "passphrase", "apikey", "privatekey"} {
+		for _, word := range []string{"password", "secret", "token", "credential", "passphrase", "apikey", "privatekey", "headers"} {
 			looks = looks || strings.Contains(name, word) && f.Type.Kind() == reflect.String && !strings.HasSuffix(name, "file")
 		}
 		tagged := f.Tag.Get("secret") == "true"
@@ -85,6 +85,7 @@ func TestSecrets(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"kafka.sasl.password", "registry.password", "redis.password", "redis.sentinel.password", "milvus.password", "milvus.token",
+		"telemetry.otlp.headers",
 	}, secrets)
 
 	s := Default()
