@@ -7,10 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet/freshet/infra/embedded/faults"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/redisdb"
 )
@@ -325,11 +326,11 @@ func TestUnreadableRecords(t *testing.T) {
 }
 
 func TestRedisAway(t *testing.T) {
-	server := miniredis.RunT(t)
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1})
+	server := servertest.StartRedis(t)
+	server.Fail(faults.Any, faults.Every, "LOADING Redis is loading the dataset in memory")
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addresses[0], MaxRetries: -1})
 	defer func() { require.NoError(t, rdb.Close()) }()
 	s := New(rdb, DefaultConfig())
-	server.SetError("LOADING Redis is loading the dataset in memory")
 	outcomes, err := s.Write(t.Context(), []Change{upsert("i", 1, 1), tombstone("j")})
 	require.NoError(t, err, "each item has its own error")
 	for _, o := range outcomes {

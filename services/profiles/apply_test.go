@@ -293,8 +293,7 @@ func TestUnfitVectorFailsTheUsersThatNeedIt(t *testing.T) {
 func TestRedisAway(t *testing.T) {
 	r := newRig(t)
 	hook := &steps{until: -1}
-	watched := redis.NewClient(&redis.Options{Addr: r.client.Options().Addr, MaxRetries: -1})
-	defer func() { require.NoError(t, watched.Close()) }()
+	watched := r.server.Connect(t, func(o *redis.UniversalOptions) { o.MaxRetries = -1 })
 	watched.AddHook(hook)
 	s := New(watched, items.New(watched, items.DefaultConfig()), r.models, r.cfg)
 	for step := range 2 {
@@ -333,7 +332,11 @@ func TestRoundTrips(t *testing.T) {
 		e.UserID = fmt.Sprint("u", i%37)
 		batch = append(batch, e)
 	}
-	r.apply(t, batch[0]) // the server knows the script
+	for u := range 37 { // so that the server, each node of a cluster, knows the script
+		known := at(0, 0, schemas.Click, "0")
+		known.UserID = fmt.Sprint("known", u)
+		r.apply(t, known)
+	}
 	hook := &steps{until: -1}
 	pipelines := 0
 	hook.after = func() { pipelines++ }

@@ -1,42 +1,19 @@
 package profiles
 
 import (
-	"context"
-	"os"
 	"testing"
-	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/services/items"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/towertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// redisForTest is a new miniredis, or the server that FRESHET_TEST_REDIS names, with a key prefix of the test's own that is
-// emptied when the test ends.
-func redisForTest(t testing.TB) (rdb *redis.Client, prefix string) {
-	t.Helper()
-	addr, prefix := os.Getenv("FRESHET_TEST_REDIS"), "freshet-test-"+time.Now().Format("150405.000000000")
-	if addr == "" {
-		addr = miniredis.RunT(t).Addr()
-	}
-	rdb = redis.NewClient(&redis.Options{Addr: addr})
-	t.Cleanup(func() {
-		ctx := context.Background() // the test's own has ended
-		keys := rdb.Scan(ctx, 0, prefix+":*", 1000).Iterator()
-		for keys.Next(ctx) {
-			require.NoError(t, rdb.Del(ctx, keys.Val()).Err())
-		}
-		require.NoError(t, rdb.Close())
-	})
-	return rdb, prefix
-}
 
 const testDim = 8
 
@@ -48,7 +25,8 @@ func testTower(version string, seed uint64) *towers.UserTower {
 // rig is a store beside what the tests look at.
 type rig struct {
 	*Store
-	client *redis.Client
+	server *servertest.Redis
+	client redis.UniversalClient
 	live   []*towers.UserTower
 	// vectors are what the catalogue holds: model, item, vector.
 	vectors map[string]map[string][]float32
@@ -57,9 +35,10 @@ type rig struct {
 
 func newRig(t testing.TB, change ...func(*Config)) *rig {
 	t.Helper()
-	client, prefix := redisForTest(t)
+	server := servertest.StartRedis(t)
+	client, prefix := server.Client, server.Prefix
 	r := &rig{
-		client: client, live: []*towers.UserTower{testTower("m1", 1)},
+		server: server, client: client, live: []*towers.UserTower{testTower("m1", 1)},
 		vectors: map[string]map[string][]float32{"m1": {}, "m2": {}},
 	}
 	catalogue := items.DefaultConfig()

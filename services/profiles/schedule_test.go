@@ -89,11 +89,8 @@ func runSchedule(t testing.TB, script []byte) {
 
 // watchedClient gives the worker a client of its own with the hook, so that looking on does not count as a step.
 func (s *schedule) watchedClient() {
-	options := *s.client.Options()
-	options.MaxRetries = -1
-	watched := redis.NewClient(&options)
+	watched := s.server.Connect(s.t, func(o *redis.UniversalOptions) { o.MaxRetries = -1 })
 	watched.AddHook(s.hook)
-	s.t.Cleanup(func() { require.NoError(s.t, watched.Close()) })
 	s.worker = New(watched, s.items, s.models, s.cfg)
 }
 

@@ -1,38 +1,27 @@
 package rules
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/candidates"
 )
 
-// indexed puts items into an index of the test's own: the embedded Milvus, or a real one at FRESHET_TEST_MILVUS=host:port.
-// The result searches it for all items that satisfy a filter.
+// indexed puts items into an index of the test's own: an embedded Milvus or a real one. The result searches it for all items that satisfy a filter.
 func indexed(t *testing.T, items []*schemas.ItemChange) func(filter string) map[string]bool {
 	const model = "m1"
+	milvus := servertest.StartMilvus(t)
 	cfg := candidates.DefaultConfig()
-	cfg.Collection = fmt.Sprintf("test_rules_%d", time.Now().UnixNano())
-	cfg.Alias = cfg.Collection + "_alias"
-	cfg.Address = os.Getenv("FRESHET_TEST_MILVUS")
-	if cfg.Address == "" {
-		milvus, err := embedded.StartMilvus(t.Context(), embedded.Config{})
-		require.NoError(t, err)
-		t.Cleanup(milvus.Close)
-		cfg.Address = milvus.Addr()
-	}
+	cfg.Address, cfg.Collection, cfg.Alias = milvus.Addr(), milvus.Collection, milvus.Alias
 	index, err := candidates.Connect(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, index.Close()) })
 	require.NoError(t, index.Ensure(t.Context(), model, 2))
-	t.Cleanup(func() { _ = index.Drop(context.WithoutCancel(t.Context()), model) })
 	rows := make([]candidates.Row, len(items))
 	for i, it := range items {
 		rows[i] = candidates.RowOf(it, []float32{1, float32(i)})

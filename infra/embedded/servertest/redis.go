@@ -22,8 +22,8 @@ type Redis struct {
 	Prefix string
 	// Client goes past the faults.
 	Client redis.UniversalClient
-	// Real says that keys expire by a clock that nobody moves.
-	Real bool
+	Real   bool
+	direct []string
 }
 
 // redisFaults is what embedded.Redis and embedded.RedisProxy have in common.
@@ -51,24 +51,36 @@ func StartRedis(t testing.TB) *Redis {
 			t.Fatal(err)
 		}
 		r.redisFaults, r.Addresses = proxy, []string{proxy.Addr()}
-		r.Client = redis.NewClient(&redis.Options{Addr: single})
+		r.direct = []string{single}
 	case cluster != "":
 		r.redisFaults, r.Addresses = noFaults{t}, strings.Split(cluster, ",")
-		r.Client = redis.NewClusterClient(&redis.ClusterOptions{Addrs: r.Addresses})
+		r.direct = r.Addresses
 	default:
 		server, err := embedded.StartRedis(t.Context(), embedded.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.redisFaults, r.Addresses = server, []string{server.Addr()}
-		r.Client = redis.NewClient(&redis.Options{Addr: server.Addr()})
+		r.direct = r.Addresses
 	}
 	t.Cleanup(r.Close)
-	t.Cleanup(func() { _ = r.Client.Close() })
+	r.Client = r.Connect(t)
 	if r.Real {
 		cleanup(t, "keys "+r.Prefix, func(ctx context.Context) error { return r.each(ctx, r.delete) })
 	}
 	return r
+}
+
+// Connect returns one more client that goes past the faults and is closed when the test ends; changes may alter its options.
+func (r *Redis) Connect(t testing.TB, changes ...func(*redis.UniversalOptions)) redis.UniversalClient {
+	t.Helper()
+	options := &redis.UniversalOptions{Addrs: r.direct}
+	for _, change := range changes {
+		change(options)
+	}
+	client := redis.NewUniversalClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 // Keys lists the test's keys.
