@@ -1,6 +1,6 @@
 // Package catalogue turns item changes into item records in Redis and candidate vectors in Milvus.
 //
-// It may import schemas, services and consumers/stream.
+// It may import schemas, services, consumers/stream and producers/kafkaio.
 //
 // What always holds in it:
 //

@@ -18,18 +18,20 @@ type Handler struct {
 	limits  schemas.Limits
 	indexer *Indexer
 	// clock is the time as of which a record is judged.
-	clock func(*stream.Record) time.Time
+	clock     func(*stream.Record) time.Time
+	telemetry *instruments
 }
 
 // New returns a Handler that writes through indexer.
 func New(serde *schemas.Serde[schemas.ItemChange], limits schemas.Limits, indexer *Indexer) *Handler {
-	return &Handler{serde: serde, limits: limits, indexer: indexer, clock: stream.Now}
+	return &Handler{serde: serde, limits: limits, indexer: indexer, clock: stream.Now, telemetry: newInstruments()}
 }
 
 // Replaying returns the same handler for records of the past, which it judges as of their own times.
 func (h *Handler) Replaying() *Handler {
 	replaying := *h
 	replaying.clock = stream.RecordTime
+	replaying.telemetry = nil
 	return &replaying
 }
 
@@ -51,10 +53,11 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 		changes = append(changes, change)
 		origin = append(origin, i)
 	}
-	failed, err := h.indexer.Index(ctx, changes)
+	outcomes, failed, err := h.indexer.indexAll(ctx, changes)
 	if err != nil {
 		return fmt.Errorf("indexing %d item changes: %w", len(changes), err)
 	}
+	h.telemetry.done(ctx, changes, func(i int) *stream.Record { return &batch[origin[i]] }, outcomes, failed)
 	for i, err := range failed {
 		failures = append(failures, stream.Failure{Index: origin[i], Err: verdict(err)})
 	}
@@ -68,8 +71,11 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 // a stored record that nobody can read.
 func verdict(err error) error {
 	var refused *candidates.InvalidRow
-	if redisdb.IsCorrupt(err) || errors.As(err, &refused) {
-		return stream.Permanent(err)
+	switch {
+	case redisdb.IsCorrupt(err):
+		return stream.PermanentFor(stream.ReasonCorrupt, err)
+	case errors.As(err, &refused):
+		return stream.PermanentFor(stream.ReasonRefused, err)
 	}
 	return err
 }
@@ -93,19 +99,19 @@ func checkKey(key []byte) error {
 func (h *Handler) decode(ctx context.Context, r *stream.Record) (Change, error) {
 	if r.Value == nil {
 		if err := checkKey(r.Key); err != nil {
-			return Change{}, stream.Permanent(err)
+			return Change{}, stream.PermanentFor(stream.ReasonInvalid, err)
 		}
 		return Change{ItemChange: schemas.ItemChange{ItemID: string(r.Key), Op: schemas.DeleteItem}, Tombstone: true}, nil
 	}
 	change, err := h.serde.Decode(ctx, r.Value)
 	if err != nil {
 		if schemas.IsMalformed(err) {
-			err = stream.Permanent(err)
+			err = stream.PermanentFor(stream.ReasonMalformed, err)
 		}
 		return Change{}, err
 	}
 	if err := h.limits.ItemChange(&change, h.clock(r)); err != nil {
-		return Change{}, stream.Permanent(err)
+		return Change{}, stream.PermanentFor(stream.ReasonInvalid, err)
 	}
 	return Change{ItemChange: change}, nil
 }

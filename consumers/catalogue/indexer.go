@@ -33,13 +33,19 @@ func NewIndexer(items *items.Store, index *candidates.Index, tower *towers.ItemT
 // item, since only together they leave the right version behind. The second result is an error of the whole, after which all
 // of them may be written again.
 func (x *Indexer) Index(ctx context.Context, changes []Change) (map[int]error, error) {
+	_, failed, err := x.indexAll(ctx, changes)
+	return failed, err
+}
+
+// indexAll is Index, and tells what the catalogue made of each change.
+func (x *Indexer) indexAll(ctx context.Context, changes []Change) (outcomes []items.Outcome, failed map[int]error, err error) {
 	if len(changes) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	writes := x.encode(changes)
-	outcomes, err := x.items.Write(ctx, writes)
+	outcomes, err = x.items.Write(ctx, writes)
 	if err != nil {
-		return nil, fmt.Errorf("writing item records: %w", err)
+		return nil, nil, fmt.Errorf("writing item records: %w", err)
 	}
 	var pending []pendingItem
 	for i, o := range outcomes {
@@ -47,8 +53,8 @@ func (x *Indexer) Index(ctx context.Context, changes []Change) (map[int]error, e
 			pending = append(pending, pendingItem{change: i, write: &writes[i], mark: o.Mark})
 		}
 	}
-	failed := unwritten(changes, outcomes)
-	return failed, x.bringToIndex(ctx, pending, failed)
+	failed = unwritten(changes, outcomes)
+	return outcomes, failed, x.bringToIndex(ctx, pending, failed)
 }
 
 // unwritten fails every change to an item that could not be written.

@@ -23,7 +23,8 @@ type Handler struct {
 	end      LogEnd
 	log      *slog.Logger
 	// clock is the time as of which a record is judged.
-	clock func(*stream.Record) time.Time
+	clock     func(*stream.Record) time.Time
+	telemetry *instruments
 }
 
 // LogEnd returns the offset at which the next record of a partition of the interactions topic will lie.
@@ -34,7 +35,10 @@ func New(
 	serde *schemas.Serde[schemas.Interaction], limits schemas.Limits, profiles *profiles.Store, items *items.Store, end LogEnd,
 	log *slog.Logger,
 ) *Handler {
-	return &Handler{serde: serde, limits: limits, profiles: profiles, items: items, end: end, log: log, clock: stream.Now}
+	return &Handler{
+		serde: serde, limits: limits, profiles: profiles, items: items, end: end, log: log, clock: stream.Now,
+		telemetry: newInstruments(),
+	}
 }
 
 // Replaying returns the same handler for records of the past. It judges them as of their own times: an event that was refused
@@ -42,6 +46,7 @@ func New(
 func (h *Handler) Replaying() *Handler {
 	replaying := *h
 	replaying.clock = stream.RecordTime
+	replaying.telemetry = nil
 	return &replaying
 }
 
@@ -67,9 +72,10 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 	if err != nil {
 		return fmt.Errorf("applying %d interactions: %w", len(events), h.judge(ctx, err))
 	}
+	h.telemetry.applied(ctx, events, &report)
 	for i, err := range report.Failed {
 		if redisdb.IsCorrupt(err) {
-			err = stream.Permanent(err) // waiting does not mend it, and the other users shall not wait
+			err = stream.PermanentFor(stream.ReasonCorrupt, err) // waiting does not mend it, and the other users shall not wait
 		}
 		failures = append(failures, stream.Failure{Index: origin[i], Err: err})
 	}
@@ -108,7 +114,7 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event,
 	event := profiles.Event{Partition: r.Partition, Offset: r.Offset, EndOffset: r.EndOffset, Time: r.Time}
 	if r.Value == nil {
 		if err := checkKey(r.Key); err != nil {
-			return event, stream.Permanent(err)
+			return event, stream.PermanentFor(stream.ReasonInvalid, err)
 		}
 		event.Erase, event.UserID = true, string(r.Key)
 		return event, nil
@@ -116,12 +122,12 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event,
 	interaction, err := h.serde.Decode(ctx, r.Value)
 	if err != nil {
 		if schemas.IsMalformed(err) {
-			err = stream.Permanent(err)
+			err = stream.PermanentFor(stream.ReasonMalformed, err)
 		}
 		return event, err
 	}
 	if err := h.limits.Interaction(&interaction, h.clock(r)); err != nil {
-		return event, stream.Permanent(err)
+		return event, stream.PermanentFor(stream.ReasonInvalid, err)
 	}
 	event.Interaction = interaction
 	return event, nil

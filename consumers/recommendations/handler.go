@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
@@ -18,6 +20,7 @@ type Handler struct {
 	replies     *schemas.Serde[schemas.RecommendationReply]
 	recommender *recommender.Service
 	writer      *kafkaio.Writer
+	telemetry   *instruments
 }
 
 // New returns a Handler that sends its replies through writer.
@@ -25,7 +28,9 @@ func New(
 	config Config, requests *schemas.Serde[schemas.RecommendationRequest], replies *schemas.Serde[schemas.RecommendationReply],
 	recommender *recommender.Service, writer *kafkaio.Writer,
 ) *Handler {
-	return &Handler{config: config, requests: requests, replies: replies, recommender: recommender, writer: writer}
+	return &Handler{
+		config: config, requests: requests, replies: replies, recommender: recommender, writer: writer, telemetry: newInstruments(),
+	}
 }
 
 // ask is a request that can be answered.
@@ -42,7 +47,7 @@ func (h *Handler) Gather(ctx context.Context, batch []*stream.Delivery) {
 	for _, d := range batch {
 		to, err := h.config.addressOf(d.Headers)
 		if err != nil {
-			d.Done(stream.Permanent(fmt.Errorf("reading where to reply: %w", err)))
+			d.Done(stream.PermanentFor(stream.ReasonUnaddressed, fmt.Errorf("reading where to reply: %w", err)))
 			continue
 		}
 		request, err := h.requests.Decode(ctx, d.Value)
@@ -50,7 +55,7 @@ func (h *Handler) Gather(ctx context.Context, batch []*stream.Delivery) {
 			reply := schemas.RecommendationReply{
 				Status: schemas.StatusInvalidRequest, UserID: string(d.Key), Error: fmt.Sprintf("request: %v", err),
 			}
-			h.send(ctx, ask{d, to}, &reply, stream.Permanent(err))
+			h.send(ctx, ask{d, to}, &reply, stream.PermanentFor(stream.ReasonMalformed, err))
 			continue
 		}
 		if err != nil {
@@ -71,7 +76,8 @@ func (h *Handler) Gather(ctx context.Context, batch []*stream.Delivery) {
 
 // send queues a reply; the request is done, with the given outcome, once the broker has acknowledged it.
 func (h *Handler) send(ctx context.Context, a ask, reply *schemas.RecommendationReply, outcome error) {
-	ctx = kafkaio.ExtractTrace(ctx, a.delivery.Headers) // the reply stays in the trace of its request
+	ctx = a.delivery.Trace(ctx) // the reply stays in the trace of its request
+	describe(trace.SpanFromContext(ctx), reply)
 	message := kafkaio.Message{
 		Topic: a.to.topic, Partition: a.to.partition, Key: a.delivery.Key, Value: h.replies.Append(nil, reply),
 		Headers: []kafkaio.Header{{Key: kafkaio.HeaderCorrelationID, Value: a.to.correlation}},
@@ -81,8 +87,10 @@ func (h *Handler) send(ctx context.Context, a ask, reply *schemas.Recommendation
 		if err != nil {
 			outcome = fmt.Errorf("writing the reply: %w", err)
 			if kafkaio.IsUnknownDestination(err) || kafkaio.IsMessageTooLarge(err) {
-				outcome = stream.Permanent(outcome)
+				outcome = stream.PermanentFor(stream.ReasonRefused, outcome)
 			}
+		} else {
+			h.telemetry.replied(a.delivery.Time, reply)
 		}
 		a.delivery.Done(outcome)
 	}
@@ -90,6 +98,8 @@ func (h *Handler) send(ctx context.Context, a ask, reply *schemas.Recommendation
 	if kafkaio.IsMessageTooLarge(err) {
 		short := shortened(reply, err)
 		message.Value = h.replies.Append(nil, &short)
+		reply = &short
+		describe(trace.SpanFromContext(ctx), reply)
 		err = h.writer.Enqueue(ctx, message, done)
 	}
 	if err != nil {
