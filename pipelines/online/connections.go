@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/schemas/secure"
 	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/items"
 	"github.com/freshet/freshet/services/profiles"
@@ -33,10 +35,13 @@ type Connections struct {
 }
 
 // needs says what a set of roles connects to.
-type needs struct{ redis, milvus, writer, userTower, itemTower bool }
+type needs struct {
+	redis, milvus, writer, userTower, itemTower bool
+	roles                                       []Role
+}
 
 func needsOf(roles []Role) needs {
-	n := needs{redis: true, writer: true}
+	n := needs{redis: true, writer: true, roles: roles}
 	n.milvus = slices.Contains(roles, Catalogue) || slices.Contains(roles, Recommendations)
 	n.userTower = slices.Contains(roles, Interactions) || slices.Contains(roles, Recommendations)
 	n.itemTower = slices.Contains(roles, Catalogue)
@@ -52,10 +57,13 @@ func connect(ctx context.Context, s settings.Settings, n needs, log *slog.Logger
 		}
 	}()
 	if c.Registry, err = schemas.NewRegistry(s.Registry); err != nil {
-		return c, fmt.Errorf("opening the schema registry: %w", err)
+		return c, peerRegistry.explain(fmt.Errorf("opening the schema registry: %w", err), secure.ProblemOf(err))
+	}
+	if s.Registry.URL != "" {
+		c.Registry = explainedRegistry{c.Registry}
 	}
 	if n.writer {
-		if err := checkTopics(ctx, s); err != nil {
+		if err := checkTopics(ctx, s, n.roles); err != nil {
 			return c, err
 		}
 	}
@@ -65,7 +73,7 @@ func connect(ctx context.Context, s settings.Settings, n needs, log *slog.Logger
 	if n.redis {
 		rdb, err := redisdb.Connect(ctx, s.Redis)
 		if err != nil {
-			return c, fmt.Errorf("connecting to Redis at %s: %w", strings.Join(s.Redis.Addresses, ", "), err)
+			return c, redisPeer(s).explain(err, redisdb.ProblemOf(err))
 		}
 		c.closers = append(c.closers, rdb.Close)
 		c.Items = items.New(rdb, s.Items)
@@ -73,7 +81,7 @@ func connect(ctx context.Context, s settings.Settings, n needs, log *slog.Logger
 	}
 	if n.milvus {
 		if c.Index, err = candidates.Connect(ctx, s.Milvus); err != nil {
-			return c, fmt.Errorf("connecting to Milvus at %s: %w", s.Milvus.Address, err)
+			return c, peerMilvus.explain(err, candidates.ProblemOf(err))
 		}
 		c.closers = append(c.closers, c.Index.Close)
 	}
@@ -125,20 +133,35 @@ func (c *Connections) loadTowers(bundle string, n needs) error {
 	return nil
 }
 
-// checkTopics refuses to start without the topics: a consumer of a topic that is not there would wait in silence.
-func checkTopics(ctx context.Context, s settings.Settings) error {
-	described, err := topics.Describe(ctx, s.Kafka, s.Topics.Names()...)
-	if err != nil {
-		return fmt.Errorf("looking for the topics: %w", err)
-	}
-	var missing []string
-	for _, d := range described {
-		if d.Missing {
-			missing = append(missing, d.Name)
+// topicsOf lists the topics that roles read and write, dead letters included.
+func topicsOf(t topics.Config, roles []Role) []string {
+	var names []string
+	for _, role := range roles {
+		switch role {
+		case Interactions:
+			names = append(names, t.Interactions.Name, stream.DeadLetterTopic(t.Interactions.Name))
+		case Catalogue:
+			names = append(names, t.Items.Name, stream.DeadLetterTopic(t.Items.Name))
+		case Recommendations:
+			names = append(names, t.Requests.Name, stream.DeadLetterTopic(t.Requests.Name), t.Replies.Name)
 		}
 	}
-	if len(missing) > 0 {
+	return names
+}
+
+// checkTopics refuses to start without the roles' topics: a consumer of a topic that is not there would wait in silence.
+func checkTopics(ctx context.Context, s settings.Settings, roles []Role) error {
+	missing, err := topics.Missing(ctx, s.Kafka, topicsOf(s.Topics, roles)...)
+	if err != nil {
+		return peerKafka.explain(fmt.Errorf("looking for the topics: %w", err), kafkaio.ProblemOf(err))
+	}
+	switch {
+	case len(missing) == 0:
+		return nil
+	case s.Kafka.SASL.Mechanism != "" || s.Kafka.TLS.CertFile != "":
+		return fmt.Errorf("topics %s do not exist, or our user may not see them: run `freshet topics create`, or grant the user "+
+			"what infra/permissions lists for this role", strings.Join(missing, ", "))
+	default:
 		return fmt.Errorf("topics %s do not exist: run `freshet topics create`", strings.Join(missing, ", "))
 	}
-	return nil
 }

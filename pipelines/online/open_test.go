@@ -66,14 +66,16 @@ func TestOpenNamesWhatIsMissing(t *testing.T) {
 		"Kafka": {func(s *settings.Settings) {
 			s.Kafka.Brokers, s.Kafka.DialTimeout = []string{away}, 300*time.Millisecond
 		},
-			[]string{away, "topics"}},
-		"Redis": {func(s *settings.Settings) { s.Redis.Addresses = []string{away} }, []string{"Redis", away}},
+			[]string{away, "topics", "connection refused", "start Kafka there, or correct kafka.brokers (FRESHET_KAFKA_BROKERS)"}},
+		"Redis": {func(s *settings.Settings) { s.Redis.Addresses = []string{away} },
+			[]string{"Redis at " + away + ": dial", "refused; remedy: start Redis there, or correct redis.addresses (FRESHET_REDIS_ADDRESSES)"}},
 		"Milvus": {func(s *settings.Settings) { s.Milvus.Address, s.Milvus.DialTimeout = away, 300*time.Millisecond },
-			[]string{"Milvus", away}},
+			[]string{"Milvus at " + away, "start Milvus there, or correct milvus.address (FRESHET_MILVUS_ADDRESS)"}},
 		"bundle": {func(s *settings.Settings) { s.Bundle = filepath.Join(t.TempDir(), "none") },
 			[]string{"tower", "none", "freshet train"}},
-		"registry": {func(s *settings.Settings) { s.Registry.URL = "http://" + away }, []string{away}},
-		"rules":    {func(s *settings.Settings) { s.RulesFile = filepath.Join(t.TempDir(), "rules.yaml") }, []string{"rules.yaml"}},
+		"registry": {func(s *settings.Settings) { s.Registry.URL = "http://" + away },
+			[]string{away, "start the schema registry there, or correct registry.url (FRESHET_REGISTRY_URL)"}},
+		"rules": {func(s *settings.Settings) { s.RulesFile = filepath.Join(t.TempDir(), "rules.yaml") }, []string{"rules.yaml"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := w.settings
