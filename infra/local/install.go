@@ -63,11 +63,11 @@ func tail(text []byte, lines int) []byte {
 	return bytes.Join(all[max(0, len(all)-lines):], []byte("\n"))
 }
 
-// require finds a program or says how to get it.
-func require(program, remedy string) (string, error) {
-	path, err := exec.LookPath(program)
+// program finds a program or says how to get it.
+func program(name, remedy string) (string, error) {
+	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("%s is not installed (%w): %s", program, err, remedy)
+		return "", fmt.Errorf("%s is not installed (%w): %s", name, err, remedy)
 	}
 	return path, nil
 }
@@ -89,11 +89,11 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 `
 
 func (s *Servers) installKafka(ctx context.Context) error {
-	if _, err := require("java", javaRemedy); err != nil {
+	if _, err := program("java", javaRemedy); err != nil {
 		return err
 	}
 	return s.install(ctx, s.kafkaHome(), "Kafka "+kafkaVersion+" from Maven Central (54 MB)", func(ctx context.Context, into string) error {
-		maven, err := require("mvn", mavenRemedy)
+		maven, err := program("mvn", mavenRemedy)
 		if err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (s *Servers) installRedis(ctx context.Context) error {
 	}
 	apt, err := exec.LookPath("apt-get")
 	if err != nil || os.Geteuid() != 0 {
-		_, err := require("redis-server", redisRemedy)
+		_, err := program("redis-server", redisRemedy)
 		return err
 	}
 	s.say("installing redis-server with apt-get")
@@ -128,19 +128,19 @@ func (s *Servers) installRedis(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err = require("redis-server", redisRemedy)
+	_, err = program("redis-server", redisRemedy)
 	return err
 }
 
 // unpackMilvus is what the package's own start does first.
-const unpackMilvus = "import sys, milvus; milvus._initialize_data_files(sys.argv[1])"
+const unpackMilvus = "import sys, milvus; milvus._initialize_data_files(sys.argv[1])" //nolint:misspell // its name
 
 // installMilvus takes the server and its libraries out of the Python package that carries them. Its Python wrapper is not used:
 // it would be a parent between us and the server that a kill -9 orphans, and it cannot set etcd's ports.
 func (s *Servers) installMilvus(ctx context.Context) error {
 	what := "Milvus " + milvusVersion + " from PyPI (56 MB, 240 MB unpacked)"
 	return s.install(ctx, s.milvusHome(), what, func(ctx context.Context, into string) error {
-		python, err := require("python3", "install Python 3.8 or newer with pip")
+		python, err := program("python3", "install Python 3.8 or newer with pip")
 		if err != nil {
 			return err
 		}

@@ -188,7 +188,7 @@ func dialMilvus(address string, transport credentials.TransportCredentials, use 
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	return use(milvuspb.NewMilvusServiceClient(conn))
 }
 
@@ -271,7 +271,9 @@ func makeProbe(ctx context.Context, client milvuspb.MilvusServiceClient) error {
 	if err != nil {
 		return err
 	}
-	status, err := client.CreateCollection(ctx, &milvuspb.CreateCollectionRequest{CollectionName: probeCollection, Schema: schema, ShardsNum: 1})
+	status, err := client.CreateCollection(ctx, &milvuspb.CreateCollectionRequest{
+		CollectionName: probeCollection, Schema: schema, ShardsNum: 1,
+	})
 	if err := refusal(status, err); err != nil {
 		return err
 	}
@@ -292,7 +294,7 @@ func pairs(words ...string) (list []*commonpb.KeyValuePair) {
 // refusal is the error of a call or of its answer: Milvus answers most refusals with a status.
 func refusal(status *commonpb.Status, err error) error {
 	if err == nil && status.GetCode() != 0 {
-		err = fmt.Errorf("Milvus answers code %d: %s", status.GetCode(), status.GetReason())
+		err = fmt.Errorf("code %d of Milvus: %s", status.GetCode(), status.GetReason())
 	}
 	return err
 }

@@ -18,7 +18,7 @@ func (s *Servers) redisCommand(name string, sentinel bool, settings ...string) (
 	if err := writeFile(path, []byte(strings.Join(settings, "\n")+"\n")); err != nil {
 		return command{}, err
 	}
-	server, err := require("redis-server", redisRemedy)
+	server, err := program("redis-server", redisRemedy)
 	args := []string{server, path}
 	if sentinel {
 		args = append(args, "--sentinel")

@@ -30,12 +30,12 @@ func (s *Servers) registry() unit {
 }
 
 func (s *Servers) installRegistry(ctx context.Context) error {
-	if _, err := require("java", javaRemedy); err != nil {
+	if _, err := program("java", javaRemedy); err != nil {
 		return err
 	}
 	what := "Apicurio Registry " + registryVersion + " from Maven Central (109 MB)"
 	return s.install(ctx, s.registryHome(), what, func(ctx context.Context, into string) error {
-		maven, err := require("mvn", mavenRemedy)
+		maven, err := program("mvn", mavenRemedy)
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func (at redisAt) call(ctx context.Context, words ...string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	deadline, bounded := ctx.Deadline()
 	if !bounded {
 		deadline = time.Now().Add(probeTimeout)
