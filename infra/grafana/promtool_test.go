@@ -1,0 +1,49 @@
+package grafana
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func promtool(t *testing.T, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed: Debian's package prometheus has it")
+	}
+	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
+	require.NoError(t, err, "promtool %s:\n%s", strings.Join(args, " "), out)
+	return string(out)
+}
+
+func TestPromtoolChecksAndTestsTheRules(t *testing.T) {
+	require.Contains(t, promtool(t, "check", "rules", "alerts.yaml"), "11 rules found")
+	require.Contains(t, promtool(t, "test", "rules", "alerts_test.yaml"), "SUCCESS")
+	tests, err := os.ReadFile("alerts_test.yaml")
+	require.NoError(t, err)
+	rules, err := rulesOf(files)
+	require.NoError(t, err)
+	for _, r := range rules {
+		require.Contains(t, string(tests), r.Alert, "each alert has a test")
+	}
+}
+
+// The language of the panels is Prometheus's own, not only what Parse takes for it.
+func TestPromtoolReadsThePanels(t *testing.T) {
+	expressions, err := Expressions()
+	require.NoError(t, err)
+	var rules strings.Builder
+	rules.WriteString("groups:\n- name: panels\n  rules:\n")
+	for i, e := range expressions {
+		fmt.Fprintf(&rules, "  - record: panel%d\n    expr: %q\n", i, variables.Replace(e.Text))
+	}
+	file := filepath.Join(t.TempDir(), "panels.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(rules.String()), 0o600))
+	promtool(t, "check", "rules", file)
+}
