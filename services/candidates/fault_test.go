@@ -11,14 +11,14 @@ import (
 
 	"github.com/freshet/freshet/infra/embedded/faults"
 	"github.com/freshet/freshet/infra/embedded/milvus"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/services/candidates"
 )
 
-func embeddedIndex(t *testing.T, change func(*candidates.Config)) (*milvus.Server, *candidates.Index) {
+func faultyIndex(t *testing.T, change func(*candidates.Config)) (*servertest.Milvus, *candidates.Index) {
 	t.Helper()
-	server := startMilvus(t)
-	cfg := candidates.DefaultConfig()
-	cfg.Address = server.Addr()
+	server := servertest.StartMilvus(t)
+	cfg := configOf(server)
 	if change != nil {
 		change(&cfg)
 	}
@@ -26,7 +26,7 @@ func embeddedIndex(t *testing.T, change func(*candidates.Config)) (*milvus.Serve
 }
 
 func TestWhatIsWorthAnotherTry(t *testing.T) {
-	server, ix := embeddedIndex(t, nil)
+	server, ix := faultyIndex(t, nil)
 	for name, c := range map[string]struct {
 		err                   error
 		unavailable, notFound bool
@@ -56,7 +56,7 @@ func TestWhatIsWorthAnotherTry(t *testing.T) {
 }
 
 func TestEveryCallHasADeadline(t *testing.T) {
-	server, ix := embeddedIndex(t, func(c *candidates.Config) { c.CallTimeout = 30 * time.Millisecond })
+	server, ix := faultyIndex(t, func(c *candidates.Config) { c.CallTimeout = 30 * time.Millisecond })
 	ctx := t.Context()
 	calls := map[string]func() error{
 		"Search":  func() error { _, err := ix.Search(ctx, model, [][]float32{{1, 0}}, 1, ""); return err },
@@ -80,7 +80,7 @@ func TestEveryCallHasADeadline(t *testing.T) {
 }
 
 func TestTheCallersDeadlineCounts(t *testing.T) {
-	server, ix := embeddedIndex(t, nil)
+	server, ix := faultyIndex(t, nil)
 	server.Delay("Search", 1, time.Hour)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
@@ -89,7 +89,7 @@ func TestTheCallersDeadlineCounts(t *testing.T) {
 }
 
 func TestMilvusAwayAndBack(t *testing.T) {
-	server, ix := embeddedIndex(t, nil)
+	server, ix := faultyIndex(t, nil)
 	require.NoError(t, ix.Upsert(t.Context(), model, []candidates.Row{row("a", 1, 0)}))
 	server.Stop()
 	begin := time.Now()
@@ -104,18 +104,18 @@ func TestMilvusAwayAndBack(t *testing.T) {
 }
 
 func TestNoMilvusAtAddress(t *testing.T) {
-	cfg := candidates.DefaultConfig()
-	server := startMilvus(t)
+	server := servertest.StartMilvus(t)
 	server.Stop()
-	cfg.Address, cfg.DialTimeout = server.Addr(), 100*time.Millisecond
+	cfg := configOf(server)
+	cfg.DialTimeout = 100 * time.Millisecond
 	_, err := candidates.Connect(t.Context(), cfg)
 	require.ErrorContains(t, err, cfg.Address)
-	require.ErrorContains(t, err, "is it running there?")
+	require.ErrorContains(t, err, "nothing answers")
 	require.True(t, candidates.IsUnavailable(err), err)
 }
 
 func TestUpsertGoesInChunksAndCanBeDoneAgain(t *testing.T) {
-	server, ix := embeddedIndex(t, func(c *candidates.Config) { c.WriteRows = 10 })
+	server, ix := faultyIndex(t, func(c *candidates.Config) { c.WriteRows = 10 })
 	var rows []candidates.Row
 	for i := range 35 {
 		rows = append(rows, row(string(rune('A'+i)), 1, 0))
@@ -133,10 +133,8 @@ func TestUpsertGoesInChunksAndCanBeDoneAgain(t *testing.T) {
 }
 
 func TestEnsureAfterACrashBetweenCollectionAndIndex(t *testing.T) {
-	server := startMilvus(t)
-	cfg := candidates.DefaultConfig()
-	cfg.Address = server.Addr()
-	ix := connect(t, cfg)
+	server := servertest.StartMilvus(t)
+	ix := connect(t, configOf(server))
 	server.Fail("CreateIndex", 1, status.Error(codes.Unavailable, "crash"))
 	require.True(t, candidates.IsUnavailable(ix.Ensure(t.Context(), model, 2)))
 	loaded, err := ix.Loaded(t.Context(), model)
@@ -146,23 +144,19 @@ func TestEnsureAfterACrashBetweenCollectionAndIndex(t *testing.T) {
 }
 
 func TestACollectionMadeAgainByAnother(t *testing.T) {
-	server, ix := embeddedIndex(t, nil)
-	cfg := candidates.DefaultConfig()
-	cfg.Address = server.Addr()
-	other := connect(t, cfg)
+	server, ix := faultyIndex(t, nil)
+	other := connect(t, configOf(server))
 	require.NoError(t, other.Drop(t.Context(), model))
 	require.NoError(t, other.Ensure(t.Context(), model, 3))
 	require.NoError(t, ix.Upsert(t.Context(), model, []candidates.Row{row("a", 1, 0, 0)}))
-	results, err := ix.Search(t.Context(), model, [][]float32{{1, 0, 0}}, 1, "")
-	require.NoError(t, err)
-	require.Len(t, results[0].Hits, 1)
+	found(t, ix, []float32{1, 0, 0}, "", []string{"a"})
 }
 
 func TestStrangersCollectionUnderTheAlias(t *testing.T) {
-	server, ix := embeddedIndex(t, nil)
+	server, ix := faultyIndex(t, nil)
 	require.NoError(t, ix.SwitchLive(t.Context(), model))
-	cfg := candidates.DefaultConfig()
-	cfg.Address, cfg.Collection = server.Addr(), "somebody_else"
+	cfg := configOf(server)
+	cfg.Collection = "somebody_else"
 	_, err := connect(t, cfg).Live(t.Context())
 	require.ErrorContains(t, err, "drop the alias or choose another")
 }

@@ -52,7 +52,7 @@ func failures(t *testing.T, reader *sdkmetric.ManualReader) map[string]int64 {
 
 func TestSpansOfCallsHoldNeitherIDsNorFilters(t *testing.T) {
 	_, spans := installed(t)
-	server, ix := embeddedIndex(t, nil)
+	server, ix := faultyIndex(t, nil)
 	ctx, parent := otel.Tracer("test").Start(t.Context(), "parent")
 	require.NoError(t, ix.Upsert(ctx, model, []candidates.Row{row("item-4711", 1, 0), row("item-4712", 0, 1)}))
 	_, err := ix.Search(ctx, model, [][]float32{{1, 0}, {0, 1}}, 1, `item_id != "item-4711"`)
@@ -71,7 +71,7 @@ func TestSpansOfCallsHoldNeitherIDsNorFilters(t *testing.T) {
 			require.NotContains(t, a.Value.String(), "471", "%s of %s", a.Key, span.Name)
 		}
 	}
-	collection := candidates.DefaultConfig().Collection + "_" + model
+	collection := server.Collection + "_" + model
 	for _, name := range []string{"Upsert", "Search", "Query"} {
 		span, there := names[name+" "+collection]
 		require.True(t, there, "%s in %v", name, names)
@@ -87,7 +87,7 @@ func TestSpansOfCallsHoldNeitherIDsNorFilters(t *testing.T) {
 
 func TestFailuresOfMilvusByKind(t *testing.T) {
 	reader, _ := installed(t)
-	server, ix := embeddedIndex(t, nil)
+	server, ix := faultyIndex(t, nil)
 	require.Empty(t, failures(t, reader), "looking for what is not there yet is no failure")
 	search := func(ctx context.Context) error {
 		_, err := ix.Search(ctx, model, [][]float32{{1, 0}}, 1, "")

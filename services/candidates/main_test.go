@@ -1,46 +1,28 @@
 package candidates_test
 
 import (
-	"context"
-	"fmt"
-	"os"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/services/candidates"
 )
 
-// The suite runs against the embedded Milvus, or against a real one at FRESHET_TEST_MILVUS=host:port. What needs scripted
-// faults is in fault_test.go and runs against the embedded one alone.
-
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var testNumber atomic.Int64
 
 // config returns settings with collections of the test's own.
 func config(t *testing.T) candidates.Config {
 	t.Helper()
-	cfg := candidates.DefaultConfig()
-	unique := fmt.Sprintf("test_%d_%d", time.Now().UnixNano(), testNumber.Add(1))
-	cfg.Collection, cfg.Alias = unique, unique+"_alias"
-	cfg.Address = os.Getenv("FRESHET_TEST_MILVUS")
-	if cfg.Address == "" {
-		cfg.Address = startMilvus(t).Addr()
-	}
-	return cfg
+	return configOf(servertest.StartMilvus(t))
 }
 
-func startMilvus(t *testing.T) *embedded.Milvus {
-	t.Helper()
-	m, err := embedded.StartMilvus(t.Context(), embedded.Config{})
-	require.NoError(t, err)
-	t.Cleanup(m.Close)
-	return m
+func configOf(m *servertest.Milvus) candidates.Config {
+	cfg := candidates.DefaultConfig()
+	cfg.Address, cfg.Collection, cfg.Alias = m.Addr(), m.Collection, m.Alias
+	return cfg
 }
 
 func connect(t *testing.T, cfg candidates.Config) *candidates.Index {
@@ -56,7 +38,6 @@ func prepared(t *testing.T, cfg candidates.Config, model string, dim int) *candi
 	t.Helper()
 	ix := connect(t, cfg)
 	require.NoError(t, ix.Ensure(t.Context(), model, dim))
-	t.Cleanup(func() { _ = ix.Drop(context.WithoutCancel(t.Context()), model) })
 	return ix
 }
 

@@ -28,7 +28,7 @@ type Milvus struct {
 func StartMilvus(t testing.TB) *Milvus {
 	t.Helper()
 	name := Name()
-	m := &Milvus{Collection: name, Alias: name + "_live"}
+	m := &Milvus{Collection: name, Alias: name + "_alias"}
 	target := os.Getenv(envMilvus)
 	m.Real = target != ""
 	var err error
