@@ -149,6 +149,7 @@ func (b *batch) writeCall(w *work) redisdb.Call {
 	}
 	args := []any{w.stored.revision, newRevision(), ttl.Milliseconds(), erased, p.seen}
 	args = append(args, fieldWatermarks, packWatermarks(p.marks))
+	args = s.noteErased(p, args)
 	if len(p.counters) > 0 {
 		args = append(args, fieldCounters, packCounters(p.counters))
 	}

@@ -10,6 +10,7 @@ if ARGV[3] == '0' then
   redis.call('DEL', KEYS[3], KEYS[4])
   return 1
 end
+redis.call('HDEL', KEYS[3], 'x')
 redis.call('RENAME', KEYS[3], KEYS[1])
 if redis.call('EXISTS', KEYS[4]) == 1 then
   redis.call('RENAME', KEYS[4], KEYS[2])

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -53,7 +54,7 @@ type folding struct {
 const (
 	claimLife   = 15 * time.Second
 	claimKind   = ":rebuild:profiles"
-	shadowInfix = ".rebuild."
+	shadowInfix = ":rebuild."
 )
 
 // OpenShadow begins an empty shadow. There is one at a time: while another process has one, it waits. What broken-off ones have
@@ -106,6 +107,17 @@ func (s *Store) countBegun(w *work) {
 	if s.folding != nil && w.stored.revision == "" {
 		s.folding.begun.Add(1)
 	}
+}
+
+// fieldErased, of a shadow alone, says that the topic erases the user somewhere: whatever the live profile still knows from
+// before goes.
+const fieldErased = "x"
+
+func (s *Store) noteErased(p *plan, args []any) []any {
+	if s.folding == nil || !p.erased {
+		return args
+	}
+	return append(args, fieldErased, "1")
 }
 
 // ShadowUser names a user of the shadow by what follows the prefix in its keys, up to the kind.
@@ -211,6 +223,7 @@ func (h *Shadow) replaceCall(p pair, v verdict, ttl time.Duration) redisdb.Call 
 type pair struct {
 	user         ShadowUser
 	live, shadow *stored
+	erased       bool // by the topic
 }
 
 func (h *Shadow) read(ctx context.Context, users []ShadowUser) ([]pair, error) {
@@ -220,7 +233,7 @@ func (h *Shadow) read(ctx context.Context, users []ShadowUser) ([]pair, error) {
 		profile, _ := u.keys(h.live.cfg.KeyPrefix)
 		reads[i][0] = pipe.HMGet(ctx, profile, profileFields...)
 		profile, _ = u.keys(h.prefix)
-		reads[i][1] = pipe.HMGet(ctx, profile, profileFields...)
+		reads[i][1] = pipe.HMGet(ctx, profile, append(slices.Clip(profileFields), fieldErased)...)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("reading profiles and their shadows: %w", err)
@@ -237,6 +250,7 @@ func (h *Shadow) read(ctx context.Context, users []ShadowUser) ([]pair, error) {
 				profile, _ := u.keys(h.prefix)
 				return nil, redisdb.ReadError(profile, "run the rebuild again", err)
 			}
+			pairs[i].erased = fields[len(profileFields)] != nil
 		}
 	}
 	return pairs, nil
@@ -270,7 +284,7 @@ const (
 // judge decides, and says how long the profile may live if it takes the place.
 //
 // The live profile stays where it counts more events than the shadow: retention has removed the earlier ones from the topic,
-// and the profile was not emptied. A live mark that the fold is past without having moved the shadow's is of such an event too.
+// and the profile was not emptied. (Not where the topic erases the user, which a live profile that is behind has yet to hear.) A live mark that the fold is past without having moved the shadow's is of such an event too.
 func (p pair) judge(cfg Config, passed Passed) (verdict, time.Duration) {
 	if p.shadow == nil {
 		return gone, 0
@@ -281,7 +295,7 @@ func (p pair) judge(cfg Config, passed Passed) (verdict, time.Duration) {
 			return ahead, 0
 		}
 	}
-	if p.live.counters.total() > p.shadow.counters.total() {
+	if !p.erased && p.live.counters.total() > p.shadow.counters.total() {
 		return kept, 0
 	}
 	ttl := cfg.InactiveTTL
