@@ -65,6 +65,7 @@ func (m *member) run(ctx context.Context, serve func(*generation) error) error {
 		return fmt.Errorf("joining group %s: %w", m.group, err)
 	}
 	defer m.leave(group, conns)
+	trouble := complaint{log: m.log}
 	for {
 		gen, err := group.Next(intake)
 		switch {
@@ -77,9 +78,10 @@ func (m *member) run(ctx context.Context, serve func(*generation) error) error {
 		case errors.Is(err, kafka.RebalanceInProgress):
 			continue // another member came while this one joined
 		case err != nil:
-			m.log.Warn("joining the group failed, trying again", slog.Any("error", err))
+			trouble.warn(time.Now(), "joining the group failed, trying again", err)
 			continue
 		}
+		trouble.over()
 		m.stats.generations.Add(1)
 		m.log.Info("partitions assigned", slog.Any("partitions", assigned(gen, m.topic)), slog.Int("generation", int(gen.ID)))
 		// One function for the whole generation: the first that returns ends it for all, heartbeats included.
