@@ -228,22 +228,22 @@ func (s *schedule) checkAll() {
 	for i, id := range ids {
 		vectors[id] = loaded[i]
 	}
-	folds, events, poison := s.foldTopic(vectors)
+	topic := s.foldTopic(vectors)
 	spread := 0
-	for user, f := range folds {
-		if len(f.marks) > 1 {
+	for user, f := range topic.Users {
+		if len(f.Marks) > 1 {
 			spread++
-			require.Less(s.t, len(f.history), f.limit, "the schedule is too long for an oracle that knows no order between partitions")
+			require.False(s.t, f.Full(), "the schedule is too long for an oracle that knows no order between partitions")
 		}
 		profiles, err := stores.Profiles.Load(s.t.Context(), []string{user}, modelID)
 		require.NoError(s.t, err)
-		f.check(s.t, user, profiles[0])
+		require.NoError(s.t, f.Compare(profiles[0]), user)
 	}
 	letters := s.letters(s.settings.Topics.Interactions)
-	require.Len(s.t, letters, poison, "each record that is no event is a dead letter, and nothing else is")
+	require.Len(s.t, letters, topic.Poison, "each record that is no event is a dead letter, and nothing else is")
 	s.t.Logf("%d events (%d new, %d poison besides) of %d users, %d of them on several partitions; "+
 		"%d joins, %d leaves, %d kills, %d faults",
-		events, s.published, poison, len(folds), spread, s.joins, s.leaves, s.kills, s.faults)
+		topic.Events, s.published, topic.Poison, len(topic.Users), spread, s.joins, s.leaves, s.kills, s.faults)
 }
 
 // schedules is how many schedules a plain run tries; FRESHET_TEST_SCHEDULES sets another number, for a long one.

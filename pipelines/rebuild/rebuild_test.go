@@ -1,0 +1,277 @@
+package rebuild_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/pipelines/online"
+	"github.com/freshet/freshet/pipelines/online/oracle"
+	"github.com/freshet/freshet/pipelines/rebuild"
+	"github.com/freshet/freshet/pipelines/settings"
+	"github.com/freshet/freshet/pipelines/topics"
+	"github.com/freshet/freshet/producers"
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/candidates"
+	"github.com/freshet/freshet/services/towers"
+	"github.com/freshet/freshet/services/towers/towertest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	modelID  = "m1"
+	shop     = 24
+	people   = 40
+	patience = 30 * time.Second
+)
+
+// world is a running system over embedded servers.
+type world struct {
+	t         *testing.T
+	s         settings.Settings
+	stores    *online.Connections
+	publisher *producers.EventPublisher
+	rdb       *redis.Client
+	published int
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	stack, err := embedded.Start(t.Context(), embedded.Config{})
+	require.NoError(t, err)
+	t.Cleanup(stack.Close)
+	s := settings.Default()
+	s.Kafka.Brokers, s.Redis.Addresses, s.Milvus.Address = []string{stack.Kafka.Addr()}, []string{stack.Redis.Addr()}, stack.Milvus.Addr()
+	for _, topic := range []*topics.Topic{&s.Topics.Interactions, &s.Topics.Items, &s.Topics.Requests, &s.Topics.Replies} {
+		topic.Partitions = 3
+	}
+	s.Consumers.Interactions.MaxRecords = 16 // several batches
+	s.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16}, nil)
+	_, err = topics.Ensure(t.Context(), s.Kafka, s.Topics)
+	require.NoError(t, err)
+	w := &world{t: t, s: s, rdb: redis.NewClient(&redis.Options{Addr: stack.Redis.Addr()})}
+	t.Cleanup(func() { require.NoError(t, w.rdb.Close()) })
+	w.publisher, err = producers.NewEventPublisher(t.Context(), s.Producer(quiet()))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.publisher.Close(context.WithoutCancel(t.Context()))) })
+	w.stores, err = online.Inspect(t.Context(), s, quiet())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.stores.Close()) })
+	return w
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// start runs all roles until the test ends.
+func (w *world) start() {
+	w.t.Helper()
+	system, err := online.Open(w.t.Context(), w.s, online.AllRoles(), quiet())
+	require.NoError(w.t, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- system.Run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		require.NoError(w.t, <-ended)
+		require.NoError(w.t, system.Close())
+	})
+	waiting, done := context.WithTimeout(w.t.Context(), patience)
+	defer done()
+	require.NoError(w.t, system.AwaitReady(waiting))
+}
+
+func (w *world) item(i int, version int64) {
+	w.t.Helper()
+	_, err := w.publisher.PublishItem(w.t.Context(), &schemas.ItemChange{
+		ItemID: fmt.Sprint("item", i), Op: schemas.UpsertItem, Version: version, OccurredAt: time.Now(), Available: true,
+		Title: fmt.Sprint("title ", i), Categories: []string{fmt.Sprint("kind ", i%5)},
+	})
+	require.NoError(w.t, err)
+}
+
+func (w *world) events(n int) {
+	w.t.Helper()
+	for range n {
+		w.published++
+		i := w.published
+		_, err := w.publisher.PublishInteraction(w.t.Context(), &schemas.Interaction{
+			EventID: fmt.Sprint("e", i), UserID: fmt.Sprint("user", i%people), ItemID: fmt.Sprint("item", (i*7)%shop),
+			Type: schemas.View, OccurredAt: time.Now(),
+		})
+		require.NoError(w.t, err)
+	}
+}
+
+func (w *world) drain() {
+	w.t.Helper()
+	for role, topic := range map[online.Role]string{
+		online.Catalogue: w.s.Topics.Items.Name, online.Interactions: w.s.Topics.Interactions.Name,
+	} {
+		require.Eventually(w.t, func() bool {
+			lag, err := topics.Lag(w.t.Context(), w.s.Kafka, role.Group(w.s.Consumers.Group), topic)
+			return err == nil && lag == 0
+		}, patience, 5*time.Millisecond)
+	}
+}
+
+// check compares all profiles with the fold over the topic.
+func (w *world) check() {
+	w.t.Helper()
+	by := &oracle.World{Vectors: map[string][]float32{}, HistoryLength: w.s.Profiles.HistoryLength}
+	for i := range shop {
+		by.Items = append(by.Items, fmt.Sprint("item", i))
+	}
+	vectors, err := w.stores.Items.Vectors(w.t.Context(), modelID, by.Items)
+	require.NoError(w.t, err)
+	for i, id := range by.Items {
+		by.Vectors[id] = vectors[i]
+		require.NotNil(w.t, vectors[i], id)
+	}
+	by.Tower, err = towers.LoadUserTower(w.s.Bundle)
+	require.NoError(w.t, err)
+	serde, err := schemas.NewSerde[schemas.Interaction](w.t.Context(), schemas.EmbeddedRegistry(), w.s.Topics.Interactions.Name)
+	require.NoError(w.t, err)
+	topic, err := oracle.FoldTopic(w.t.Context(), w.s.Kafka, w.s.Topics.Interactions.Name, serde, by)
+	require.NoError(w.t, err)
+	require.Equal(w.t, w.published, topic.Events)
+	connected, err := online.Connect(w.t.Context(), w.s, []online.Role{online.Interactions}, quiet()) // knows the tower
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, connected.Close()) }()
+	for user, f := range topic.Users {
+		p, err := connected.Profiles.Load(w.t.Context(), []string{user}, modelID)
+		require.NoError(w.t, err)
+		require.NoError(w.t, f.Compare(p[0]), user)
+	}
+}
+
+func (w *world) ask() schemas.RecommendationReply {
+	w.t.Helper()
+	client, err := producers.NewRecommendationClient(w.t.Context(), w.s.Producer(quiet()))
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, client.Close(context.WithoutCancel(w.t.Context()))) }()
+	reply, err := client.Recommend(w.t.Context(), &schemas.RecommendationRequest{
+		RequestID: "r", UserID: "user1", Count: 5, Deadline: time.Now().Add(10 * time.Second), IncludeSeen: true,
+	})
+	require.NoError(w.t, err)
+	return reply
+}
+
+// stages collects which stages were reported.
+func stages(into map[rebuild.Stage]rebuild.Progress) rebuild.Reporter {
+	return func(p rebuild.Progress) { into[p.Stage] = p }
+}
+
+// TestRedisIsEmptied while the roles go on: nothing is whole until both rebuilds are done, replies say so, and then all is as
+// if nothing had been lost.
+func TestRedisIsEmptied(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	for i := range shop {
+		w.item(i, 1)
+	}
+	w.drain()
+	w.events(300)
+	_, err := w.publisher.EraseUser(t.Context(), "user3")
+	require.NoError(t, err)
+	w.published++
+	w.drain()
+	before, err := w.stores.Items.Popular(t.Context(), shop)
+	require.NoError(t, err)
+	require.Equal(t, schemas.StatusOK, w.ask().Status)
+
+	require.NoError(t, w.rdb.FlushAll(t.Context()).Err())
+	w.events(50) // the role applies them to profiles that are not there
+	w.drain()
+	time.Sleep(200 * time.Millisecond) // for so long an answer about what is lost may be old
+	reply := w.ask()
+	require.Equal(t, schemas.StatusDegraded, reply.Status)
+	require.Contains(t, reply.Error, "freshet rebuild profiles")
+	require.Contains(t, reply.Error, "freshet rebuild candidates")
+	require.NotEmpty(t, reply.Items, "the shelf has copies")
+
+	_, err = rebuild.Profiles(t.Context(), w.s, stages(map[rebuild.Stage]rebuild.Progress{}), quiet())
+	require.ErrorContains(t, err, "run `freshet rebuild candidates` first")
+
+	seen := map[rebuild.Stage]rebuild.Progress{}
+	items, err := rebuild.Candidates(t.Context(), w.s, stages(seen), quiet())
+	require.NoError(t, err)
+	require.Equal(t, rebuild.CandidatesResult{Records: shop, Model: modelID, Live: modelID}, items)
+	require.EqualValues(t, shop, seen[rebuild.StageReplay].Done)
+
+	meanwhile := make(chan struct{})
+	go func() {
+		defer close(meanwhile)
+		w.events(200)
+	}()
+	users, err := rebuild.Profiles(t.Context(), w.s, stages(seen), quiet())
+	<-meanwhile
+	require.NoError(t, err)
+	require.Equal(t, people, users.Users)
+	require.Zero(t, users.Kept+users.Expired)
+	require.EqualValues(t, people, seen[rebuild.StageReplace].Done)
+	w.drain()
+	w.check()
+	after, err := w.stores.Items.Popular(t.Context(), shop)
+	require.NoError(t, err)
+	require.Len(t, after, len(before))
+	time.Sleep(200 * time.Millisecond)
+	require.Equal(t, schemas.StatusOK, w.ask().Status)
+}
+
+// TestPopularityIsCountedOnce: of a shelf that was never lost, a rebuild makes the same again.
+func TestPopularityIsCountedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	for i := range shop {
+		w.item(i, 1)
+	}
+	w.drain()
+	w.events(200)
+	w.drain()
+	before, err := w.stores.Items.Popular(t.Context(), shop)
+	require.NoError(t, err)
+	_, err = rebuild.Profiles(t.Context(), w.s, stages(map[rebuild.Stage]rebuild.Progress{}), quiet())
+	require.NoError(t, err)
+	after, err := w.stores.Items.Popular(t.Context(), shop)
+	require.NoError(t, err)
+	weights := map[string]float64{}
+	for _, p := range before {
+		weights[p.ItemID] = p.Score
+	}
+	require.Len(t, after, len(before))
+	for _, p := range after {
+		require.InEpsilon(t, weights[p.ItemID], p.Score, 1e-3, p.ItemID)
+	}
+	w.check()
+}
+
+// TestMilvusIsEmptied: Redis still says that all is indexed.
+func TestMilvusIsEmptied(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	for i := range shop {
+		w.item(i, 1)
+	}
+	w.drain()
+	stale := candidates.Row{ItemID: `a"ghost`, Vector: make([]float32, 16)}
+	require.NoError(t, w.stores.Index.Upsert(t.Context(), modelID, []candidates.Row{stale}))
+	for i := range shop {
+		require.NoError(t, w.stores.Index.Delete(t.Context(), modelID, []string{fmt.Sprint("item", i)}))
+	}
+	w.item(0, 2) // nearly as it was
+	w.drain()
+	r, err := rebuild.Candidates(t.Context(), w.s, stages(map[rebuild.Stage]rebuild.Progress{}), quiet())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, r.Stale)
+	n, err := w.stores.Index.Count(t.Context(), modelID)
+	require.NoError(t, err)
+	require.EqualValues(t, shop, n)
+}
