@@ -40,7 +40,7 @@ var rooms = map[string][]string{
 }
 
 // aids are what tests may import beyond their room.
-var aids = []string{"infra/embedded", "infra/local", "services/towers/towertest"}
+var aids = []string{"infra/embedded", "infra/grafana", "infra/local", "services/towers/towertest"}
 
 // owners says which folders alone may import a library or a package, tests apart: a server's client has one room that knows
 // its ways.

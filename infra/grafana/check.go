@@ -158,11 +158,15 @@ func (x Exposed) lacks(r Reference) (complaints []string) {
 	for _, label := range r.Labels {
 		values, has := labels[label]
 		wanted, asked := r.Values[label]
+		matches := func(value string) bool {
+			ok, err := regexp.MatchString("^(?:"+wanted+")$", value)
+			return ok && err == nil
+		}
 		switch {
 		case slices.Contains(added, label):
 		case !has:
 			complaints = append(complaints, fmt.Sprintf("metric %s has no label %s", r.Metric, label))
-		case asked && !slices.Contains(values, wanted):
+		case asked && !slices.ContainsFunc(values, matches):
 			complaints = append(complaints, fmt.Sprintf("label %s of metric %s is never %q, only %s",
 				label, r.Metric, wanted, strings.Join(values, ", ")))
 		}

@@ -88,7 +88,7 @@ type Thresholds struct {
 
 // Step is the colour from a value on; nil is the lowest.
 type Step struct {
-	Colour string   `json:"color"`
+	Colour string   `json:"color"` //nolint:misspell // Grafana spells it so
 	Value  *float64 `json:"value"`
 }
 

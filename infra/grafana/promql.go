@@ -12,7 +12,7 @@ type Reference struct {
 	Metric string
 	// Labels are named by matchers, by the aggregations around the metric, and by the matching of vectors.
 	Labels []string
-	// Values are what equality matchers ask of labels.
+	// Values are what matchers (= and =~) ask of labels, as regular expressions.
 	Values map[string]string
 }
 
@@ -225,8 +225,11 @@ func (p *parser) selector(metric string) ([]Reference, error) {
 				return nil, fmt.Errorf("matcher %s%s%s of %s", label, operator, value, metric)
 			}
 			r.Labels = append(r.Labels, label)
-			if operator == "=" {
-				r.Values[label] = value[1 : len(value)-1]
+			switch value = value[1 : len(value)-1]; operator {
+			case "=":
+				r.Values[label] = regexp.QuoteMeta(value)
+			case "=~":
+				r.Values[label] = value
 			}
 			if p.peek() != "}" {
 				if err := p.expect(","); err != nil {

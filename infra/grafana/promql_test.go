@@ -50,11 +50,12 @@ var page = Exposed{
 
 func TestCheckFindsWhatIsNotExposed(t *testing.T) {
 	for text, want := range map[string]string{
-		`x_total`: "", `sum by (instance, kind) (x_total{job="freshet"})`: "", `up{job="freshet"}`: "", `x_total{kind=~"z"}`: "",
+		`x_total`: "", `sum by (instance, kind) (x_total{job="freshet"})`: "", `up{job="freshet"}`: "", `x_total{kind=~"z|b"}`: "",
 		`y_total`:                         "metric y_total is not exposed",
 		`sum by (colour) (x_total)`:       "metric x_total has no label colour",
 		`x_total{colour!="red"}`:          "metric x_total has no label colour",
 		`x_total{kind="c"}`:               `label kind of metric x_total is never "c", only a, b`,
+		`x_total{kind=~"c|d"}`:            `label kind of metric x_total is never "c|d", only a, b`,
 		`x_total / on(kind) h_bucket`:     "metric h_bucket has no label kind",
 		`up{colour="red"}`:                "metric up has no label colour",
 		`vector(1)`:                       "names no metric",
@@ -87,6 +88,11 @@ func TestAWrongNameInTheFilesIsFound(t *testing.T) {
 		require.NoError(t, err)
 		return list
 	}
+	values := map[string][]string{ // that these matchers ask for
+		"": {"any"}, "broker": {"broker"}, "occurred_at": {"occurred_at"}, "redis": {"redis"}, "freshet": {"freshet"},
+		"1|1[.]0": {"1.0"}, ".+[.]interactions": {"freshet.interactions"}, "(.+[.])?interactions": {"freshet.interactions"},
+		"degraded|deadline_exceeded|unavailable|internal": {"degraded"},
+	}
 	exposed := Exposed{} // just what the files name
 	for _, e := range copyOf(string(dashboard), string(alerts)) {
 		found, err := Parse(e.Text)
@@ -96,7 +102,7 @@ func TestAWrongNameInTheFilesIsFound(t *testing.T) {
 				exposed[r.Metric] = map[string][]string{}
 			}
 			for _, label := range r.Labels {
-				exposed[r.Metric][label] = append(exposed[r.Metric][label], r.Values[label])
+				exposed[r.Metric][label] = append(exposed[r.Metric][label], values[r.Values[label]]...)
 			}
 		}
 	}

@@ -65,6 +65,7 @@ func Open(ctx context.Context, s settings.Settings, roles []Role, log *slog.Logg
 			return nil, errors.Join(fmt.Errorf("starting role %s: %w", role, err), y.Close())
 		}
 	}
+	y.stops = append(y.stops, y.observe())
 	return y, nil
 }
 

@@ -1,6 +1,6 @@
 // Package candidates is the vector index of items: one Milvus collection for each model version, named
 // <collection>_<model>, and an alias for the one that serves. It finds the ids of the items nearest to a user; what is shown of
-// them comes from services/items. It alone imports milvus-sdk-go; of the project it imports schemas and calls. with schemas/secure.
+// them comes from services/items. It alone imports milvus-sdk-go; of the project it imports schemas and calls.
 //
 // What always holds:
 //   - every call has a deadline: the caller's or CallTimeout, whichever comes first. Nothing is retried here, since the SDK's own
