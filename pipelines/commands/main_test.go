@@ -23,7 +23,14 @@ import (
 	"github.com/freshet/freshet/pipelines/dataset"
 )
 
+// asCommand has the test binary be the command itself, for tests that want processes of their own.
+const asCommand = "FRESHET_TEST_AS_COMMAND"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		var table cli
+		os.Exit(commands.Execute(context.Background(), &table, &table.Global, os.Args[1:], commands.Standard()))
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -38,6 +45,7 @@ type cli struct {
 	Topics      commands.Topics      `cmd:""`
 	Deadletters commands.DeadLetters `cmd:""`
 	Inspect     commands.Inspect     `cmd:""`
+	Traces      commands.Traces      `cmd:""`
 	Config      commands.Config      `cmd:""`
 	Version     commands.Version     `cmd:""`
 }

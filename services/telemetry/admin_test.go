@@ -72,7 +72,7 @@ func TestHealth(t *testing.T) {
 func TestPages(t *testing.T) {
 	seen, _ := setup(t, DefaultConfig(), Options{Pull: true})
 	a, _ := open(t, loopback, new(Health), seen.Metrics())
-	work(t, t.Context(), t.Name())
+	work(t.Context(), t, t.Name())
 	code, page := get(t, a, "/metrics")
 	require.Equal(t, 200, code)
 	require.Contains(t, page, `freshet_test_work_total{otel_scope_name="TestPages"`)
@@ -116,7 +116,7 @@ func TestWhereTheAdminServerListens(t *testing.T) {
 // TestASlowReaderDoesNotHoldTheEnd: somebody opens a page and never reads it.
 func TestASlowReaderDoesNotHoldTheEnd(t *testing.T) {
 	started := make(chan struct{})
-	stuck := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	stuck := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(started)
 		<-r.Context().Done()
 	})

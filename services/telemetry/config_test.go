@@ -39,7 +39,7 @@ func TestHeaders(t *testing.T) {
 	for text, want := range map[secure.Secret]map[string]string{
 		"":                           {},
 		"Authorization=Bearer%20abc": {"authorization": "Bearer abc"},
-		" a = 1 , b=x=y,,":           {"a": "1", "b": "x=y"},
+		"a = 1 , b=x=y,,":            {"a": "1", "b": "x=y"},
 	} {
 		got, err := parseHeaders(text)
 		require.NoError(t, err)

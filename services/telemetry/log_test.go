@@ -17,15 +17,15 @@ import (
 func TestLinesBearTheTrace(t *testing.T) {
 	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1: 0xab}, SpanID: trace.SpanID{7: 0xcd}})
 	ctx := trace.ContextWithSpanContext(t.Context(), span)
-	log := func(asJSON bool, ctx context.Context) string {
+	log := func(ctx context.Context, asJSON bool) string {
 		var l lines
 		NewLogger(&l, slog.LevelInfo, asJSON).With("role", "r").WarnContext(ctx, "m", "n", 1)
 		return l.String()
 	}
-	require.Contains(t, log(false, ctx), "msg=m role=r n=1 trace_id="+span.TraceID().String()+" span_id="+span.SpanID().String())
-	require.NotContains(t, log(false, t.Context()), "trace_id")
+	require.Contains(t, log(ctx, false), "msg=m role=r n=1 trace_id="+span.TraceID().String()+" span_id="+span.SpanID().String())
+	require.NotContains(t, log(t.Context(), false), "trace_id")
 	var line map[string]any
-	require.NoError(t, json.Unmarshal([]byte(log(true, ctx)), &line))
+	require.NoError(t, json.Unmarshal([]byte(log(ctx, true)), &line))
 	require.Equal(t, "00ab0000000000000000000000000000", line["trace_id"])
 	require.Equal(t, "00000000000000cd", line["span_id"])
 	require.Equal(t, "r", line["role"])

@@ -44,7 +44,7 @@ func setup(t *testing.T, c Config, o Options) (*Telemetry, *lines) {
 }
 
 // work is a span below a caller's, and a measurement.
-func work(t *testing.T, ctx context.Context, scope string) (of trace.SpanContext) {
+func work(ctx context.Context, t *testing.T, scope string) (of trace.SpanContext) {
 	t.Helper()
 	_, span := otel.Tracer(scope).Start(ctx, "work", trace.WithAttributes(attribute.Int("n", 7)))
 	span.End()
@@ -68,7 +68,7 @@ func TestSpansAndMetricsReachTheCollectorAtTheEnd(t *testing.T) {
 	c.ServiceInstance, c.OTLP.HeadersFile = "one", filepath.Join(t.TempDir(), "headers")
 	require.NoError(t, os.WriteFile(c.OTLP.HeadersFile, []byte("authorization=Bearer%20hunter2\n"), 0o600))
 	seen, l := setup(t, c, Options{})
-	of := work(t, t.Context(), t.Name())
+	of := work(t.Context(), t, t.Name())
 	require.NoError(t, seen.Shutdown(t.Context()))
 
 	spans := to.Spans()
@@ -90,7 +90,7 @@ func TestTLS(t *testing.T) {
 	c := everything(to.Addr())
 	c.OTLP.TLS.Enabled, c.OTLP.TLS.CAFile = true, authority.File
 	seen, _ := setup(t, c, Options{})
-	work(t, t.Context(), t.Name())
+	work(t.Context(), t, t.Name())
 	require.NoError(t, seen.Shutdown(t.Context()))
 	require.Len(t, to.Spans(), 1)
 
@@ -111,7 +111,7 @@ func TestNobodyWaitsForACollector(t *testing.T) {
 			seen, _ := setup(t, c, Options{})
 			began := time.Now()
 			for range 10_000 { // far more than a queue holds
-				work(t, t.Context(), t.Name())
+				work(t.Context(), t, t.Name())
 			}
 			require.Less(t, time.Since(began), 5*time.Second, "spans are dropped, not waited for")
 			began = time.Now()
@@ -128,11 +128,11 @@ func TestSampling(t *testing.T) {
 	c := everything(to.Addr())
 	c.Traces.SampleRatio = 0
 	seen, _ := setup(t, c, Options{})
-	require.False(t, work(t, t.Context(), t.Name()).IsSampled())
+	require.False(t, work(t.Context(), t, t.Name()).IsSampled())
 	for _, flags := range []trace.TraceFlags{0, trace.FlagsSampled} { // somebody else has decided
 		caller := trace.NewSpanContext(trace.SpanContextConfig{
 			TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: flags, Remote: true})
-		got := work(t, trace.ContextWithRemoteSpanContext(t.Context(), caller), t.Name())
+		got := work(trace.ContextWithRemoteSpanContext(t.Context(), caller), t, t.Name())
 		require.Equal(t, flags.IsSampled(), got.IsSampled())
 		require.Equal(t, caller.TraceID(), got.TraceID())
 	}
@@ -145,7 +145,7 @@ func TestStdout(t *testing.T) {
 	c.Traces = TracesConfig{Exporter: ExporterStdout, SampleRatio: 1}
 	var out lines
 	seen, l := setup(t, c, Options{Stdout: &out})
-	of := work(t, t.Context(), t.Name())
+	of := work(t.Context(), t, t.Name())
 	require.NoError(t, seen.Shutdown(t.Context()))
 	var span struct{ SpanContext struct{ TraceID string } }
 	require.NoError(t, json.Unmarshal([]byte(out.String()), &span))
