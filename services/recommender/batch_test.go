@@ -105,7 +105,7 @@ func TestExactlyOneReplyUnderRaces(t *testing.T) {
 			_ = r.index.SwitchLive(t.Context(), []string{model, otherModel}[n/20%2])
 			switch n % 10 {
 			case 3:
-				r.redis.Delay("GET", 1, 20*time.Millisecond)
+				r.redis.Delay("MGET", 1, 20*time.Millisecond)
 			case 6:
 				r.milvus.Delay("Search", 1, 20*time.Millisecond)
 			case 9:

@@ -10,6 +10,7 @@ import (
 	"github.com/freshet/freshet/infra/embedded/faults"
 	"github.com/freshet/freshet/infra/embedded/milvus"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/redisdb"
 )
 
 const loading = "LOADING Redis is loading the dataset in memory"
@@ -213,9 +214,10 @@ func requireOKSoon(t *testing.T, r *rig) {
 func TestUnreadableValues(t *testing.T) {
 	r := faultRig(t)
 	r.click(t, "bad", itemID(2))
-	r.redis.HSet("freshet:{bad}:profile", "h", "\xff\xff\xff")
+	keys, ctx := r.redis.Client, t.Context()
+	require.NoError(t, keys.HSet(ctx, redisdb.Key(r.redis.Prefix, "bad", "profile"), "h", "\xff\xff\xff").Err())
 	first := ids(r.ask(t, request("ann", 5)))[0]
-	require.NoError(t, r.redis.Set("freshet:{"+first+"}:item", "\xff\xff"))
+	require.NoError(t, keys.Set(ctx, redisdb.Key(r.redis.Prefix, first, "item"), "\xff\xff", 0).Err())
 	replies := r.askAll(t, request("bad", 5), request("ann", 5))
 	require.Equal(t, schemas.StatusDegraded, replies[0].Status)
 	require.Contains(t, replies[0].Error, "user profile: ")
@@ -224,8 +226,9 @@ func TestUnreadableValues(t *testing.T) {
 	require.NotContains(t, ids(replies[1]), first)
 
 	t.Run("an item's vector", func(t *testing.T) {
-		require.NotEmpty(t, r.redis.HGet("freshet:{i040}:vectors", "v:"+model))
-		r.redis.HSet("freshet:{i040}:vectors", "v:"+model, "\xff\xff")
+		vectors := redisdb.Key(r.redis.Prefix, "i040", "vectors")
+		require.NotEmpty(t, keys.HGet(ctx, vectors, "v:"+model).Val())
+		require.NoError(t, keys.HSet(ctx, vectors, "v:"+model, "\xff\xff").Err())
 		seeded := func(user, seed string) schemas.RecommendationRequest {
 			q := request(user, 5)
 			q.SeedItemID = seed
@@ -245,9 +248,7 @@ func TestUnreadableValues(t *testing.T) {
 // Profiles can be read, item records cannot any more: the shelf's copies serve, and the reply says so.
 func TestRecordsAway(t *testing.T) {
 	r := faultRig(t, func(o *options) { o.ShelfRefresh, o.ShelfSize = time.Hour, 30 })
-	for nth := 2; nth < 500; nth++ { // the first reads the set of seen items
-		r.redis.Fail("GET", nth, loading)
-	}
+	r.redis.Fail("MGET", faults.Every, loading)
 	reply := r.ask(t, soon("ann", 10*time.Second))
 	require.Equal(t, schemas.StatusDegraded, reply.Status)
 	require.Equal(t, 1, strings.Count(reply.Error, "item records: "), reply.Error)

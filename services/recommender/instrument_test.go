@@ -112,8 +112,8 @@ func TestStagesAreSpansBelowTheCallersAndServersBelowThem(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{"PIPELINE"}, below["profile"])
-	require.Equal(t, []string{"Search freshet_items_" + model}, below["retrieve"])
-	require.Equal(t, []string{"PIPELINE GET"}, below["records"])
+	require.Equal(t, []string{"Search " + r.milvus.Collection + "_" + model}, below["retrieve"])
+	require.Equal(t, []string{"PIPELINE MGET"}, below["records"])
 }
 
 func TestAWaitIsOneSpan(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/items"
@@ -35,11 +35,11 @@ const (
 	dim        = 16
 )
 
-// rig is a recommender over real stores on embedded servers.
+// rig is a recommender over real stores on servers.
 type rig struct {
 	*recommender.Service
-	redis    *embedded.Redis
-	milvus   *embedded.Milvus
+	redis    *servertest.Redis
+	milvus   *servertest.Milvus
 	items    *items.Store
 	profiles *profiles.Store
 	index    *candidates.Index
@@ -106,23 +106,19 @@ func newRigWithoutLive(t testing.TB, settings ...setting) *rig {
 func (r *rig) connect(t testing.TB) {
 	t.Helper()
 	var err error
-	r.redis, err = embedded.StartRedis(t.Context(), embedded.Config{})
-	require.NoError(t, err)
-	t.Cleanup(r.redis.Close)
-	r.milvus, err = embedded.StartMilvus(t.Context(), embedded.Config{})
-	require.NoError(t, err)
-	t.Cleanup(r.milvus.Close)
-
+	r.redis, r.milvus = servertest.StartRedis(t), servertest.StartMilvus(t)
 	redisConfig := redisdb.DefaultConfig()
-	redisConfig.Addresses = []string{r.redis.Addr()}
+	redisConfig.Addresses = r.redis.Addresses
 	rdb, err := redisdb.Connect(t.Context(), redisConfig)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	r.items = items.New(rdb, items.DefaultConfig())
-	r.profiles = profiles.New(rdb, r.items, r.towers, profiles.DefaultConfig())
+	itemsConfig, profilesConfig := items.DefaultConfig(), profiles.DefaultConfig()
+	itemsConfig.KeyPrefix, profilesConfig.KeyPrefix = r.redis.Prefix, r.redis.Prefix
+	r.items = items.New(rdb, itemsConfig)
+	r.profiles = profiles.New(rdb, r.items, r.towers, profilesConfig)
 
 	indexConfig := candidates.DefaultConfig()
-	indexConfig.Address = r.milvus.Addr()
+	indexConfig.Address, indexConfig.Collection, indexConfig.Alias = r.milvus.Addr(), r.milvus.Collection, r.milvus.Alias
 	r.index, err = candidates.Connect(t.Context(), indexConfig)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.index.Close()) })
@@ -203,6 +199,7 @@ func (r *rig) publish(t testing.TB, version string, list ...schemas.ItemChange) 
 		rows[i] = candidates.RowOf(&list[i], vectors[i])
 	}
 	require.NoError(t, r.index.Upsert(t.Context(), version, rows))
+	r.milvus.Settle(t)
 }
 
 // record brings items into Redis alone: the index lags behind.
