@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet/freshet/consumers/stream"
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/items"
@@ -30,12 +30,12 @@ const (
 	patience = 10 * time.Second
 )
 
-// rig is a Handler on an embedded Redis and Milvus.
+// rig is a Handler on a Redis and a Milvus.
 type rig struct {
 	*Handler
 	t      testing.TB
-	redis  *embedded.Redis
-	milvus *embedded.Milvus
+	redis  *servertest.Redis
+	milvus *servertest.Milvus
 	rdb    redis.UniversalClient
 	store  *items.Store
 	index  *candidates.Index
@@ -46,20 +46,15 @@ type rig struct {
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{t: t}
-	var err error
-	r.redis, err = embedded.StartRedis(t.Context(), embedded.Config{})
-	require.NoError(t, err)
-	t.Cleanup(r.redis.Close)
-	r.milvus, err = embedded.StartMilvus(t.Context(), embedded.Config{})
-	require.NoError(t, err)
-	t.Cleanup(r.milvus.Close)
+	r.redis, r.milvus = servertest.StartRedis(t), servertest.StartMilvus(t)
 	cfg := redisdb.DefaultConfig()
-	cfg.Addresses = []string{r.redis.Addr()}
+	cfg.Addresses = r.redis.Addresses
+	var err error
 	r.rdb, err = redisdb.Connect(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.rdb.Close()) })
 	milvus := candidates.DefaultConfig()
-	milvus.Address = r.milvus.Addr()
+	milvus.Address, milvus.Collection, milvus.Alias = r.milvus.Addr(), r.milvus.Collection, r.milvus.Alias
 	r.index, err = candidates.Connect(t.Context(), milvus)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.index.Close()) })
@@ -69,7 +64,9 @@ func newRig(t testing.TB) *rig {
 		{ItemID: "b", Title: "blue hat", Categories: []string{"hats"}},
 	})
 	require.NoError(t, r.index.Ensure(t.Context(), r.tower.Version(), r.tower.Dim()))
-	r.store = items.New(r.rdb, items.DefaultConfig())
+	itemsConfig := items.DefaultConfig()
+	itemsConfig.KeyPrefix = r.redis.Prefix
+	r.store = items.New(r.rdb, itemsConfig)
 	r.Handler = r.member()
 	return r
 }
@@ -398,7 +395,7 @@ func TestLimitsWiderThanTheColumns(t *testing.T) {
 func TestACorruptRecordDoesNotHoldUpTheOthers(t *testing.T) {
 	r := newRig(t)
 	r.write(change("bad", 1))
-	key := redisdb.Key(items.DefaultConfig().KeyPrefix, "bad", "item")
+	key := redisdb.Key(r.redis.Prefix, "bad", "item")
 	for value, permanent := range map[string]bool{"": true, "\xffgarbage that is long enough": true, "\x02a newer format": false} {
 		require.NoError(t, r.rdb.Set(t.Context(), key, value, 0).Err())
 		failed := failures(t, r.handle(
@@ -417,7 +414,7 @@ func TestACorruptRecordDoesNotHoldUpTheOthers(t *testing.T) {
 func TestARecordThatBecomesUnreadableMeanwhile(t *testing.T) {
 	r := newRig(t)
 	r.write(change("warm", 1))
-	key := redisdb.Key(items.DefaultConfig().KeyPrefix, "a", "item")
+	key := redisdb.Key(r.redis.Prefix, "a", "item")
 	held := r.milvus.Calls("Upsert") + 1
 	r.milvus.Delay("Upsert", 1, 200*time.Millisecond)
 	ended := make(chan error, 1)

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet/freshet/consumers/stream"
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/items"
 	"github.com/freshet/freshet/services/profiles"
@@ -27,11 +27,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const topic = "freshet.interactions"
 
-// rig is a Handler on an embedded Redis, and the log of one partition that its batches come from.
+// rig is a Handler on a Redis, and the log of one partition that its batches come from.
 type rig struct {
 	*Handler
 	t      testing.TB
-	redis  *embedded.Redis
+	redis  *servertest.Redis
 	rdb    redis.UniversalClient
 	serde  *schemas.Serde[schemas.Interaction]
 	tower  *towers.UserTower
@@ -41,11 +41,9 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	server, err := embedded.StartRedis(t.Context(), embedded.Config{})
-	require.NoError(t, err)
-	t.Cleanup(server.Close)
+	server := servertest.StartRedis(t)
 	cfg := redisdb.DefaultConfig()
-	cfg.Addresses = []string{server.Addr()}
+	cfg.Addresses = server.Addresses
 	rdb, err := redisdb.Connect(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
@@ -54,9 +52,11 @@ func newRig(t testing.TB) *rig {
 
 	r := &rig{t: t, redis: server, rdb: rdb, serde: serde}
 	_, r.tower = towertest.Towers(towertest.Shape{Dim: 8}, nil)
-	catalogue := items.New(rdb, items.DefaultConfig())
+	itemsConfig, profilesConfig := items.DefaultConfig(), profiles.DefaultConfig()
+	itemsConfig.KeyPrefix, profilesConfig.KeyPrefix = server.Prefix, server.Prefix
+	catalogue := items.New(rdb, itemsConfig)
 	live := func() []*towers.UserTower { return []*towers.UserTower{r.tower} }
-	store := profiles.New(rdb, catalogue, live, profiles.DefaultConfig())
+	store := profiles.New(rdb, catalogue, live, profilesConfig)
 	r.end = func() (int64, error) { return r.offset, nil }
 	end := func(context.Context, int32) (int64, error) { return r.end() }
 	r.Handler = New(serde, schemas.DefaultLimits(), store, catalogue, end, slog.New(slog.DiscardHandler))
@@ -164,7 +164,7 @@ func TestTombstoneWithoutAUserIsRefused(t *testing.T) {
 		require.True(t, stream.IsPermanent(failed[0]))
 		require.ErrorContains(t, failed[0], "send the id of the user")
 	}
-	require.Len(t, r.redis.Keys(), 4, "ann's profile and seen items, the shelf and its clock: nothing under a hostile key")
+	require.Len(t, r.redis.Keys(t), 4, "ann's profile and seen items, the shelf and its clock: nothing under a hostile key")
 }
 
 func TestTombstoneErases(t *testing.T) {
@@ -255,7 +255,7 @@ func TestZombieIsNoTopicMadeAnew(t *testing.T) {
 func TestACorruptProfileDoesNotHoldUpTheOthers(t *testing.T) {
 	r := newRig(t)
 	require.NoError(t, r.handle(r.eventRecord(event("1", "bad", "a", schemas.Click))))
-	key := redisdb.Key(profiles.DefaultConfig().KeyPrefix, "bad", "profile")
+	key := redisdb.Key(r.redis.Prefix, "bad", "profile")
 	require.NoError(t, r.rdb.HSet(t.Context(), key, "h", "\x01garbage").Err())
 
 	failed := failures(t, r.handle(
@@ -272,7 +272,7 @@ func TestACorruptProfileDoesNotHoldUpTheOthers(t *testing.T) {
 func TestAProfileOfANewerReleaseIsWaitedFor(t *testing.T) {
 	r := newRig(t)
 	require.NoError(t, r.handle(r.eventRecord(event("1", "new", "a", schemas.Click))))
-	key := redisdb.Key(profiles.DefaultConfig().KeyPrefix, "new", "profile")
+	key := redisdb.Key(r.redis.Prefix, "new", "profile")
 	require.NoError(t, r.rdb.HSet(t.Context(), key, "h", "\x02of a newer format").Err())
 	failed := failures(t, r.handle(r.eventRecord(event("2", "new", "b", schemas.Click))))
 	require.False(t, stream.IsPermanent(failed[0]), "%v", failed[0])

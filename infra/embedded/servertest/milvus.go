@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -20,8 +21,9 @@ import (
 type Milvus struct {
 	*milvus.Server
 	Collection, Alias string
-	// Real says that writes are seen late, and that time is spent on loading.
-	Real bool
+	// Real says that writes are seen late (Settle), and that making a collection takes seconds.
+	Real   bool
+	target string
 }
 
 // StartMilvus returns a server for the test.
@@ -29,14 +31,14 @@ func StartMilvus(t testing.TB) *Milvus {
 	t.Helper()
 	name := Name()
 	m := &Milvus{Collection: name, Alias: name + "_alias"}
-	target := os.Getenv(envMilvus)
-	m.Real = target != ""
+	m.target = os.Getenv(envMilvus)
+	m.Real = m.target != ""
 	var err error
 	if !m.Real {
 		m.Server, err = embedded.StartMilvus(t.Context(), embedded.Config{})
 	} else {
-		m.Server, err = milvus.StartProxy(t.Context(), target)
-		cleanup(t, "collections "+name, func(ctx context.Context) error { return dropCollections(ctx, target, name) })
+		m.Server, err = milvus.StartProxy(t.Context(), m.target)
+		cleanup(t, "collections "+name, m.dropAll)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -45,9 +47,33 @@ func StartMilvus(t testing.TB) *Milvus {
 	return m
 }
 
-// dropCollections drops the collections whose names begin so, and the alias with them.
-func dropCollections(ctx context.Context, target, prefix string) error {
-	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
+// Settle returns once searches see what has been written: at once on the embedded server, after a time tick on a real one.
+func (m *Milvus) Settle(t testing.TB) {
+	t.Helper()
+	if !m.Real {
+		return
+	}
+	err := m.each(t.Context(), func(ctx context.Context, client milvuspb.MilvusServiceClient, name string) error {
+		// A strong read waits for the tick after the last write, and no later read sees less.
+		resp, err := client.Query(ctx, &milvuspb.QueryRequest{
+			CollectionName: name, OutputFields: []string{"count(*)"}, ConsistencyLevel: commonpb.ConsistencyLevel_Strong,
+		})
+		if err == nil && resp.Status.GetCode() == collectionNotLoaded {
+			return nil // nobody searches it
+		}
+		return errors.Join(err, failure(resp.GetStatus()))
+	})
+	if err != nil {
+		t.Fatalf("waiting for Milvus to see all writes: %v", err)
+	}
+}
+
+// collectionNotLoaded is Milvus's code.
+const collectionNotLoaded = 101
+
+// each visits the test's collections on the real server.
+func (m *Milvus) each(ctx context.Context, visit func(context.Context, milvuspb.MilvusServiceClient, string) error) error {
+	conn, err := grpc.NewClient(m.target, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return err
 	}
@@ -58,14 +84,23 @@ func dropCollections(ctx context.Context, target, prefix string) error {
 		return err
 	}
 	for _, name := range all.CollectionNames {
-		if !strings.HasPrefix(name, prefix) {
-			continue
-		}
-		if err := drop(ctx, client, name); err != nil {
-			return err
+		if strings.HasPrefix(name, m.Collection) {
+			if err := visit(ctx, client, name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func (m *Milvus) dropAll(ctx context.Context) error { return m.each(ctx, drop) }
+
+// failure is a status as an error, nil where all went well.
+func failure(status *commonpb.Status) error {
+	if status.GetCode() == 0 {
+		return nil
+	}
+	return &milvus.StatusError{Code: status.GetCode(), Reason: status.GetReason()}
 }
 
 // drop takes the aliases away first: Milvus refuses to drop a collection that has one.
@@ -79,12 +114,6 @@ func drop(ctx context.Context, client milvuspb.MilvusServiceClient, name string)
 			return err
 		}
 	}
-	var status *commonpb.Status
-	if status, err = client.DropCollection(ctx, &milvuspb.DropCollectionRequest{CollectionName: name}); err != nil {
-		return err
-	}
-	if status.GetCode() != 0 {
-		return &milvus.StatusError{Code: status.GetCode(), Reason: status.GetReason()}
-	}
-	return nil
+	status, err := client.DropCollection(ctx, &milvuspb.DropCollectionRequest{CollectionName: name})
+	return errors.Join(err, failure(status))
 }
