@@ -13,11 +13,11 @@ import (
 	"strings"
 )
 
-// The ports, chosen so that an embedded stack or servers on their usual ports may run beside. A Redis Cluster node also takes
-// its port plus 10,000 for the cluster bus.
+// The ports, chosen so that an embedded stack or servers on their usual ports may run beside, and below those that systems give
+// to outgoing connections, which is where a Redis Cluster would put its bus.
 const (
 	kafkaPlainPort, kafkaSSLPort, kafkaSASLPort, kafkaControllerPort = 29092, 29093, 29094, 29095
-	redisPort, redisTLSPort, sentinelPort, clusterPort               = 26380, 26381, 26390, 26401
+	redisPort, redisTLSPort, sentinelPort, clusterPort, busPort      = 26380, 26381, 26390, 26401, 26501
 	clusterNodes                                                     = 3
 	// A Milvus takes a block of ports from these on: see milvusPorts.
 	milvusPort, milvusSecurePort  = 29530, 29630
@@ -85,7 +85,8 @@ func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 
 // describe reads servers.json, or makes it up with new passwords. What a version of this package added is filled in; passwords
 // stay, since servers with data know them.
-func describe(dir string) (Description, error) {
+func describe(dir string, shift int) (Description, error) {
+	at := func(port int) string { return loopback(port + shift) }
 	var d Description
 	path := filepath.Join(dir, "servers.json")
 	text, err := os.ReadFile(path)
@@ -105,20 +106,20 @@ func describe(dir string) (Description, error) {
 	for _, name := range users {
 		d.Users[name] = userIn(dir, name, d.Users[name])
 	}
-	d.Kafka.Plaintext, d.Kafka.SSL, d.Kafka.SASL = loopback(kafkaPlainPort), loopback(kafkaSSLPort), loopback(kafkaSASLPort)
-	d.Redis.Address, d.Redis.TLS = loopback(redisPort), loopback(redisTLSPort)
-	d.Redis.Sentinel, d.Redis.Master = loopback(sentinelPort), master
+	d.Kafka.Plaintext, d.Kafka.SSL, d.Kafka.SASL = at(kafkaPlainPort), at(kafkaSSLPort), at(kafkaSASLPort)
+	d.Redis.Address, d.Redis.TLS = at(redisPort), at(redisTLSPort)
+	d.Redis.Sentinel, d.Redis.Master = at(sentinelPort), master
 	d.Redis.Cluster = nil
 	for i := range clusterNodes {
-		d.Redis.Cluster = append(d.Redis.Cluster, loopback(clusterPort+i))
+		d.Redis.Cluster = append(d.Redis.Cluster, at(clusterPort+i))
 	}
-	d.Milvus.Address, d.Milvus.Secure = loopback(milvusPort), loopback(milvusSecurePort)
+	d.Milvus.Address, d.Milvus.Secure = at(milvusPort), at(milvusSecurePort)
 	d.Milvus.Root = User{Name: "root", Password: d.Milvus.Root.Password}
 	if d.Milvus.Root.Password == "" {
 		d.Milvus.Root.Password = newPassword()
 	}
-	d.Registry.URL = "http://" + loopback(registryPort) + registryPath
-	d.Registry.TLS = "https://" + loopback(registryTLSPort) + registryPath
+	d.Registry.URL = "http://" + at(registryPort) + registryPath
+	d.Registry.TLS = "https://" + at(registryTLSPort) + registryPath
 	if err := writeJSON(path, d); err != nil {
 		return d, fmt.Errorf("writing %s: %w", path, err)
 	}

@@ -24,8 +24,8 @@ func (s *Servers) kafkaHome() string { return filepath.Join(s.dir, "install", "k
 func (s *Servers) kafka() unit {
 	return unit{
 		name:     Kafka,
-		ports:    []int{kafkaPlainPort, kafkaSSLPort, kafkaSASLPort, kafkaControllerPort},
-		patience: 2 * time.Minute,
+		ports:    s.ports(kafkaPlainPort, kafkaSSLPort, kafkaSASLPort, kafkaControllerPort),
+		patience: 3 * time.Minute,
 		install:  s.installKafka,
 		prepare:  s.prepareKafka,
 		probe:    s.probeKafka,
@@ -40,7 +40,7 @@ func (s *Servers) kafkaProperties() string {
 	}
 	listeners := fmt.Sprintf("PLAINTEXT://%s,SSL://%s,SASL_SSL://%s", s.description.Kafka.Plaintext, s.description.Kafka.SSL,
 		s.description.Kafka.SASL)
-	controller := loopback(kafkaControllerPort)
+	controller := loopback(kafkaControllerPort + s.shift)
 	lines := []string{
 		"process.roles=broker,controller",
 		"node.id=1",

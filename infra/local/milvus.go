@@ -48,7 +48,7 @@ func milvusPorts(first int) []int {
 }
 
 func (s *Servers) milvus() unit {
-	return s.milvusUnit(Milvus, milvusPort, nil, s.probeMilvus)
+	return s.milvusUnit(Milvus, milvusPort+s.shift, nil, s.probeMilvus)
 }
 
 // milvusSecure wants TLS and a user; its root's password is made ours when it first serves.
@@ -57,7 +57,7 @@ func (s *Servers) milvusSecure() unit {
 		"tls.serverPemPath": s.tlsFile("server.pem"), "tls.serverKeyPath": s.tlsFile("server.key"), "tls.caPemPath": s.description.CA,
 		"common.security.tlsMode": 1, "common.security.authorizationEnabled": true,
 	}
-	return s.milvusUnit(MilvusSecure, milvusSecurePort, settings, s.probeMilvusSecure)
+	return s.milvusUnit(MilvusSecure, milvusSecurePort+s.shift, settings, s.probeMilvusSecure)
 }
 
 func (s *Servers) milvusUnit(name string, first int, settings map[string]any, probe func(context.Context) error) unit {
@@ -173,7 +173,7 @@ func (s *Servers) prepareMilvus(name string, first int, settings map[string]any)
 		writeFile(filepath.Join(s.folder(name), "etcd.yaml"), []byte(etcd)))
 	return command{
 		// The alias names the lock file that Milvus keeps, one for each instance on a machine.
-		args: []string{filepath.Join(s.milvusHome(), "bin", "milvus"), "run", "standalone", "-alias", "freshet-" + name},
+		args: []string{filepath.Join(s.milvusHome(), "bin", "milvus"), "run", "standalone", "-alias", "freshet-" + strconv.Itoa(first)},
 		env: []string{
 			"MILVUSCONF=" + s.folder(name), "DEPLOY_MODE=STANDALONE", "METRICS_PORT=" + strconv.Itoa(first+milvusMetrics),
 			"LD_LIBRARY_PATH=" + filepath.Join(s.milvusHome(), "bin"),

@@ -35,12 +35,15 @@ func send(p process, signal syscall.Signal) error {
 }
 
 // look says what became of a process. One that has ended and waits for its parent to ask is gone; if the parent is this
-// process, it asks here, since spawn does not wait.
+// process, it asks here, since spawn does not wait. A killed process may look ended while other threads of it still hold its
+// ports: it is gone when they are.
 func look(p process) condition {
 	born, state, err := inspect(p.PID)
 	switch {
 	case err != nil || born != p.Birth:
 		return gone
+	case (state == 'Z' || state == 'X') && threads(p.PID) > 1:
+		return running
 	case state == 'Z' || state == 'X':
 		_, _ = syscall.Wait4(p.PID, nil, syscall.WNOHANG, nil) // fails when the parent is another
 		return gone
@@ -48,6 +51,15 @@ func look(p process) condition {
 		return paused
 	}
 	return running
+}
+
+// threads counts a process's threads where there is a /proc.
+func threads(pid int) int {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return 0
+	}
+	return len(tasks)
 }
 
 func birth(pid int) (string, error) {

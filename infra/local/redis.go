@@ -31,7 +31,7 @@ var durable = []string{"appendonly yes", "appendfsync everysec", `save ""`}
 
 func (s *Servers) redisUnit(name string, port int, at redisAt, settings ...string) unit {
 	return unit{
-		name: name, ports: []int{port}, patience: time.Minute, install: s.installRedis,
+		name: name, ports: s.ports(port), patience: time.Minute, install: s.installRedis,
 		prepare: func(context.Context) (command, error) {
 			return s.redisCommand(name, false, append(settings, durable...)...)
 		},
@@ -46,12 +46,12 @@ func (s *Servers) redisUnit(name string, port int, at redisAt, settings ...strin
 }
 
 func (s *Servers) redis() unit {
-	return s.redisUnit(Redis, redisPort, redisAt{address: s.description.Redis.Address}, "port "+strconv.Itoa(redisPort))
+	return s.redisUnit(Redis, redisPort, redisAt{address: s.description.Redis.Address}, "port "+strconv.Itoa(redisPort+s.shift))
 }
 
 // redisTLS wants a name and a password: users.acl closes the default user.
 func (s *Servers) redisTLS() unit {
-	u := s.redisUnit(RedisTLS, redisTLSPort, redisAt{}, "port 0", "tls-port "+strconv.Itoa(redisTLSPort), "tls-auth-clients optional",
+	u := s.redisUnit(RedisTLS, redisTLSPort, redisAt{}, "port 0", "tls-port "+strconv.Itoa(redisTLSPort+s.shift), "tls-auth-clients optional",
 		"tls-cert-file "+s.tlsFile("server.pem"), "tls-key-file "+s.tlsFile("server.key"), "tls-ca-cert-file "+s.description.CA,
 		"aclfile "+filepath.Join(s.folder(RedisTLS), "users.acl"))
 	configure := u.prepare
@@ -92,10 +92,10 @@ func (s *Servers) redisUsers() string {
 func (s *Servers) redisSentinel() unit {
 	at := redisAt{address: s.description.Redis.Sentinel}
 	return unit{
-		name: RedisSentinel, needs: []string{Redis}, ports: []int{sentinelPort}, patience: time.Minute, install: s.installRedis,
+		name: RedisSentinel, needs: []string{Redis}, ports: s.ports(sentinelPort), patience: time.Minute, install: s.installRedis,
 		prepare: func(context.Context) (command, error) {
-			return s.redisCommand(RedisSentinel, true, "port "+strconv.Itoa(sentinelPort),
-				fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1", master, redisPort),
+			return s.redisCommand(RedisSentinel, true, "port "+strconv.Itoa(sentinelPort+s.shift),
+				fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1", master, redisPort+s.shift),
 				fmt.Sprintf("sentinel down-after-milliseconds %s 2000", master))
 		},
 		probe: func(ctx context.Context) error {
@@ -109,12 +109,14 @@ func (s *Servers) redisSentinel() unit {
 }
 
 func (s *Servers) redisClusterNode(i int) unit {
-	port := clusterPort + i
-	u := s.redisUnit(clusterNode(i), port, redisAt{address: loopback(port)}, "port "+strconv.Itoa(port), "cluster-enabled yes",
-		"cluster-config-file nodes.conf", "cluster-node-timeout 2000", "cluster-require-full-coverage no")
-	u.ports = append(u.ports, port+10000)
+	port, bus := clusterPort+i, busPort+i
+	u := s.redisUnit(clusterNode(i), port, s.node(i), "port "+strconv.Itoa(port+s.shift), "cluster-enabled yes",
+		"cluster-port "+strconv.Itoa(bus+s.shift), "cluster-config-file nodes.conf", "cluster-node-timeout 2000", "cluster-require-full-coverage no")
+	u.ports = append(u.ports, bus+s.shift)
 	return u
 }
+
+func (s *Servers) node(i int) redisAt { return redisAt{address: s.description.Redis.Cluster[i]} }
 
 const slots = 16384
 
@@ -154,7 +156,7 @@ func (s *Servers) settleCluster(ctx context.Context, chosen []unit) error {
 // joinCluster gives a node that has none its third of the slots and introduces it to the others. The epoch makes the nodes'
 // claims comparable; a node that knows others already has one.
 func (s *Servers) joinCluster(ctx context.Context, i int) error {
-	node := redisAt{address: loopback(clusterPort + i)}
+	node := s.node(i)
 	answer, err := node.call(ctx, "CLUSTER", "NODES")
 	if err != nil {
 		return err
@@ -181,7 +183,8 @@ func (s *Servers) joinCluster(ctx context.Context, i int) error {
 		if other == i {
 			continue
 		}
-		if _, err := node.call(ctx, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(clusterPort+other)); err != nil {
+		if _, err := node.call(ctx, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(clusterPort+other+s.shift),
+			strconv.Itoa(busPort+other+s.shift)); err != nil {
 			return err
 		}
 	}
@@ -194,7 +197,7 @@ func isRedisError(err error) bool {
 }
 
 func (s *Servers) clusterState(ctx context.Context, i int) error {
-	answer, err := redisAt{address: loopback(clusterPort + i)}.call(ctx, "CLUSTER", "INFO")
+	answer, err := s.node(i).call(ctx, "CLUSTER", "INFO")
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (s *Servers) registryHome() string {
 // OpenID provider.
 func (s *Servers) registry() unit {
 	return unit{
-		name: Registry, ports: []int{registryPort, registryTLSPort}, patience: 2 * time.Minute,
+		name: Registry, ports: s.ports(registryPort, registryTLSPort), patience: 3 * time.Minute,
 		install: s.installRegistry, prepare: s.prepareRegistry, probe: s.probeRegistry,
 	}
 }
@@ -56,8 +56,8 @@ func (s *Servers) prepareRegistry(context.Context) (command, error) {
 	return command{
 		args: []string{"java", "-Xmx256m", "-jar", runner},
 		env: []string{
-			"QUARKUS_HTTP_HOST=127.0.0.1", "QUARKUS_HTTP_PORT=" + strconv.Itoa(registryPort),
-			"QUARKUS_HTTP_SSL_PORT=" + strconv.Itoa(registryTLSPort), "QUARKUS_HTTP_INSECURE_REQUESTS=enabled",
+			"QUARKUS_HTTP_HOST=127.0.0.1", "QUARKUS_HTTP_PORT=" + strconv.Itoa(registryPort+s.shift),
+			"QUARKUS_HTTP_SSL_PORT=" + strconv.Itoa(registryTLSPort+s.shift), "QUARKUS_HTTP_INSECURE_REQUESTS=enabled",
 			"QUARKUS_HTTP_SSL_CERTIFICATE_FILES=" + s.tlsFile("server.pem"),
 			"QUARKUS_HTTP_SSL_CERTIFICATE_KEY_FILES=" + s.tlsFile("server.key"),
 			"QUARKUS_HTTP_ACCESS_LOG_ENABLED=false",

@@ -28,7 +28,9 @@ type Servers struct {
 	// Progress is told, in lines, of installations and starts. Set it before the first call; nil says nothing.
 	Progress io.Writer
 
-	dir         string
+	dir string
+	// shift is added to every port, so that this package's tests may run beside servers that are in use.
+	shift       int
 	description Description
 	units       []unit
 	saying      sync.Mutex
@@ -47,7 +49,9 @@ func DefaultDir() (string, error) {
 }
 
 // Open prepares a folder: its certificates, users and servers.json. An empty dir means DefaultDir. It starts nothing.
-func Open(dir string) (*Servers, error) {
+func Open(dir string) (*Servers, error) { return openAt(dir, 0) }
+
+func openAt(dir string, shift int) (*Servers, error) {
 	if dir == "" {
 		var err error
 		if dir, err = DefaultDir(); err != nil {
@@ -63,13 +67,13 @@ func Open(dir string) (*Servers, error) {
 			return nil, fmt.Errorf("preparing %s: %w", dir, err)
 		}
 	}
-	s := &Servers{dir: dir}
+	s := &Servers{dir: dir, shift: shift}
 	unlock, err := s.lock(context.Background(), "files")
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if s.description, err = describe(dir); err != nil {
+	if s.description, err = describe(dir, shift); err != nil {
 		return nil, err
 	}
 	if err := ensureCertificates(filepath.Join(dir, "tls")); err != nil {

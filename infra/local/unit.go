@@ -35,6 +35,13 @@ const (
 	Registry      = "registry"
 )
 
+func (s *Servers) ports(usual ...int) []int {
+	for i := range usual {
+		usual[i] += s.shift
+	}
+	return usual
+}
+
 func clusterNode(i int) string { return fmt.Sprintf("%s-%d", RedisCluster, i+1) }
 
 // catalogue lists all units.
