@@ -111,7 +111,8 @@ func (s *Servers) redisSentinel() unit {
 func (s *Servers) redisClusterNode(i int) unit {
 	port, bus := clusterPort+i, busPort+i
 	u := s.redisUnit(clusterNode(i), port, s.node(i), "port "+strconv.Itoa(port+s.shift), "cluster-enabled yes",
-		"cluster-port "+strconv.Itoa(bus+s.shift), "cluster-config-file nodes.conf", "cluster-node-timeout 2000", "cluster-require-full-coverage no")
+		"cluster-port "+strconv.Itoa(bus+s.shift), "cluster-config-file nodes.conf", "cluster-node-timeout 2000",
+		"cluster-require-full-coverage no")
 	u.ports = append(u.ports, bus+s.shift)
 	return u
 }

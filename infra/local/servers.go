@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -49,7 +50,17 @@ func DefaultDir() (string, error) {
 }
 
 // Open prepares a folder: its certificates, users and servers.json. An empty dir means DefaultDir. It starts nothing.
-func Open(dir string) (*Servers, error) { return openAt(dir, 0) }
+// $FRESHET_SERVERS_SHIFT is added to every port, so that the servers of another folder may run beside those in use.
+func Open(dir string) (*Servers, error) {
+	shift := 0
+	if text := os.Getenv("FRESHET_SERVERS_SHIFT"); text != "" {
+		var err error
+		if shift, err = strconv.Atoi(text); err != nil {
+			return nil, fmt.Errorf("FRESHET_SERVERS_SHIFT is %q: give a number, such as 1000", text)
+		}
+	}
+	return openAt(dir, shift)
+}
 
 func openAt(dir string, shift int) (*Servers, error) {
 	if dir == "" {
