@@ -88,7 +88,7 @@ func (c *catalogue) verify(ctx context.Context, trial string) error {
 	if err != nil {
 		return err
 	}
-	defer index.Close()
+	defer func() { _ = index.Close() }()
 	n, err := index.Count(ctx, c.world.itemTower.Version())
 	if err == nil && n != int64(len(c.world.Items)) {
 		err = fmt.Errorf("the collection holds %d of %d items, and all offsets are committed", n, len(c.world.Items))
@@ -106,7 +106,7 @@ func (c *catalogue) upsertRaw(ctx context.Context, trial string) (time.Duration,
 	if err != nil {
 		return 0, err
 	}
-	defer index.Close()
+	defer func() { _ = index.Close() }()
 	if err := index.Ensure(ctx, c.world.itemTower.Version(), c.world.itemTower.Dim()); err != nil {
 		return 0, err
 	}

@@ -255,7 +255,8 @@ func (g *ingest) report(ctx context.Context) (*Report, error) {
 	r.tell("floor, part 1: consumer that does nothing", "events/s", g.reads)
 	r.tell("floor, part 2: pipelined HSET and APPEND of the same bytes", "events/s", g.writes)
 	r.tell("bytes written for an event", "bytes", g.bytesAnEvent)
-	r.note("ours runs from when the role has its partitions to when all offsets are committed; every profile was then found to hold its events")
+	r.note("ours runs from when the role has its partitions to when all offsets are committed; every profile was then found to hold " +
+		"its events")
 	r.note("the floor writes the profiles' bytes as they are after the repeat, once for each user of each batch of %d records",
 		g.base.Consumers.Interactions.MaxRecords)
 	return r, nil

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,7 @@ type lab struct {
 	kafka   *kafka.Client
 	rdb     redis.UniversalClient
 	milvus  client.Client // nil where the bench does not need it
+	made    bool          // there may be something to remove
 	closers []func()      // in order of opening
 }
 
@@ -114,6 +116,7 @@ func openLab(ctx context.Context, o Options, n needs) (l *lab, err error) {
 	if err := l.connect(ctx, n); err != nil {
 		return l, err
 	}
+	l.made = true
 	s := l.settings("")
 	l.say("creating topics %s…", s.Topics.Interactions.Name)
 	return l, l.createTopics(ctx, s)
@@ -244,17 +247,14 @@ func (l *lab) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	var errs []error
-	if l.kafka != nil {
-		errs = append(errs, l.removeTopics(ctx), l.removeGroups(ctx))
+	if l.made {
+		errs = append(errs, l.removeTopics(ctx), l.removeGroups(ctx), removeKeys(ctx, l.rdb, l.prefix()))
 	}
-	if l.rdb != nil {
-		errs = append(errs, removeKeys(ctx, l.rdb, l.prefix()))
-	}
-	if l.milvus != nil {
+	if l.made && l.milvus != nil {
 		errs = append(errs, l.removeCollections(ctx))
 	}
-	for i := len(l.closers) - 1; i >= 0; i-- {
-		l.closers[i]()
+	for _, closer := range slices.Backward(l.closers) {
+		closer()
 	}
 	if l.folder != "" {
 		errs = append(errs, os.RemoveAll(l.folder))

@@ -84,7 +84,7 @@ func (l *lab) seal(ctx context.Context, collection string) error {
 		if err != nil {
 			return fmt.Errorf("asking for the index of %s: %w", collection, err)
 		}
-		if entity.IndexState(state) == entity.IndexState(indexFinished) {
+		if state == indexFinished {
 			return nil
 		}
 		select {
@@ -96,6 +96,6 @@ func (l *lab) seal(ctx context.Context, collection string) error {
 }
 
 const (
-	indexFinished = 3 // commonpb.IndexState_Finished
-	sealPoll      = 100 * time.Millisecond
+	indexFinished entity.IndexState = 3 // commonpb.IndexState_Finished
+	sealPoll                        = 100 * time.Millisecond
 )

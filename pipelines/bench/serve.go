@@ -285,8 +285,8 @@ func (v *serve) report(ctx context.Context) (*Report, error) {
 	}
 	r.compare(keyOpenP50, "ms", v.ours[keyOpenP50], v.floor[keyOpenP50], nil)
 	r.compare(keyOpenP99, "ms", v.ours[keyOpenP99], v.floor[keyOpenP99], nil)
-	r.note("the fixed rate is %.0f requests/s for both sides, half of what %d waiting callers reached; latency counts from when a call was due",
-		v.openRate, openAt)
+	r.note("the fixed rate is %.0f requests/s for both sides, half of what %d waiting callers reached; latency counts from when a call "+
+		"was due", v.openRate, openAt)
 	r.note("%d replies were degraded or refused", v.degraded.Load())
 	r.note("the floor searches Milvus as the role does (k %d, ids alone), and reads neither profile nor item records",
 		v.base.Recommender.Candidates)

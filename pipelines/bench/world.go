@@ -141,13 +141,6 @@ type published struct {
 	first map[int32]int64
 }
 
-func (p *published) count() (n int) {
-	for _, keys := range p.keys {
-		n += len(keys)
-	}
-	return n
-}
-
 // ends are the offsets that a group has committed once it has done all of it.
 func (p *published) ends() map[int32]int64 {
 	ends := make(map[int32]int64, len(p.keys))
