@@ -61,12 +61,33 @@ func Describe(ctx context.Context, k kafkaio.Config, names ...string) ([]Descrip
 
 // describe is Describe without offsets.
 func describe(ctx context.Context, client *kafka.Client, names []string) ([]Description, error) {
+	list, err := look(ctx, client, names)
+	if err != nil {
+		return nil, err
+	}
+	var known []string
+	for _, d := range list {
+		if !d.Missing {
+			known = append(known, d.Name)
+		}
+	}
+	settings, err := topicSettings(ctx, client, known)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		list[i].Settings = settings[list[i].Name]
+	}
+	return list, nil
+}
+
+// look is describe without settings: those take a right of their own, which only operators need.
+func look(ctx context.Context, client *kafka.Client, names []string) ([]Description, error) {
 	resp, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: slices.Clone(names)})
 	if err != nil {
 		return nil, fmt.Errorf("asking the brokers at %s for topics: %w", client.Addr, err)
 	}
 	list := make([]Description, len(names))
-	var known []string
 	for i, t := range resp.Topics {
 		list[i].Name = t.Name
 		switch {
@@ -76,15 +97,7 @@ func describe(ctx context.Context, client *kafka.Client, names []string) ([]Desc
 			return nil, fmt.Errorf("asking for topic %s: %w", t.Name, t.Error)
 		default:
 			list[i].addPartitions(t.Partitions)
-			known = append(known, t.Name)
 		}
-	}
-	settings, err := topicSettings(ctx, client, known)
-	if err != nil {
-		return nil, err
-	}
-	for i := range list {
-		list[i].Settings = settings[list[i].Name]
 	}
 	return list, nil
 }

@@ -13,12 +13,15 @@ import (
 // Lag is how many records of a topic a consumer group has yet to commit, over all partitions. Where the group has committed
 // nothing, all records of the partition count.
 func Lag(ctx context.Context, k kafkaio.Config, group, topic string) (int64, error) {
-	described, err := Describe(ctx, k, topic)
+	client := k.Client()
+	defer kafkaio.CloseIdle(client)
+	described, err := look(ctx, client, []string{topic})
 	if err != nil {
 		return 0, err
 	}
-	client := k.Client()
-	defer kafkaio.CloseIdle(client)
+	if err := addOffsets(ctx, client, &described[0]); err != nil {
+		return 0, err
+	}
 	committed, err := committedOffsets(ctx, client, group, topic, described[0].Partitions)
 	if err != nil {
 		return 0, err
@@ -62,12 +65,12 @@ func committedOffsets(
 // EverCommitted tells whether a consumer group has committed an offset of any partition of a topic. A group that has not will
 // read the topic from its first records on.
 func EverCommitted(ctx context.Context, k kafkaio.Config, group, topic string) (bool, error) {
-	described, err := Describe(ctx, k, topic)
+	client := k.Client()
+	defer kafkaio.CloseIdle(client)
+	described, err := look(ctx, client, []string{topic})
 	if err != nil {
 		return false, err
 	}
-	client := k.Client()
-	defer kafkaio.CloseIdle(client)
 	committed, err := committedOffsets(ctx, client, group, topic, described[0].Partitions)
 	if err != nil {
 		return false, err
