@@ -125,7 +125,7 @@ func startStack(t *testing.T) *embedded.Stack {
 }
 
 // configure points the commands to servers and to a bundle in a folder of the test, and keeps training small.
-func configure(t *testing.T, kafka, redis, milvus string) (bundle string) {
+func configure(t testing.TB, kafka, redis, milvus string) (bundle string) {
 	t.Helper()
 	folder := t.TempDir()
 	bundle = filepath.Join(folder, "bundle")

@@ -28,7 +28,7 @@ import (
 
 // shop is a product app that traces what it does: a process apart from `freshet run`, which follows its traces.
 type shop struct {
-	t      *testing.T
+	t      testing.TB
 	tracer trace.Tracer
 	events *producers.EventPublisher
 	pages  *producers.RecommendationClient
@@ -36,7 +36,7 @@ type shop struct {
 	finish func()
 }
 
-func openShop(t *testing.T, s settings.Settings, endpoint string) *shop {
+func openShop(t testing.TB, s settings.Settings, endpoint string) *shop {
 	t.Helper()
 	s.Telemetry.ServiceName = "shop"
 	s.Telemetry.Traces = telemetry.TracesConfig{Exporter: telemetry.ExporterOTLP, SampleRatio: 1}

@@ -17,13 +17,15 @@ import (
 
 // process is a command in a process of its own.
 type process struct {
-	t    *testing.T
+	t    testing.TB
 	errs *buffer
 	stop func() error
+	// used is the processor time of the process, once it has stopped.
+	used time.Duration
 }
 
 // start runs a command in a process of its own, with variables of the form NAME=value beside those of the test.
-func start(t *testing.T, variables []string, args ...string) *process {
+func start(t testing.TB, variables []string, args ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -36,7 +38,9 @@ func start(t *testing.T, variables []string, args ...string) *process {
 		_ = cmd.Process.Signal(os.Interrupt)
 		end := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 		defer end.Stop()
-		return cmd.Wait()
+		err := cmd.Wait()
+		p.used = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		return err
 	})
 	t.Cleanup(func() { _ = p.stop() })
 	return p

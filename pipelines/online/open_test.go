@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,6 +165,13 @@ func TestReadiness(t *testing.T) {
 	require.Len(t, serving.Missing(t.Context()), 1, "Milvus is away")
 	require.NoError(t, w.stack.Milvus.Restart(t.Context()))
 	serving.awaitReady()
+
+	w.stack.Redis.Stop()
+	require.Contains(t, strings.Join(serving.Missing(t.Context()), "; "), "Redis does not answer")
+	require.Contains(t, strings.Join(catalogue.Missing(t.Context()), "; "), "Redis does not answer")
+	require.NoError(t, w.stack.Redis.Restart())
+	serving.awaitReady()
+	catalogue.awaitReady()
 
 	// Which model is live is decided by releases: a catalogue member with another model does not take over.
 	w.settings.Bundle = towertest.Write(t, towertest.Shape{Version: "m2", Dim: 8}, nil)

@@ -107,7 +107,10 @@ func (y *System) Missing(ctx context.Context) []string {
 			missing = append(missing, fmt.Sprintf("role %s has no partitions yet", role))
 		}
 	}
-	if _, serving := y.runners[Recommendations]; serving {
+	if _, _, err := y.lost(ctx); err != nil { // what Redis has lost makes replies degraded, but lets the roles work
+		missing = append(missing, fmt.Sprintf("Redis does not answer: %v", err))
+	}
+	if y.Index != nil {
 		if err := y.indexReady(ctx); err != nil {
 			missing = append(missing, err.Error())
 		}
@@ -119,6 +122,9 @@ func (y *System) indexReady(ctx context.Context) error {
 	model, err := y.Index.Live(ctx)
 	if err != nil {
 		return fmt.Errorf("looking for the live collection: %w", err)
+	}
+	if _, serving := y.runners[Recommendations]; !serving { // who only writes needs it not loaded
+		return nil
 	}
 	loaded, err := y.Index.Loaded(ctx, model)
 	if err != nil {

@@ -1,5 +1,0 @@
-package telemetry
-
-import (
-	_ "github.com/Shopify/toxiproxy/v2"
-)
