@@ -23,6 +23,7 @@ import (
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/redisdb"
 )
 
@@ -191,12 +192,12 @@ func (l *lab) connect(ctx context.Context, n needs) error {
 	if !n.milvus {
 		return nil
 	}
-	m := l.base.Milvus
-	l.milvus, err = client.NewClient(ctx, client.Config{Address: m.Address, Username: m.Username, Password: m.Password.Reveal()})
+	milvus, err := candidates.Dial(ctx, l.base.Milvus)
 	if err != nil {
-		return fmt.Errorf("asking Milvus at %s (%s): %w", m.Address, remedyAway, err)
+		return fmt.Errorf("asking Milvus (%s): %w", remedyAway, err)
 	}
-	l.closers = append(l.closers, func() { _ = l.milvus.Close() })
+	l.milvus = milvus
+	l.closers = append(l.closers, func() { _ = milvus.Close() })
 	return nil
 }
 

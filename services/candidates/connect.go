@@ -24,12 +24,21 @@ import (
 // Connect dials Milvus and waits for its answer, at most DialTimeout; a server that would not have us, or we not it, ends the
 // wait at once. ProblemOf says what an error is about.
 func Connect(ctx context.Context, cfg Config) (*Index, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("configuring Milvus: %w", err)
-	}
-	consistency, err := cfg.consistency()
+	c, err := Dial(ctx, cfg)
 	if err != nil {
 		return nil, err
+	}
+	consistency, err := cfg.consistency()
+	if err != nil { // which Dial has validated
+		return nil, errors.Join(err, c.Close())
+	}
+	return &Index{client: c, cfg: cfg, consistency: consistency, dims: make(map[string]int)}, nil
+}
+
+// Dial is Connect for who wants the SDK's plain client, as the floors of a bench do.
+func Dial(ctx context.Context, cfg Config) (client.Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configuring Milvus: %w", err)
 	}
 	options, err := cfg.options()
 	if err != nil {
@@ -54,7 +63,7 @@ func Connect(ctx context.Context, cfg Config) (*Index, error) {
 		return nil, fmt.Errorf("connecting to Milvus at %s within %s: %w", cfg.Address, cfg.DialTimeout,
 			secure.Refused(ProblemOf(err), err))
 	}
-	return &Index{client: c, cfg: cfg, consistency: consistency, dims: make(map[string]int)}, nil
+	return c, nil
 }
 
 // keep remembers the connection: the SDK leaves it open when Milvus refuses the session over it.
