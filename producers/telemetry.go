@@ -55,7 +55,7 @@ func endCall(span trace.Span, status schemas.ReplyStatus, err error) {
 			kind = refused.Status.String()
 		}
 		span.SetAttributes(semconv.ErrorTypeKey.String(kind))
-		span.SetStatus(codes.Error, err.Error())
+		span.SetStatus(codes.Error, kind) // the text may quote what was asked
 	}
 	span.End()
 }

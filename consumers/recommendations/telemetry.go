@@ -120,6 +120,6 @@ func describe(span trace.Span, reply *schemas.RecommendationReply) {
 		span.AddEvent("degraded", trace.WithAttributes(attribute.StringSlice("reasons", degradations(reply.Error))))
 	default:
 		span.SetAttributes(semconv.ErrorTypeKey.String(status))
-		span.SetStatus(codes.Error, reply.Error)
+		span.SetStatus(codes.Error, status)
 	}
 }

@@ -134,7 +134,7 @@ func event(span trace.Span, name string, err error, attributes ...attribute.KeyV
 	span.AddEvent(name, trace.WithAttributes(attributes...))
 }
 
-// fail gives a span the status of an error.
+// fail gives a span the status of an error, as a word: the text may quote what a record or a request holds.
 func fail(span trace.Span, err error) {
 	if span == nil || !span.IsRecording() {
 		return
@@ -144,5 +144,5 @@ func fail(span trace.Span, err error) {
 		class = string(ReasonOf(err))
 	}
 	span.SetAttributes(semconv.ErrorTypeKey.String(class))
-	span.SetStatus(codes.Error, text(err))
+	span.SetStatus(codes.Error, class)
 }

@@ -160,8 +160,9 @@ func (p *pending) endSend(at Position, err error) {
 // endSpan ends a span, with the status of an error where there is one.
 func endSpan(span trace.Span, err error) {
 	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
-		span.SetAttributes(semconv.ErrorTypeKey.String(ErrorType(err)))
+		kind := ErrorType(err)
+		span.SetStatus(codes.Error, kind)
+		span.SetAttributes(semconv.ErrorTypeKey.String(kind))
 	}
 	span.End()
 }
