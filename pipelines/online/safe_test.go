@@ -57,7 +57,9 @@ func embeddedSite(t *testing.T) *site {
 		w.users[name] = secure.Secret("canary-" + name)
 		user := kfake.User
 		if name == "admin" {
-			user = func(mechanism, name, password string, _ ...kfake.ACL) kfake.Opt { return kfake.Superuser(mechanism, name, password) }
+			user = func(mechanism, name, password string, _ ...kfake.ACL) kfake.Opt {
+				return kfake.Superuser(mechanism, name, password)
+			}
 		}
 		opts = append(opts, user("SCRAM-SHA-512", name, w.users[name].Reveal()), user("PLAIN", name, w.users[name].Reveal()))
 	}
@@ -174,9 +176,8 @@ func (r *recorder) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// start opens and runs a role until the test ends, and returns when it is ready. wait is false for roles that become ready with
-// the help of others.
-func start(t *testing.T, s settings.Settings, log *slog.Logger, roles ...online.Role) *online.System {
+// start opens and runs a role until the test ends, and returns when it is ready.
+func start(t *testing.T, s settings.Settings, log *slog.Logger, roles ...online.Role) {
 	t.Helper()
 	y, err := online.Open(t.Context(), s, roles, log)
 	require.NoError(t, err)
@@ -193,7 +194,6 @@ func start(t *testing.T, s settings.Settings, log *slog.Logger, roles ...online.
 	waiting, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
 	require.NoError(t, y.AwaitReady(waiting))
-	return y
 }
 
 // throughAll has a publisher publish items and an event, and an asker get a page that knows of both.

@@ -15,16 +15,14 @@ import (
 )
 
 // safeServer starts a Redis that asks for what the arguments say; c has what it asks for but the password.
-func safeServer(t *testing.T, encryption *tls.Config, user string) (c redisdb.Config) {
+func safeServer(t *testing.T, encryption *tls.Config) (c redisdb.Config) {
 	t.Helper()
 	r, err := embedded.StartRedis(t.Context(), embedded.Config{TLS: encryption})
 	require.NoError(t, err)
 	t.Cleanup(r.Close)
-	if user != "" {
-		r.RequireUserAuth(user, "canary-right")
-	}
+	r.RequireUserAuth("app", "canary-right")
 	c = redisdb.DefaultConfig()
-	c.Addresses, c.Username = []string{r.Addr()}, user
+	c.Addresses, c.Username = []string{r.Addr()}, "app"
 	return c
 }
 
@@ -55,9 +53,9 @@ func with(c redisdb.Config, password secure.Secret) redisdb.Config {
 func TestSafeConnections(t *testing.T) {
 	a, stranger := newAuthority(t), newAuthority(t)
 	server, client := issue(t, a, certs.Wish{Name: "server"}), issue(t, a, certs.Wish{Name: "client"})
-	both, mutual := safeServer(t, server.Server(), "app"), safeServer(t, a.Mutual(server), "app")
-	plain := safeServer(t, nil, "app")
-	expired := safeServer(t, issue(t, a, certs.Wish{Name: "expired", Expired: true}).Server(), "app")
+	both, mutual := safeServer(t, server.Server()), safeServer(t, a.Mutual(server))
+	plain := safeServer(t, nil)
+	expired := safeServer(t, issue(t, a, certs.Wish{Name: "expired", Expired: true}).Server())
 	identified := trusting(with(mutual, "canary-right"), a)
 	identified.TLS.CertFile, identified.TLS.KeyFile = client.CertFile, client.KeyFile
 	file := filepath.Join(t.TempDir(), "password")
