@@ -284,7 +284,8 @@ const (
 // judge decides, and says how long the profile may live if it takes the place.
 //
 // The live profile stays where it counts more events than the shadow: retention has removed the earlier ones from the topic,
-// and the profile was not emptied. (Not where the topic erases the user, which a live profile that is behind has yet to hear.) A live mark that the fold is past without having moved the shadow's is of such an event too.
+// and the profile was not emptied. (Not where the topic erases the user, which a live profile that is behind has yet to
+// hear.) A live mark that the fold is past without having moved the shadow's is of such an event too.
 func (p pair) judge(cfg Config, passed Passed) (verdict, time.Duration) {
 	if p.shadow == nil {
 		return gone, 0
