@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/freshet/freshet/infra/embedded/servertest"
 )
 
 // ledger checks what several members do to one topic.
@@ -71,8 +73,7 @@ func (w *world) rebalance(member func() runner, done func() int) (written int) {
 		written += chunk
 		ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 		defer cancel()
-		_, err := w.WaitGroupStable(ctx, testGroup, members)
-		require.NoError(w.t, err)
+		require.NoError(w.t, w.AwaitStable(ctx, testGroup, members))
 		w.fill(written, chunk, partitions)
 		written += chunk
 	}
@@ -166,7 +167,7 @@ func TestConsumerDeadBetweenHandleAndCommit(t *testing.T) {
 		return nil
 	})
 	run := start(t, next)
-	require.Equal(t, committed, <-first)
+	require.Equal(t, max(committed, 0), <-first, "-1 means that even the first commit, of where to begin, came too late")
 	w.requireCommitted(0, 100)
 	require.NoError(t, run.drain())
 	require.Equal(t, 100, l.distinct())
@@ -212,7 +213,7 @@ func TestZombieCannotRewindTheGroup(t *testing.T) {
 	cfg.MaxRecords = 10
 	asleep := cfg
 	asleep.Group.HeartbeatInterval = time.Hour
-	asleep.Group.SessionTimeout = 300 * time.Millisecond
+	asleep.Group.SessionTimeout = servertest.SessionTimeout(300 * time.Millisecond)
 	zombie := w.consumer(asleep, func(context.Context, []Record) error {
 		once.Do(func() {
 			close(paused)
@@ -259,7 +260,7 @@ func TestRevokedWhileHandling(t *testing.T) {
 		return nil
 	})
 	start(t, second)
-	require.Eventually(t, func() bool { return !first.Ready() || w.GroupInfo(testGroup).State == "PreparingRebalance" },
+	require.Eventually(t, func() bool { return !first.Ready() || w.Group(testGroup).State == "PreparingRebalance" },
 		patience, tick)
 	close(release)
 	w.requireCommitted(0, 10)
@@ -287,8 +288,8 @@ func TestDrainGivesTheBatchInHandItsChance(t *testing.T) {
 	require.NoError(t, run.wait())
 	require.Equal(t, int32(1), calls.Load(), "nothing new is begun")
 	require.Equal(t, int64(5), w.committed(0))
-	info := w.GroupInfo(testGroup)
-	require.Empty(t, info.Members, "it left the group")
+	info := w.Group(testGroup)
+	require.Zero(t, info.Members, "it left the group")
 }
 
 func TestDrainEndsAHandlerThatTakesTooLong(t *testing.T) {
@@ -336,8 +337,8 @@ func TestAbortStopsAtOnce(t *testing.T) {
 	run.cancel() // the first signal
 	c.Abort()    // the second
 	require.ErrorIs(t, run.wait(), ErrAborted)
-	require.Equal(t, int64(0), w.committed(0))
-	require.Len(t, w.GroupInfo(testGroup).Members, 1, "it did not leave the group")
+	require.LessOrEqual(t, w.committed(0), int64(0), "where to begin at the most")
+	require.Equal(t, 1, w.Group(testGroup).Members, "it did not leave the group")
 }
 
 func TestBrokersOutOfReach(t *testing.T) {
@@ -409,11 +410,11 @@ func TestReadiness(t *testing.T) {
 	start(t, standby)
 	require.Eventually(t, func() bool { return owner.Ready() && standby.Ready() }, patience, tick)
 
-	late := NewConsumer(w.cfg, fastConfig(), "others", "later", HandlerFunc(handler), w.letters(), quiet())
+	late := NewConsumer(w.cfg, fastConfig(), w.Name("others"), w.Name("later"), HandlerFunc(handler), w.letters(), quiet())
 	start(t, late)
 	require.Eventually(t, func() bool { return late.Stats().Generations > 0 }, patience, tick)
 	require.False(t, late.Ready(), "there is no such topic")
-	w.createTopic("later", 2)
+	w.createTopic(w.Name("later"), 2)
 	require.Eventually(t, late.Ready, patience, tick)
 }
 

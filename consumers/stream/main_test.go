@@ -14,22 +14,23 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	testTopic = "events"
-	testGroup = "workers"
-	patience  = 20 * time.Second
-	tick      = 2 * time.Millisecond
+	patience = 20 * time.Second
+	tick     = 2 * time.Millisecond
 )
+
+// testTopic and testGroup are those of the world made last: tests run one after the other.
+var testTopic, testGroup string
 
 // world is a broker with a topic and its dead-letter topic.
 type world struct {
-	*embedded.Kafka
+	*servertest.Kafka
 	t      testing.TB
 	cfg    kafkaio.Config
 	client *kafka.Client
@@ -38,8 +39,8 @@ type world struct {
 
 func newWorld(t testing.TB, partitions int) *world {
 	t.Helper()
-	k, err := embedded.StartKafka(context.Background(), embedded.DefaultConfig())
-	require.NoError(t, err)
+	k := servertest.StartKafka(t)
+	testTopic, testGroup = k.Name("events"), k.Name("workers")
 	cfg := kafkaio.DefaultConfig()
 	cfg.Brokers = []string{k.Addr()}
 	w := &world{Kafka: k, t: t, cfg: cfg, client: cfg.Client()}
@@ -49,7 +50,6 @@ func newWorld(t testing.TB, partitions int) *world {
 		defer cancel()
 		_ = w.writer.Close(ctx)
 		kafkaio.CloseIdle(w.client)
-		k.Close()
 	})
 	w.createTopic(testTopic, partitions)
 	w.createTopic(DeadLetterTopic(testTopic), 2)
@@ -58,11 +58,11 @@ func newWorld(t testing.TB, partitions int) *world {
 
 func (w *world) createTopic(name string, partitions int, settings ...kafka.ConfigEntry) {
 	w.t.Helper()
-	resp, err := w.client.CreateTopics(w.t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
-		{Topic: name, NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: settings},
-	}})
-	require.NoError(w.t, err)
-	require.NoError(w.t, resp.Errors[name])
+	values := map[string]string{}
+	for _, s := range settings {
+		values[s.ConfigName] = s.ConfigValue
+	}
+	require.NoError(w.t, w.CreateTopic(name, int32(partitions), values))
 }
 
 func (w *world) letters() *DeadLetters { return NewDeadLetters(w.cfg, w.writer) }
@@ -108,15 +108,7 @@ func numberOf(value []byte) int { return int(binary.BigEndian.Uint32(value)) }
 
 // committed returns what the group has committed for a partition, -1 for nothing.
 func (w *world) committed(partition int) int64 {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	resp, err := w.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{
-		GroupID: testGroup, Topics: map[string][]int{testTopic: {partition}},
-	})
-	if err != nil || resp.Error != nil || len(resp.Topics[testTopic]) != 1 { // there is no such group yet
-		return -1
-	}
-	return resp.Topics[testTopic][0].CommittedOffset
+	return w.Committed(testGroup, testTopic, int32(partition))
 }
 
 func (w *world) requireCommitted(partition int, offset int64) {
@@ -151,7 +143,7 @@ func fastRuntime() Runtime {
 	r.CommitInterval = time.Millisecond
 	r.DrainTimeout = 500 * time.Millisecond
 	r.Fetch.MaxWait = 100 * time.Millisecond
-	r.Group.SessionTimeout = time.Second
+	r.Group.SessionTimeout = servertest.SessionTimeout(time.Second)
 	r.Group.HeartbeatInterval = 20 * time.Millisecond
 	r.Group.RebalanceTimeout = 3 * time.Second
 	r.Group.JoinBackoff = 20 * time.Millisecond

@@ -184,7 +184,7 @@ func TestBatchOfManyTraces(t *testing.T) {
 		return Failures{{Index: 3, Err: PermanentFor(ReasonInvalid, errors.New("nonsense"))}}
 	})
 	run := start(t, c)
-	spans := o.named("process events", 3)
+	spans := o.named("process "+testTopic, 3)
 	w.requireCommitted(0, 5)
 	require.NoError(t, run.drain())
 
@@ -198,7 +198,7 @@ func TestBatchOfManyTraces(t *testing.T) {
 	require.Equal(t, codes.Error, batch.Status.Code)
 	for key, want := range map[attribute.Key]any{
 		"messaging.system": "kafka", "messaging.operation.name": "process", "messaging.operation.type": "process",
-		"messaging.destination.name": "events", "messaging.consumer.group.name": "workers", "messaging.batch.message_count": int64(5),
+		"messaging.destination.name": testTopic, "messaging.consumer.group.name": testGroup, "messaging.batch.message_count": int64(5),
 		"messaging.destination.partition.id": "0", "messaging.kafka.offset": int64(0), "error.type": "invalid",
 	} {
 		require.Equal(t, want, value(batch, key), key)
@@ -218,7 +218,7 @@ func TestBatchOfManyTraces(t *testing.T) {
 		require.Equal(t, offset, value(own, "messaging.kafka.offset"))
 		require.Equal(t, offset == 3, own.Status.Code == codes.Error, "it alone became a dead letter")
 	}
-	letter := o.named("send events.dlt", 1)[0]
+	letter := o.named("send "+DeadLetterTopic(testTopic), 1)[0]
 	require.Equal(t, batch.SpanContext.SpanID(), letter.Parent.SpanID())
 	require.Equal(t, []trace.SpanID{second.SpanID()}, links(letter), "the letter stays in the trace of its event")
 	require.Equal(t, map[string]int64{"invalid": 1}, o.counts("freshet.dead_letters", reasonKey))
@@ -283,7 +283,7 @@ func TestRequestsKeepTheirTraces(t *testing.T) {
 	})
 	run := start(t, g)
 	w.requireCommitted(0, 3)
-	spans := o.named("process events", 2)
+	spans := o.named("process "+testTopic, 2)
 	require.NoError(t, run.drain())
 	for range 3 {
 		pair := <-traces
@@ -295,7 +295,7 @@ func TestRequestsKeepTheirTraces(t *testing.T) {
 		require.Equal(t, refused, span.Status.Code == codes.Error)
 		require.Equal(t, refused, slices.Contains(events(span), "dead letter"))
 	}
-	require.Equal(t, second.TraceID(), o.named("send events.dlt", 1)[0].SpanContext.TraceID())
+	require.Equal(t, second.TraceID(), o.named("send "+DeadLetterTopic(testTopic), 1)[0].SpanContext.TraceID())
 	require.Equal(t, map[string]int64{"unaddressed": 1}, o.counts("freshet.dead_letters", reasonKey))
 }
 

@@ -298,3 +298,32 @@ func (k *Kafka) Committed(group, topic string, partition int32) int64 {
 	}
 	return resp.Groups[0].Topics[0].Partitions[0].Offset
 }
+
+// AwaitStable returns once a group is stable and has so many members.
+func (k *Kafka) AwaitStable(ctx context.Context, group string, members int) error {
+	for {
+		found := k.Group(group)
+		if found == (Group{State: "Stable", Members: members}) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for group %s to be stable with %d members, it is %+v: %w", group, members, found, ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// Compact compacts the logs of compacted topics now, which only the embedded broker does when it is told to.
+func (k *Kafka) Compact() { k.Embedded(k.t, "has the log compacted now").Compact() }
+
+// leastSession is group.min.session.timeout.ms of a broker that nobody has told otherwise.
+const leastSession = 6 * time.Second
+
+// SessionTimeout returns the shortest session of group members from short on that the broker grants.
+func SessionTimeout(short time.Duration) time.Duration {
+	if os.Getenv(envKafka) == "" {
+		return short
+	}
+	return max(short, leastSession)
+}
