@@ -70,7 +70,7 @@ func TestRequestOnTheWire(t *testing.T) {
 	require.Equal(t, []byte{0, 0, 0, 3}, partition)
 	correlation, _ := kafkaio.HeaderValue(m.Headers, "kafka_correlationId")
 	require.Len(t, correlation, 16)
-	require.EqualValues(t, 1, c.PartitionInfo(c.cfg.Topics.Replies, 3).HighWatermark)
+	require.EqualValues(t, 1, c.End(c.cfg.Topics.Replies, 3))
 }
 
 func TestDeadlines(t *testing.T) {
@@ -227,16 +227,16 @@ func TestTopicOfTheInstancesOwn(t *testing.T) {
 	c.serve(t, func(s *service, m kafka.Message) { s.answer(m, echo) })
 	own := func(cfg *producers.Config) { cfg.Replies.Instance = "shop-1" }
 	client := c.client(t, own)
-	const topic = "freshet.replies.shop-1"
+	topic := c.cfg.Topics.Replies + ".shop-1"
 	_, err := client.Recommend(t.Context(), ask("u"))
 	require.NoError(t, err)
-	require.EqualValues(t, 1, c.PartitionInfo(topic, 0).HighWatermark)
+	require.EqualValues(t, 1, c.End(topic, 0))
 
 	successor := c.client(t, own) // the predecessor's topic is still there, as after a crash
 	_, err = successor.Recommend(t.Context(), ask("u"))
 	require.NoError(t, err)
 	require.NoError(t, successor.Close(t.Context()))
-	require.Nil(t, c.TopicInfo(topic))
+	require.False(t, c.HasTopic(topic))
 }
 
 func TestReplyTopicMissing(t *testing.T) {

@@ -14,14 +14,14 @@ import (
 
 func Example() {
 	ctx := context.Background()
-	cluster, err := startCluster(ctx) // an embedded Kafka; yours has an address of its own
+	cluster, stop, err := exampleCluster(ctx) // an embedded Kafka; yours has an address of its own
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer cluster.Close()
+	defer stop()
 	cfg := producers.DefaultConfig()
-	cfg.Kafka.Brokers = []string{cluster.Addr()}
+	cfg.Kafka.Brokers = cluster.cfg.Kafka.Brokers
 
 	publisher, err := producers.NewEventPublisher(ctx, cfg)
 	if err != nil {
@@ -54,12 +54,12 @@ func Example() {
 // Events that nobody waits for one by one go faster: they share requests.
 func ExampleEventPublisher_PublishInteractionAsync() {
 	ctx := context.Background()
-	cluster, err := startCluster(ctx)
+	cluster, stop, err := exampleCluster(ctx)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer cluster.Close()
+	defer stop()
 	publisher, err := producers.NewEventPublisher(ctx, cluster.cfg)
 	if err != nil {
 		fmt.Println(err)
@@ -86,12 +86,12 @@ func ExampleEventPublisher_PublishInteractionAsync() {
 
 func ExampleRecommendationClient_Recommend() {
 	ctx := context.Background()
-	cluster, err := startCluster(ctx)
+	cluster, stop, err := exampleCluster(ctx)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer cluster.Close()
+	defer stop()
 	service, err := startService(ctx, cluster, func(s *service, m kafka.Message) { s.answer(m, echo) })
 	if err != nil {
 		fmt.Println(err)

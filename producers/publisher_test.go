@@ -111,8 +111,8 @@ func TestInvalidRecordsDoNotReachKafka(t *testing.T) {
 	}
 	require.NoError(t, p.Close(t.Context()))
 	for partition := range int32(partitions) {
-		require.Zero(t, c.PartitionInfo(c.cfg.Topics.Interactions, partition).HighWatermark)
-		require.Zero(t, c.PartitionInfo(c.cfg.Topics.Items, partition).HighWatermark)
+		require.Zero(t, c.End(c.cfg.Topics.Interactions, partition))
+		require.Zero(t, c.End(c.cfg.Topics.Items, partition))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
@@ -23,36 +24,46 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const partitions = 4
 
-// cluster is an embedded Kafka with Freshet's topics.
+// cluster is a Kafka with Freshet's topics.
 type cluster struct {
-	*embedded.Kafka
-	cfg producers.Config
+	*servertest.Kafka // nil in examples
+	cfg               producers.Config
 }
 
-func startCluster(ctx context.Context) (*cluster, error) {
+// exampleCluster is an embedded Kafka, for examples.
+func exampleCluster(ctx context.Context) (c *cluster, stop func(), err error) {
 	k, err := embedded.StartKafka(ctx, embedded.Config{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	cfg := producers.DefaultConfig()
-	cfg.Kafka.Brokers = []string{k.Addr()}
-	cfg.Writer.BackoffInitial = time.Millisecond
-	cfg.Replies.Timeout = 20 * time.Second
-	for _, topic := range []string{cfg.Topics.Interactions, cfg.Topics.Items, cfg.Topics.Requests, cfg.Topics.Replies} {
-		if err := k.CreateTopic(topic, partitions, nil); err != nil {
-			k.Close()
-			return nil, err
-		}
+	c = &cluster{cfg: producers.DefaultConfig()}
+	if err := c.prepare(k.Addr(), k.CreateTopic); err != nil {
+		k.Close()
+		return nil, nil, err
 	}
-	return &cluster{k, cfg}, nil
+	return c, k.Close, nil
 }
 
 func start(t testing.TB) *cluster {
 	t.Helper()
-	c, err := startCluster(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
+	c := &cluster{Kafka: servertest.StartKafka(t), cfg: producers.DefaultConfig()}
+	c.cfg.Topics = producers.Topics{
+		Interactions: c.Name("interactions"), Items: c.Name("items"), Requests: c.Name("requests"), Replies: c.Name("replies"),
+	}
+	require.NoError(t, c.prepare(c.Addr(), c.CreateTopic))
 	return c
+}
+
+func (c *cluster) prepare(addr string, createTopic func(string, int32, map[string]string) error) error {
+	c.cfg.Kafka.Brokers = []string{addr}
+	c.cfg.Writer.BackoffInitial = time.Millisecond
+	c.cfg.Replies.Timeout = 20 * time.Second
+	for _, topic := range []string{c.cfg.Topics.Interactions, c.cfg.Topics.Items, c.cfg.Topics.Requests, c.cfg.Topics.Replies} {
+		if err := createTopic(topic, partitions, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // service answers requests, as the recommendations consumer does, in a way that a test decides.
@@ -88,7 +99,7 @@ func startService(ctx context.Context, c *cluster, handle func(*service, kafka.M
 
 func (s *service) consume(ctx context.Context, c *cluster, partition int) {
 	r := kafka.NewReader(kafka.ReaderConfig{
-		Brokers: []string{c.Addr()}, Topic: c.cfg.Topics.Requests, Partition: partition, MaxWait: 100 * time.Millisecond,
+		Brokers: c.cfg.Kafka.Brokers, Topic: c.cfg.Topics.Requests, Partition: partition, MaxWait: 100 * time.Millisecond,
 		ReadBackoffMin: time.Millisecond, ReadBackoffMax: 20 * time.Millisecond,
 	})
 	defer func() { _ = r.Close() }()

@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
 	"go.uber.org/goleak"
+
+	"github.com/freshet/freshet/infra/embedded/servertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,18 +33,20 @@ func connect(t *testing.T, c RegistryConfig) Registry {
 
 // Two programs with a registry between them: the one with the newer schema writes, ours reads; each under the registry's ids.
 func TestConfluentRegistry(t *testing.T) {
-	server := startRegistry(t)
-	server.RegisterSchema("filler-value", sr.Schema{Schema: `"string"`})
-	r := connect(t, RegistryConfig{URL: server.URL()})
-	s, err := NewSerde[Interaction](t.Context(), r, "freshet.interactions")
+	url, topic := servertest.Registry(t), servertest.Name()
+	other := servertest.RegistryClient(t, url)
+	_, err := other.RegisterSchema(t.Context(), topic+"-filler", sr.Schema{Schema: `"string"`}, -1, -1)
 	require.NoError(t, err)
-	registered, ok := server.GetSchema("freshet.interactions-value", 1)
-	require.True(t, ok)
-	require.Equal(t, embeddedSchemas().current["interaction"], registered.Schema.Schema)
+	r := connect(t, RegistryConfig{URL: url})
+	s, err := NewSerde[Interaction](t.Context(), r, topic)
+	require.NoError(t, err)
+	registered, err := other.SchemaByVersion(t.Context(), topic+"-value", 1)
+	require.NoError(t, err)
+	require.JSONEq(t, embeddedSchemas().current["interaction"], registered.Schema.Schema)
 
 	framed := s.Append(nil, &sampleInteraction)
 	require.Equal(t, frame(uint32(registered.ID), nil), framed[:frameBytes])
-	again, err := NewSerde[Interaction](t.Context(), r, "freshet.interactions")
+	again, err := NewSerde[Interaction](t.Context(), r, topic)
 	require.NoError(t, err)
 	back, err := again.Decode(t.Context(), framed)
 	require.NoError(t, err)
@@ -50,28 +54,43 @@ func TestConfluentRegistry(t *testing.T) {
 
 	text, err := os.ReadFile("testdata/evolution/interaction.newer.avsc")
 	require.NoError(t, err)
-	id, _, err := server.RegisterSchema("freshet.interactions-value", sr.Schema{Schema: string(text)})
+	id, err := other.RegisterSchema(t.Context(), topic+"-value", sr.Schema{Schema: string(text)}, -1, -1)
 	require.NoError(t, err)
 	got, err := r.Schema(t.Context(), id)
 	require.NoError(t, err)
-	require.Equal(t, string(text), got)
+	require.JSONEq(t, string(text), got)
+}
+
+func TestConfluentRegistryIsAskedOnce(t *testing.T) {
+	server := startRegistry(t)
+	id, _, err := server.RegisterSchema("topic-value", sr.Schema{Schema: `"string"`})
+	require.NoError(t, err)
+	r := connect(t, RegistryConfig{URL: server.URL()})
+	_, err = r.Schema(t.Context(), id)
+	require.NoError(t, err)
 	server.Close()
 	_, err = r.Schema(t.Context(), id)
-	require.NoError(t, err, "what an id means never changes, and is asked once")
+	require.NoError(t, err, "what an id means never changes")
 }
 
 // Records from before a registry was set carry the embedded ids.
 func TestConfluentRegistryKeepsOldRecordsReadable(t *testing.T) {
 	before, err := NewSerde[Interaction](t.Context(), EmbeddedRegistry(), "topic")
 	require.NoError(t, err)
-	server := startRegistry(t)
-	after, err := NewSerde[Interaction](t.Context(), connect(t, RegistryConfig{URL: server.URL()}), "topic")
+	after, err := NewSerde[Interaction](t.Context(), connect(t, RegistryConfig{URL: servertest.Registry(t)}), servertest.Name())
 	require.NoError(t, err)
 	back, err := after.Decode(t.Context(), before.Append(nil, &sampleInteraction))
 	require.NoError(t, err)
 	require.Equal(t, sampleInteraction, back)
 	_, err = before.Decode(t.Context(), after.Append(nil, &sampleInteraction))
 	require.True(t, IsMalformed(err), "without the registry its ids mean nothing")
+}
+
+// A registry knows every schema that Freshet has by its id, and no other.
+func TestConfluentRegistryAndUnknownIDs(t *testing.T) {
+	r := connect(t, RegistryConfig{URL: servertest.Registry(t)})
+	_, err := r.Schema(t.Context(), 1<<30)
+	require.ErrorIs(t, err, ErrUnknownSchema)
 }
 
 func TestConfluentRegistryAnswers(t *testing.T) {

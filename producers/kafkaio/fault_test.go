@@ -64,7 +64,7 @@ func TestPermanentErrorFailsTheBatchAtOnce(t *testing.T) {
 	fault := b.fail(-1, kerr.TopicAuthorizationFailed)
 	_, err := w.Write(t.Context(), b.message("k", "v"))
 	require.ErrorIs(t, err, kafka.TopicAuthorizationFailed)
-	require.ErrorContains(t, err, "writing to events/0")
+	require.ErrorContains(t, err, "writing to "+b.topic+"/0")
 	require.Equal(t, 1, fault.Hits())
 	fault.Remove()
 	_, err = w.Write(t.Context(), b.message("k", "v"))

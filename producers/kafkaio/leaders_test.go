@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
@@ -40,6 +40,6 @@ func TestLeadersThatMove(t *testing.T) {
 	}
 	require.NoError(t, w.Close(t.Context()))
 	answers.requireAllWritten(t, messages)
-	b := broker{&embedded.Kafka{Cluster: cluster}, "events"}
+	b := broker{servertest.KafkaOf(t, cluster), "events"}
 	answers.requireLogInOrder(t, b, partitions)
 }

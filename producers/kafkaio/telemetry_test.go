@@ -90,12 +90,12 @@ func TestSendSpanGoesWithTheMessage(t *testing.T) {
 	got := spans.GetSpans()
 	require.Len(t, got, 1)
 	span := got[0]
-	require.Equal(t, "send events", span.Name)
+	require.Equal(t, "send "+b.topic, span.Name)
 	require.Equal(t, trace.SpanKindProducer, span.SpanKind)
 	require.Equal(t, parent.SpanID(), span.Parent.SpanID())
 	require.Equal(t, map[string]any{
 		"messaging.system": "kafka", "messaging.operation.name": "send", "messaging.operation.type": "send",
-		"messaging.destination.name": "events", "messaging.destination.partition.id": "0", "messaging.kafka.offset": at.Offset,
+		"messaging.destination.name": b.topic, "messaging.destination.partition.id": "0", "messaging.kafka.offset": at.Offset,
 		"messaging.message.body.size": int64(5), "messaging.message.conversation_id": "0001ff",
 	}, attributesOf(span))
 	read := trace.SpanContextFromContext(kafkaio.ExtractTrace(t.Context(), b.read(t, 0, 1)[0].Headers))
@@ -182,7 +182,7 @@ func TestMetricsBoundTopics(t *testing.T) {
 	b := startBroker(t, 1, nil)
 	w := b.writer(t, nil)
 	for i := range 70 {
-		topic := "replies." + strings.Repeat("x", i+1)
+		topic := b.Name(strings.Repeat("x", i+1))
 		require.NoError(t, b.CreateTopic(topic, 1, nil))
 		_, err := w.Write(t.Context(), kafkaio.Message{Topic: topic})
 		require.NoError(t, err)

@@ -16,25 +16,24 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// broker is an embedded Kafka with one topic.
+// broker is a Kafka with one topic.
 type broker struct {
-	*embedded.Kafka
+	*servertest.Kafka
 	topic string
 }
 
 func startBroker(t testing.TB, partitions int32, topicConfig map[string]string) broker {
 	t.Helper()
-	k, err := embedded.StartKafka(t.Context(), embedded.Config{})
-	require.NoError(t, err)
-	t.Cleanup(k.Close)
-	require.NoError(t, k.CreateTopic("events", partitions, topicConfig))
-	return broker{k, "events"}
+	k := servertest.StartKafka(t)
+	b := broker{k, k.Name("events")}
+	require.NoError(t, k.CreateTopic(b.topic, partitions, topicConfig))
+	return b
 }
 
 func (b broker) config() kafkaio.Config {
@@ -61,7 +60,7 @@ func (b broker) writer(t testing.TB, change func(*kafkaio.WriterConfig)) *kafkai
 func (b broker) read(t testing.TB, partition, n int) []kafka.Message {
 	t.Helper()
 	r := kafka.NewReader(kafka.ReaderConfig{
-		Brokers: b.ListenAddrs(), Topic: b.topic, Partition: partition, MaxWait: 50 * time.Millisecond,
+		Brokers: []string{b.Addr()}, Topic: b.topic, Partition: partition, MaxWait: 50 * time.Millisecond,
 	})
 	defer func() { require.NoError(t, r.Close()) }()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -190,7 +189,7 @@ func (a *answers) requireLogInOrder(t *testing.T, b broker, partitions int) {
 	}
 	for partition := range partitions {
 		n := byPartition[int32(partition)]
-		require.EqualValues(t, n, b.PartitionInfo(b.topic, int32(partition)).HighWatermark)
+		require.EqualValues(t, n, b.End(b.topic, int32(partition)))
 		last := -1
 		for _, m := range b.read(t, partition, n) {
 			var message int
@@ -302,8 +301,8 @@ func TestNewTopicsAndPartitionsAreFound(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 
-	require.NoError(t, b.CreateTopic("later", 5, nil))
-	p, err := w.Write(t.Context(), kafkaio.Message{Topic: "later", Partition: 4})
+	require.NoError(t, b.CreateTopic(b.Name("later"), 5, nil))
+	p, err := w.Write(t.Context(), kafkaio.Message{Topic: b.Name("later"), Partition: 4})
 	require.NoError(t, err)
 	require.Equal(t, kafkaio.Position{Partition: 4}, p)
 
@@ -350,7 +349,7 @@ func TestCancelledContextTakesNothing(t *testing.T) {
 	_, err = w.Write(ctx, b.message("k", "v"))
 	require.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, w.Close(t.Context()))
-	require.EqualValues(t, 1, b.PartitionInfo(b.topic, 0).HighWatermark)
+	require.EqualValues(t, 1, b.End(b.topic, 0))
 }
 
 func TestCloseRefusesAndFlushes(t *testing.T) {

@@ -38,15 +38,28 @@ func StartKafka(t testing.TB) *Kafka {
 		t.Cleanup(broker.Close)
 		k.embedded, k.addr = broker, broker.Addr()
 	}
-	var err error
-	if k.admin, err = kgo.NewClient(kgo.SeedBrokers(k.addr), kgo.MetadataMinAge(10*time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(k.admin.Close)
+	k.connect()
 	if k.embedded == nil {
 		cleanup(t, "topics "+k.prefix, k.deleteAll)
 	}
 	return k
+}
+
+// KafkaOf lets a test ask and change a cluster of embedded brokers that it has made itself.
+func KafkaOf(t testing.TB, cluster *kfake.Cluster) *Kafka {
+	t.Helper()
+	k := &Kafka{t: t, addr: cluster.ListenAddrs()[0], embedded: &embedded.Kafka{Cluster: cluster}, prefix: Name()}
+	k.connect()
+	return k
+}
+
+func (k *Kafka) connect() {
+	k.t.Helper()
+	var err error
+	if k.admin, err = kgo.NewClient(kgo.SeedBrokers(k.addr), kgo.MetadataMinAge(10*time.Millisecond)); err != nil {
+		k.t.Fatal(err)
+	}
+	k.t.Cleanup(k.admin.Close)
 }
 
 // Addr is the broker's host:port.
@@ -244,6 +257,20 @@ func (k *Kafka) End(topic string, partition int32) int64 {
 		k.t.Fatalf("asking for the end of %s/%d: %v", topic, partition, err)
 	}
 	return end
+}
+
+// HasTopic says whether there is a topic of this name.
+func (k *Kafka) HasTopic(name string) bool {
+	k.t.Helper()
+	req := kmsg.NewPtrMetadataRequest()
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = &name
+	req.Topics = append(req.Topics, topic)
+	resp, err := request[*kmsg.MetadataResponse](k, req)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return !errors.Is(kerr.ErrorForCode(resp.Topics[0].ErrorCode), kerr.UnknownTopicOrPartition)
 }
 
 // Leader returns the id of the broker that leads a partition.

@@ -1,8 +1,11 @@
 package servertest
 
 import (
+	"net/http"
 	"os"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/freshet/freshet/infra/embedded"
 )
@@ -16,4 +19,14 @@ func Registry(t testing.TB) string {
 	registry := embedded.StartRegistry()
 	t.Cleanup(registry.Close)
 	return registry.URL()
+}
+
+// RegistryClient returns a client of the registry at url that leaves no connection behind.
+func RegistryClient(t testing.TB, url string) *sr.Client {
+	t.Helper()
+	client, err := sr.NewClient(sr.URLs(url), sr.HTTPClient(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
 }

@@ -142,8 +142,7 @@ func TestMilvusProxy(t *testing.T) {
 }
 
 func TestRegistry(t *testing.T) {
-	client, err := sr.NewClient(sr.URLs(servertest.Registry(t)))
-	require.NoError(t, err)
+	client := servertest.RegistryClient(t, servertest.Registry(t))
 	id, err := client.RegisterSchema(t.Context(), servertest.Name()+"-value", sr.Schema{Schema: `"string"`}, -1, -1)
 	require.NoError(t, err)
 	got, err := client.SchemaByID(t.Context(), id)
