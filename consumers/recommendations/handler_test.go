@@ -228,11 +228,7 @@ func TestDeadlines(t *testing.T) {
 	unbounded.Deadline = time.Time{}
 	r.ask(unbounded, headers(replyTopic, 0, "unbounded"))
 	stale := r.requests.Append(nil, &unbounded)
-	_, err := r.writer.Write(t.Context(), kafkaio.Message{
-		Topic: requestTopic, Partition: kafkaio.AnyPartition, Key: []byte("ann"), Value: stale,
-		Headers: headers(replyTopic, 0, "stale"), Time: time.Now().Add(-time.Minute),
-	})
-	require.NoError(t, err)
+	r.askAt(time.Now().Add(-time.Minute), "ann", stale, headers(replyTopic, 0, "stale"))
 	replies := r.settle()
 	require.Equal(t, schemas.StatusDeadlineExceeded, r.decode(replies["late"]).Status)
 	require.Equal(t, schemas.StatusOK, r.decode(replies["unbounded"]).Status)
@@ -249,7 +245,7 @@ func TestAReplyIsTriedUntilItIsAcknowledged(t *testing.T) {
 	r.kafka.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		produce := req.(*kmsg.ProduceRequest)
 		r.kafka.KeepControl()
-		if len(produce.Topics) == 0 || produce.Topics[0].Topic != replyTopic || refused == 3 {
+		if len(produce.Topics) == 0 || produce.Topics[0].Topic != r.kafka.Name(replyTopic) || refused == 3 {
 			return nil, nil, false
 		}
 		refused++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet/freshet/consumers/stream"
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/candidates"
@@ -27,6 +28,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// Topics go by these names in the tests; on the server they have a prefix of the test's own, which the rig adds and takes away.
 const (
 	requestTopic = "freshet.requests"
 	replyTopic   = "freshet.replies"
@@ -38,8 +40,9 @@ const (
 // rig is a Handler behind a real Gatherer, with everything that it needs, and a catalogue of some items.
 type rig struct {
 	t        testing.TB
-	kafka    *embedded.Kafka
-	milvus   *embedded.Milvus
+	kafka    *servertest.Kafka
+	redis    *servertest.Redis
+	milvus   *servertest.Milvus
 	cfg      kafkaio.Config
 	writer   *kafkaio.Writer
 	requests *schemas.Serde[schemas.RecommendationRequest]
@@ -49,46 +52,49 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	stack, err := embedded.Start(t.Context(), embedded.Config{})
-	require.NoError(t, err)
-	t.Cleanup(stack.Close)
-	r := &rig{t: t, kafka: stack.Kafka, milvus: stack.Milvus, cfg: kafkaio.DefaultConfig()}
-	r.cfg.Brokers = []string{stack.Kafka.Addr()}
-	for _, topic := range []string{requestTopic, replyTopic, "freshet.interactions"} {
-		require.NoError(t, r.kafka.CreateTopic(topic, partitions, nil))
+	r := &rig{
+		t: t, kafka: servertest.StartKafka(t), redis: servertest.StartRedis(t), milvus: servertest.StartMilvus(t),
+		cfg: kafkaio.DefaultConfig(),
 	}
-	require.NoError(t, r.kafka.CreateTopic(stream.DeadLetterTopic(requestTopic), 1, nil))
+	r.cfg.Brokers = []string{r.kafka.Addr()}
+	for _, topic := range []string{requestTopic, replyTopic, "freshet.interactions"} {
+		require.NoError(t, r.kafka.CreateTopic(r.kafka.Name(topic), partitions, nil))
+	}
+	require.NoError(t, r.kafka.CreateTopic(stream.DeadLetterTopic(r.kafka.Name(requestTopic)), 1, nil))
 	r.writer = kafkaio.NewWriter(r.cfg, kafkaio.DefaultWriterConfig(), quiet())
 	t.Cleanup(func() { require.NoError(t, r.writer.Close(context.WithoutCancel(t.Context()))) })
+	var err error
 	r.requests, err = schemas.NewSerde[schemas.RecommendationRequest](t.Context(), schemas.EmbeddedRegistry(), requestTopic)
 	require.NoError(t, err)
 	r.replies, err = schemas.NewSerde[schemas.RecommendationReply](t.Context(), schemas.EmbeddedRegistry(), replyTopic)
 	require.NoError(t, err)
-	r.makeService(stack)
+	r.makeService()
 	return r
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func (r *rig) makeService(stack *embedded.Stack) {
+func (r *rig) makeService() {
 	redisConfig := redisdb.DefaultConfig()
-	redisConfig.Addresses = []string{stack.Redis.Addr()}
+	redisConfig.Addresses = r.redis.Addresses
 	rdb, err := redisdb.Connect(r.t.Context(), redisConfig)
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { require.NoError(r.t, rdb.Close()) })
 	milvusConfig := candidates.DefaultConfig()
-	milvusConfig.Address = stack.Milvus.Addr()
+	milvusConfig.Address, milvusConfig.Collection, milvusConfig.Alias = r.milvus.Addr(), r.milvus.Collection, r.milvus.Alias
 	index, err := candidates.Connect(r.t.Context(), milvusConfig)
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { require.NoError(r.t, index.Close()) })
 
-	store := items.New(rdb, items.DefaultConfig())
+	itemsConfig, profilesConfig := items.DefaultConfig(), profiles.DefaultConfig()
+	itemsConfig.KeyPrefix, profilesConfig.KeyPrefix = r.redis.Prefix, r.redis.Prefix
+	store := items.New(rdb, itemsConfig)
 	itemTower, userTower := towertest.Towers(towertest.Shape{Dim: 8}, nil)
 	r.fill(store, index, itemTower)
 	live := func() []*towers.UserTower { return []*towers.UserTower{userTower} }
 	set := rules.Default()
 	r.service = recommender.New(recommender.Parts{
-		Profiles: profiles.New(rdb, store, live, profiles.DefaultConfig()), Items: store, Index: index,
+		Profiles: profiles.New(rdb, store, live, profilesConfig), Items: store, Index: index,
 		Ranker: ranking.NewLinear(ranking.DefaultConfig()), Towers: live, Rules: func() *rules.Set { return set },
 		Limits: schemas.DefaultLimits(),
 	}, recommender.DefaultConfig(), quiet())
@@ -118,6 +124,7 @@ func (r *rig) fill(store *items.Store, index *candidates.Index, tower *towers.It
 	_, err := store.Write(ctx, changes)
 	require.NoError(r.t, err)
 	require.NoError(r.t, index.Upsert(ctx, tower.Version(), rows))
+	r.milvus.Settle(r.t)
 }
 
 // run answers requests until the test ends.
@@ -126,8 +133,11 @@ func (r *rig) run(writer *kafkaio.Writer) {
 	cfg.Fetch.MaxWait = 50 * time.Millisecond
 	cfg.Group.HeartbeatInterval = 20 * time.Millisecond
 	cfg.Backoff = stream.Backoff{Initial: time.Millisecond, Max: 20 * time.Millisecond}
-	handler := New(DefaultConfig(), r.requests, r.replies, r.service, writer)
-	gatherer := stream.NewGatherer(r.cfg, cfg, "test", requestTopic, handler, stream.NewDeadLetters(r.cfg, r.writer), quiet())
+	replies := DefaultConfig()
+	replies.ReplyTopicPrefixes = []string{r.kafka.Name(replyTopic)}
+	handler := New(replies, r.requests, r.replies, r.service, writer)
+	gatherer := stream.NewGatherer(
+		r.cfg, cfg, r.kafka.Name("group"), r.kafka.Name(requestTopic), handler, stream.NewDeadLetters(r.cfg, r.writer), quiet())
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- gatherer.Run(ctx) }()
@@ -159,8 +169,19 @@ func (r *rig) ask(q schemas.RecommendationRequest, h []kafkaio.Header) {
 
 func (r *rig) askRaw(key string, value []byte, h []kafkaio.Header) {
 	r.t.Helper()
+	r.askAt(time.Time{}, key, value, h)
+}
+
+func (r *rig) askAt(at time.Time, key string, value []byte, h []kafkaio.Header) {
+	r.t.Helper()
+	own := slices.Clone(h)
+	for i, header := range own {
+		if header.Key == kafkaio.HeaderReplyTopic {
+			own[i].Value = []byte(r.kafka.Name(string(header.Value)))
+		}
+	}
 	_, err := r.writer.Write(r.t.Context(), kafkaio.Message{
-		Topic: requestTopic, Partition: kafkaio.AnyPartition, Key: []byte(key), Value: value, Headers: h,
+		Topic: r.kafka.Name(requestTopic), Partition: kafkaio.AnyPartition, Key: []byte(key), Value: value, Headers: own, Time: at,
 	})
 	require.NoError(r.t, err)
 }
@@ -169,7 +190,7 @@ func (r *rig) askRaw(key string, value []byte, h []kafkaio.Header) {
 func (r *rig) records(topic string) []stream.Record {
 	r.t.Helper()
 	var all []stream.Record
-	require.NoError(r.t, stream.Scan(r.t.Context(), r.cfg, topic, func(record stream.Record) error {
+	require.NoError(r.t, stream.Scan(r.t.Context(), r.cfg, r.kafka.Name(topic), func(record stream.Record) error {
 		all = append(all, record)
 		return nil
 	}))
@@ -188,9 +209,9 @@ func (r *rig) decode(record stream.Record) schemas.RecommendationReply {
 func (r *rig) settle() map[string]stream.Record {
 	r.t.Helper()
 	require.Eventually(r.t, func() bool {
-		group := r.kafka.GroupInfo("test")
+		topic := r.kafka.Name(requestTopic)
 		for p := range int32(partitions) {
-			if group == nil || group.Commits[requestTopic][p].Offset != r.kafka.PartitionInfo(requestTopic, p).HighWatermark {
+			if end := r.kafka.End(topic, p); end > 0 && r.kafka.Committed(r.kafka.Name("group"), topic, p) != end {
 				return false
 			}
 		}
@@ -215,6 +236,6 @@ func (r *rig) letters() map[string]string {
 		reasons[string(correlation)] = l.Reason
 		return nil
 	}
-	require.NoError(r.t, stream.NewDeadLetters(r.cfg, r.writer).List(r.t.Context(), requestTopic, stream.Selection{}, list))
+	require.NoError(r.t, stream.NewDeadLetters(r.cfg, r.writer).List(r.t.Context(), r.kafka.Name(requestTopic), stream.Selection{}, list))
 	return reasons
 }

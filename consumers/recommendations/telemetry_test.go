@@ -81,7 +81,7 @@ func TestRequestToReplyIsOneTrace(t *testing.T) {
 		processed := 0
 		for _, span := range spans.GetSpans() {
 			byID[span.SpanContext.SpanID()] = span
-			if span.Name == "process "+requestTopic {
+			if span.Name == "process "+r.kafka.Name(requestTopic) {
 				processed++
 			}
 		}
@@ -89,11 +89,11 @@ func TestRequestToReplyIsOneTrace(t *testing.T) {
 	}, patience, poll)
 	for correlation, reply := range replies {
 		sent := byID[trace.SpanContextFromContext(kafkaio.ExtractTrace(t.Context(), reply.Headers)).SpanID()]
-		require.Equal(t, "send "+replyTopic, sent.Name)
+		require.Equal(t, "send "+r.kafka.Name(replyTopic), sent.Name)
 		process := byID[sent.Parent.SpanID()]
-		require.Equal(t, "process "+requestTopic, process.Name)
+		require.Equal(t, "process "+r.kafka.Name(requestTopic), process.Name)
 		asked := byID[process.Parent.SpanID()]
-		require.Equal(t, "send "+requestTopic, asked.Name)
+		require.Equal(t, "send "+r.kafka.Name(requestTopic), asked.Name)
 		require.Equal(t, asked.SpanContext.TraceID(), sent.SpanContext.TraceID())
 		require.Equal(t, correlation == "3", process.Status.Code == codes.Error)
 	}
