@@ -59,7 +59,7 @@ func (f *fault) run(t *testing.T) {
 	w.drain()
 	l.awaitReplies()
 	v.count(l.since(struck))
-	defer v.enter()
+	defer v.enter(t)
 	l.judge(v)
 
 	require.Zero(t, v.lost, "requests without a reply")
@@ -79,6 +79,15 @@ func kill(name string) func(*load) {
 
 func stop(name string) func(*load) {
 	return func(l *load) { require.NoError(l.t, servers.Stop(name)) }
+}
+
+// hang keeps a server's connections open and answers nothing, as a network that is half open does.
+func hang(name string) func(*load) {
+	return func(l *load) { require.NoError(l.t, servers.Pause(name)) }
+}
+
+func resume(name string) func(*load) {
+	return func(l *load) { require.NoError(l.t, servers.Resume(name)) }
 }
 
 func start(name string) func(*load) {
@@ -141,6 +150,10 @@ var cases = []fault{
 	},
 	{
 		name: "Kafka, kill -9", strike: kill(local.Kafka), heal: start(local.Kafka),
+		within: 40 * time.Second, late: lateForSession,
+	},
+	{ // a proxy does not stand before Kafka, whose brokers tell their clients where to connect
+		name: "Kafka hangs for 8 s", strike: hang(local.Kafka), heal: resume(local.Kafka), hold: 8 * time.Second,
 		within: 40 * time.Second, late: lateForSession,
 	},
 	{

@@ -9,11 +9,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/infra/local"
 )
@@ -48,9 +48,7 @@ func run(m *testing.M) int {
 		return failed(err)
 	}
 	code := m.Run()
-	if err := writeReport(); err != nil {
-		return failed(err)
-	}
+	_, _ = fmt.Fprint(os.Stdout, report.text())
 	return code
 }
 
@@ -59,19 +57,20 @@ func failed(err error) int {
 	return 1
 }
 
-// report is the rows of all cases, in the order in which they ended.
-var report struct {
-	sync.Mutex
-	rows []verdict
+// rows are the verdicts of all cases, in the order in which they ended.
+type rows []verdict
+
+var report rows
+
+// enter writes the report anew, so that there is one of a suite that was broken off too.
+func (v *verdict) enter(t *testing.T) {
+	report = append(report, *v)
+	path := cmp.Or(os.Getenv("FRESHET_TEST_FAULTS_REPORT"), filepath.Join("..", "..", ".cache", "freshet-faults.md"))
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(report.text()), 0o644))
 }
 
-func (v *verdict) enter() {
-	report.Lock()
-	defer report.Unlock()
-	report.rows = append(report.rows, *v)
-}
-
-func writeReport() error {
+func (list rows) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Freshet under faults
 
@@ -83,22 +82,17 @@ until %d replies in a row are whole and the consumers keep up.
 | fault | recovered, s | ok | degraded | late | lost | not taken by Kafka in time | events lost / doubled | of events, item changes |
 |---|---|---|---|---|---|---|---|---|
 `, eventRate, changeRate, requestRate, deadline, requestRate/2)
-	for _, v := range report.rows {
+	for _, v := range list {
 		fmt.Fprintf(&b, "| %s | %.1f | %d | %d | %d | %d | %d | %d / %d | %d, %d |\n", v.fault, v.recovered.Seconds(), v.ok, v.degraded,
 			v.late, v.lost, v.untaken, v.eventsLost, v.eventsDoubled, v.events, v.changes)
 	}
 	b.WriteString("\nWhat degraded replies said:\n\n")
-	for _, v := range report.rows {
+	for _, v := range list {
 		for reason, n := range v.reasons {
 			fmt.Fprintf(&b, "- %s: %d × %s\n", v.fault, n, reason)
 		}
 	}
-	_, _ = fmt.Fprint(os.Stdout, b.String())
-	path := cmp.Or(os.Getenv("FRESHET_TEST_FAULTS_REPORT"), filepath.Join("..", "..", ".cache", "freshet-faults.md"))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(path, []byte(b.String()), 0o644)
+	return b.String()
 }
 
 func deleteTopics(ctx context.Context, client *kafka.Client, names ...string) {
