@@ -108,8 +108,8 @@ func create(ctx context.Context, client *kafka.Client, missing []wish) (created 
 	return created, errors.Join(errs...)
 }
 
-// awaitLeaders describes topics once all of them exist and each partition has a leader: a cluster takes a moment to spread
-// the news of a topic.
+// awaitLeaders describes topics once all of them exist and each partition has a leader that knows it is: a cluster takes a
+// moment to spread the news of a topic.
 func awaitLeaders(ctx context.Context, client *kafka.Client, names []string) ([]Description, error) {
 	const pause = 100 * time.Millisecond
 	for {
@@ -117,7 +117,10 @@ func awaitLeaders(ctx context.Context, client *kafka.Client, names []string) ([]
 		if err != nil {
 			return nil, err
 		}
-		waiting := withoutLeader(list)
+		waiting, err := unready(ctx, client, list)
+		if err != nil {
+			return nil, err
+		}
 		if waiting == "" {
 			return list, nil
 		}
@@ -130,17 +133,25 @@ func awaitLeaders(ctx context.Context, client *kafka.Client, names []string) ([]
 	}
 }
 
-// withoutLeader names a topic that cannot be written to yet; empty when all can.
-func withoutLeader(list []Description) string {
+// unready names a topic that cannot be written to yet; empty when all can.
+func unready(ctx context.Context, client *kafka.Client, list []Description) (string, error) {
 	for _, d := range list {
 		if d.Missing || len(d.Partitions) == 0 {
-			return d.Name
+			return d.Name, nil
 		}
 		for _, p := range d.Partitions {
 			if p.Leader < 0 {
-				return d.Name
+				return d.Name, nil
 			}
 		}
+		// The metadata may name a leader before that broker has heard of its election.
+		err := addOffsets(ctx, client, &d)
+		if errors.Is(err, kafka.NotLeaderForPartition) || errors.Is(err, kafka.UnknownTopicOrPartition) {
+			return d.Name, nil
+		}
+		if err != nil {
+			return "", err
+		}
 	}
-	return ""
+	return "", nil
 }
