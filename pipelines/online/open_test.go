@@ -12,11 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/consumers/stream"
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
-	"github.com/freshet/freshet/services/items"
 	"github.com/freshet/freshet/services/profiles"
 	"github.com/freshet/freshet/services/redisdb"
 	"github.com/freshet/freshet/services/towers/towertest"
@@ -221,8 +220,7 @@ func TestATopicMadeAnewStopsTheRole(t *testing.T) {
 	require.Empty(t, w.letters(topic))
 
 	// The remedy that the error names works.
-	w.settings.Profiles.KeyPrefix = "anew"
-	w.settings.Items.KeyPrefix = items.DefaultConfig().KeyPrefix
+	w.settings.Profiles.KeyPrefix += "-anew"
 	m = w.join(Interactions)
 	w.awaitDone(Interactions, topic)
 	loaded, err := m.Profiles.Load(t.Context(), []string{"ann"}, modelID)
@@ -235,7 +233,7 @@ func TestACorruptProfileBecomesADeadLetterAndTheOthersGoOn(t *testing.T) {
 	w := newWorld(t)
 	topic := w.settings.Topics.Interactions
 	key := redisdb.Key(w.settings.Profiles.KeyPrefix, "bad", "profile")
-	w.stack.Redis.HSet(key, "r", "12345678", "h", "\x01garbage")
+	require.NoError(t, w.stack.Redis.Client.HSet(t.Context(), key, "r", "12345678", "h", "\x01garbage").Err())
 	for i, user := range []string{"ann", "bad", "ann", "bad"} {
 		e := schemas.Interaction{
 			EventID: itemID(i), UserID: user, ItemID: itemID(i), Type: schemas.Like, OccurredAt: time.Now().Add(-time.Minute),
@@ -251,7 +249,7 @@ func TestACorruptProfileBecomesADeadLetterAndTheOthersGoOn(t *testing.T) {
 		require.Contains(t, l.Reason, key)
 	}
 	// The remedy that the reason names: delete the keys, and redrive.
-	w.stack.Redis.Del(key)
+	require.NoError(t, w.stack.Redis.Client.Del(t.Context(), key).Err())
 	did, err := stream.NewDeadLetters(w.settings.Kafka, w.writer).Redrive(t.Context(), topic.Name, stream.Selection{})
 	require.NoError(t, err)
 	require.Equal(t, 2, did.Republished)
@@ -266,12 +264,9 @@ func TestACorruptProfileBecomesADeadLetterAndTheOthersGoOn(t *testing.T) {
 
 // TestInspectNeedsNoModel: it is for looking into the stores when the rest is not there.
 func TestInspectNeedsNoModel(t *testing.T) {
-	stack, err := embedded.Start(t.Context(), embedded.Config{})
-	require.NoError(t, err)
-	t.Cleanup(stack.Close)
-	stack.Kafka.Close()
+	stack := servertest.StartStack(t)
 	s := testSettings(stack)
-	s.Bundle = "none"
+	s.Kafka.Brokers, s.Bundle = []string{nobody(t)}, "none"
 	c, err := Inspect(t.Context(), s, quiet())
 	require.NoError(t, err)
 	require.NoError(t, c.Close())

@@ -95,8 +95,8 @@ func (s *schedule) shakeOffTheDead() {
 					return false
 				}
 			}
-			info := s.stack.Kafka.GroupInfo(group)
-			found = len(info.Members)
+			info := s.stack.Kafka.Group(group)
+			found = info.Members
 			return info.State == "Stable" && found >= len(s.members)
 		}, patience, poll)
 		if found == len(s.members) {

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet/freshet/consumers/stream"
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
@@ -38,7 +38,7 @@ const (
 // world is the servers, a model and the settings of all members, and a writer of the test's own.
 type world struct {
 	t        testing.TB
-	stack    *embedded.Stack
+	stack    *servertest.Stack
 	settings settings.Settings
 	writer   *kafkaio.Writer
 	events   *schemas.Serde[schemas.Interaction]
@@ -49,19 +49,15 @@ type world struct {
 
 func newWorld(t testing.TB, changes ...func(*settings.Settings)) *world {
 	t.Helper()
-	w := &world{t: t}
-	var err error
-	w.stack, err = embedded.Start(t.Context(), embedded.Config{})
-	require.NoError(t, err)
-	t.Cleanup(w.stack.Close)
+	w := &world{t: t, stack: servertest.StartStack(t)}
 	w.settings = testSettings(w.stack)
-	w.settings.Consumers.Group = strings.ReplaceAll(t.Name(), "/", "-") // to be told apart in logs
+	w.settings.Consumers.Group = w.stack.Kafka.Name(strings.ReplaceAll(t.Name(), "/", "-")) // to be told apart in logs
 	w.settings.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16}, nil)
 	for _, change := range changes {
 		change(&w.settings)
 	}
 	require.NoError(t, w.settings.Validate())
-	_, err = topics.Ensure(t.Context(), w.settings.Kafka, w.settings.Topics)
+	_, err := topics.Ensure(t.Context(), w.settings.Kafka, w.settings.Topics)
 	require.NoError(t, err)
 
 	w.writer = kafkaio.NewWriter(w.settings.Kafka, w.settings.Writer, quiet())
@@ -88,15 +84,17 @@ func quiet() *slog.Logger {
 
 // testSettings notice rebalances and added partitions within a test's patience. The session timeout is the usual one; tests
 // that kill members shorten it.
-func testSettings(stack *embedded.Stack) settings.Settings {
+func testSettings(stack *servertest.Stack) settings.Settings {
 	s := settings.Default()
 	s.Kafka.Brokers = []string{stack.Kafka.Addr()}
 	s.Kafka.MetadataTTL = time.Second // also kafka-go's timeout for asking
-	s.Redis.Addresses = []string{stack.Redis.Addr()}
-	s.Milvus.Address = stack.Milvus.Addr()
+	s.Redis.Addresses = stack.Redis.Addresses
+	s.Profiles.KeyPrefix, s.Items.KeyPrefix = stack.Redis.Prefix, stack.Redis.Prefix
+	s.Milvus.Address, s.Milvus.Collection, s.Milvus.Alias = stack.Milvus.Addr(), stack.Milvus.Collection, stack.Milvus.Alias
 	for _, t := range []*topics.Topic{&s.Topics.Interactions, &s.Topics.Items, &s.Topics.Requests, &s.Topics.Replies} {
-		t.Partitions = 4
+		t.Name, t.Partitions = stack.Kafka.Name(t.Name), 4
 	}
+	s.Consumers.Replies.ReplyTopicPrefixes = []string{s.Topics.Replies.Name}
 	for _, r := range runtimes(&s) {
 		r.Backoff = stream.Backoff{Initial: time.Millisecond, Max: 50 * time.Millisecond}
 		r.CommitInterval = 5 * time.Millisecond
@@ -119,7 +117,7 @@ func runtimes(s *settings.Settings) []*stream.Runtime {
 func shortSessions(s *settings.Settings) {
 	s.Kafka.RequestTimeout = 2 * time.Second
 	for _, r := range runtimes(s) {
-		r.Group.SessionTimeout, r.DrainTimeout = 700*time.Millisecond, 400*time.Millisecond
+		r.Group.SessionTimeout, r.DrainTimeout = servertest.SessionTimeout(700*time.Millisecond), 400*time.Millisecond
 		r.Group.RebalanceTimeout = time.Second
 	}
 }
@@ -203,7 +201,7 @@ func (w *world) awaitDone(role Role, topic topics.Topic) {
 		return err == nil && lag == 0
 	}, patience, poll) {
 		require.Fail(w.t, "the topic is not worked off", "%s: lag %d (%v), group %+v",
-			topic.Name, lag, err, w.stack.Kafka.GroupInfo(group))
+			topic.Name, lag, err, w.stack.Kafka.Group(group))
 	}
 }
 
@@ -227,6 +225,7 @@ func (w *world) fillCatalogue() {
 	}
 	m := w.join(Catalogue)
 	w.awaitDone(Catalogue, w.settings.Topics.Items)
+	w.stack.Milvus.Settle(w.t)
 	n, err := m.Index.Count(w.t.Context(), modelID)
 	require.NoError(w.t, err)
 	require.EqualValues(w.t, knownItems, n)

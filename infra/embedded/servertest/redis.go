@@ -18,7 +18,7 @@ type Redis struct {
 	redisFaults
 	// Addresses are for clients, which meet the faults.
 	Addresses []string
-	// Prefix begins the test's keys, <prefix>:…
+	// Prefix begins the test's keys, <prefix>:…; longer ones are the test's too.
 	Prefix string
 	// Client goes past the faults.
 	Client redis.UniversalClient
@@ -100,7 +100,7 @@ func (r *Redis) Keys(t testing.TB) (keys []string) {
 }
 
 func (r *Redis) delete(ctx context.Context, node redis.UniversalClient) error {
-	found := node.Scan(ctx, 0, r.Prefix+":*", 1000).Iterator()
+	found := node.Scan(ctx, 0, r.Prefix+"*", 1000).Iterator()
 	for found.Next(ctx) {
 		if err := node.Unlink(ctx, found.Val()).Err(); err != nil {
 			return err
