@@ -22,6 +22,8 @@ type Handler struct {
 	items    *items.Store
 	end      LogEnd
 	log      *slog.Logger
+	// tally is nil while the past is replayed, whose popularity is counted at once.
+	tally *items.Tally
 	// clock is the time as of which a record is judged.
 	clock     func(*stream.Record) time.Time
 	telemetry *instruments
@@ -30,23 +32,26 @@ type Handler struct {
 // LogEnd returns the offset at which the next record of a partition of the interactions topic will lie.
 type LogEnd func(ctx context.Context, partition int32) (int64, error)
 
-// New returns a Handler that keeps profiles up to date and counts the popularity of items.
+// New returns a Handler that keeps profiles up to date and counts the popularity of items. Close ends it.
 func New(
 	serde *schemas.Serde[schemas.Interaction], limits schemas.Limits, profiles *profiles.Store, items *items.Store, end LogEnd,
 	log *slog.Logger,
 ) *Handler {
 	return &Handler{
-		serde: serde, limits: limits, profiles: profiles, items: items, end: end, log: log, clock: stream.Now,
-		telemetry: newInstruments(),
+		serde: serde, limits: limits, profiles: profiles, items: items, end: end, log: log, tally: items.NewTally(log),
+		clock: stream.Now, telemetry: newInstruments(),
 	}
 }
+
+// Close writes what is not written yet, while Redis is still connected. Call it when no call of Handle runs any more.
+func (h *Handler) Close() { h.tally.Close() }
 
 // Replaying returns the same handler for records of the past. It judges them as of their own times: an event that was refused
 // because it lay in the future must not count once that future has come.
 func (h *Handler) Replaying() *Handler {
 	replaying := *h
 	replaying.clock = stream.RecordTime
-	replaying.telemetry = nil
+	replaying.telemetry, replaying.tally = nil, nil
 	return &replaying
 }
 
@@ -165,6 +170,10 @@ func (h *Handler) countPopularity(ctx context.Context, events []profiles.Event, 
 		}
 	}
 	if len(weights) == 0 {
+		return
+	}
+	if h.tally != nil {
+		h.tally.Add(ctx, weights, latest)
 		return
 	}
 	if err := h.items.AddPopularity(ctx, weights, latest); err != nil {

@@ -60,6 +60,7 @@ func newRig(t testing.TB) *rig {
 	r.end = func() (int64, error) { return r.offset, nil }
 	end := func(context.Context, int32) (int64, error) { return r.end() }
 	r.Handler = New(serde, schemas.DefaultLimits(), store, catalogue, end, slog.New(slog.DiscardHandler))
+	t.Cleanup(r.Close)
 	return r
 }
 
@@ -164,6 +165,7 @@ func TestTombstoneWithoutAUserIsRefused(t *testing.T) {
 		require.True(t, stream.IsPermanent(failed[0]))
 		require.ErrorContains(t, failed[0], "send the id of the user")
 	}
+	r.Close()
 	require.Len(t, r.redis.Keys(t), 4, "ann's profile and seen items, the shelf and its clock: nothing under a hostile key")
 }
 
@@ -200,6 +202,7 @@ func TestPopularityCountsEachEventOnce(t *testing.T) {
 	for range 3 { // the first time, and two replays after crashes
 		require.NoError(t, r.handle(batch...))
 	}
+	r.Close()
 	popular, err := r.items.Popular(t.Context(), 10)
 	require.NoError(t, err)
 	require.Len(t, popular, 2)
@@ -217,6 +220,7 @@ func TestPopularityIsBestEffort(t *testing.T) {
 	r.redis.Fail("EVALSHA", 4, "ERR out of memory") // after NOSCRIPT of the first
 	r.redis.Fail("EVAL", 2, "ERR out of memory")
 	require.NoError(t, r.handle(record), "the event itself is applied")
+	r.Close()
 	require.Len(t, r.load("ann").History, 1)
 }
 

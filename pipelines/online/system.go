@@ -198,6 +198,7 @@ func (y *System) openInteractions(ctx context.Context, dead *stream.DeadLetters)
 		return span.End, nil
 	}
 	handler := interactions.New(serde, y.settings.Limits, y.Profiles, y.Items, end, y.log)
+	y.stops = append(y.stops, handler.Close)
 	y.runners[Interactions] = stream.NewConsumer(
 		y.settings.Kafka, y.settings.Consumers.Interactions, y.group(Interactions), topic, handler, dead, y.log)
 	return nil

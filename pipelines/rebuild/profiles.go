@@ -31,8 +31,8 @@ var errItemsFirst = errors.New("item vectors are missing in Redis, and profiles 
 // Profiles makes all profiles and the shelf of popular items anew from the interactions topic, and puts them in place of what
 // is there. profiles.Shadow says why nothing is lost or applied twice while the role interactions goes on.
 //
-// Popularity is not part of the exactly-once effect of events, here as elsewhere: what the role counts between the last look
-// at the topic and the switch of the shelves, some milliseconds, is lost.
+// Popularity is not part of the exactly-once effect of events, here as elsewhere: what the role counts around the switch of the
+// shelves, in about a second, is lost or counted twice.
 func Profiles(ctx context.Context, s settings.Settings, report Reporter, log *slog.Logger) (result ProfilesResult, err error) {
 	c, err := online.Connect(ctx, s, []online.Role{online.Interactions}, log)
 	if err != nil {

@@ -183,6 +183,7 @@ func TestRedisIsEmptied(t *testing.T) {
 	require.NoError(t, err)
 	w.published++
 	w.drain()
+	time.Sleep(1500 * time.Millisecond) // for so long popularity may wait to be written
 	before, err := w.stores.Items.Popular(t.Context(), shop)
 	require.NoError(t, err)
 	require.Equal(t, schemas.StatusOK, w.ask().Status)
@@ -236,6 +237,7 @@ func TestPopularityIsCountedOnce(t *testing.T) {
 	w.drain()
 	w.events(200)
 	w.drain()
+	time.Sleep(1500 * time.Millisecond) // for so long popularity may wait to be written
 	before, err := w.stores.Items.Popular(t.Context(), shop)
 	require.NoError(t, err)
 	_, err = rebuild.Profiles(t.Context(), w.s, stages(map[rebuild.Stage]rebuild.Progress{}), quiet())

@@ -110,7 +110,7 @@ func Default() Settings {
 		Consumers: Consumers{
 			Group:        "freshet",
 			Interactions: stream.DefaultConfig(),
-			Catalogue:    stream.DefaultConfig(),
+			Catalogue:    catalogueConfig(),
 			Requests:     stream.DefaultGatherConfig(),
 			Replies:      recommendations.DefaultConfig(),
 		},
@@ -118,6 +118,13 @@ func Default() Settings {
 		Admin:     telemetry.DefaultAdminConfig(),
 		Training:  training.DefaultConfig(),
 	}
+}
+
+// catalogueConfig has batches of what one call of Milvus takes: a smaller one costs it as much time as a full one.
+func catalogueConfig() stream.Config {
+	c := stream.DefaultConfig()
+	c.MaxRecords = 1000
+	return c
 }
 
 // Load reads the file at path over the defaults, then the environment over both. An empty path reads no file.

@@ -39,7 +39,7 @@ func (s *Store) popularKeys() []string {
 }
 
 // popularChunk bounds how long one script keeps Redis busy.
-const popularChunk = 500
+const popularChunk = 100
 
 // AddPopularity adds weights to items' popularity, for events around the broker's time at. It is not part of the exactly-once
 // effect of events: a crash between a profile's write and this call loses weights, a repeated call adds them twice.

@@ -140,14 +140,12 @@ func (b *batch) write(ctx context.Context, pending []*work) (conflicts []*work) 
 
 func (b *batch) writeCall(w *work) redisdb.Call {
 	s, p := b.store, w.plan
-	erased, ttl := "0", s.cfg.InactiveTTL
-	if p.erased {
-		erased = "1"
-	}
+	ttl := s.cfg.InactiveTTL
 	if len(p.counters) == 0 { // nothing since the erasure
 		ttl = s.cfg.ErasedRetention
 	}
-	args := []any{w.stored.revision, newRevision(), ttl.Milliseconds(), erased, p.seen}
+	args := make([]any, 0, 6+2*(len(profileFields)+2*len(p.moves)))
+	args = append(args, w.stored.revision, newRevision(), ttl.Milliseconds(), flag(s.livesAnew(w)), flag(p.erased), p.seen)
 	args = append(args, fieldWatermarks, packWatermarks(p.marks))
 	args = s.noteErased(p, args)
 	if len(p.counters) > 0 {
@@ -171,6 +169,25 @@ func (b *batch) writeCall(w *work) redisdb.Call {
 		}
 	}
 	return redisdb.Call{Keys: []string{s.profileKey(w.user), s.seenKey(w.user)}, Args: args}
+}
+
+func flag(set bool) string {
+	if set {
+		return "1"
+	}
+	return "0"
+}
+
+// ttlSteps is in how many steps a profile's time to live begins anew: PEXPIRE is dear where it comes with each event.
+const ttlSteps = 100
+
+// livesAnew says whether a write begins the time to live anew. It does once in a hundredth of that time, by the broker's time of
+// the user's newest event. Whenever the write happened, the event was not later, so that no profile goes earlier than a
+// hundredth before its time.
+func (s *Store) livesAnew(w *work) bool {
+	step := max(s.cfg.InactiveTTL.Milliseconds()/ttlSteps, 1)
+	return w.stored.revision == "" || len(w.stored.counters) == 0 || w.plan.erased || w.plan.updated == 0 ||
+		w.stored.updated/step != w.plan.updated/step
 }
 
 func newRevision() []byte { return binary.LittleEndian.AppendUint64(nil, rand.Uint64()) }

@@ -413,3 +413,32 @@ func TestConfigValidate(t *testing.T) {
 		require.ErrorContains(t, cfg.Validate(), want)
 	}
 }
+
+// TestTimeToLiveBeginsAnewInSteps: most events of a user leave it alone, and no key ever has none.
+func TestTimeToLiveBeginsAnewInSteps(t *testing.T) {
+	r := newRig(t)
+	step := r.cfg.InactiveTTL / ttlSteps
+	start := time.UnixMilli(1000 * step.Milliseconds()).UTC()
+	left := func() time.Duration { return r.client.PTTL(t.Context(), r.profileKey(user)).Val() }
+	offset := int64(0)
+	apply := func(kind schemas.InteractionType, after time.Duration) {
+		offset++
+		e := at(offset, offset, kind, "a")
+		e.Time = start.Add(after)
+		require.Equal(t, 1, r.apply(t, e).Applied)
+	}
+	apply(schemas.Impression, 0)
+	require.Greater(t, left(), r.cfg.InactiveTTL-time.Minute, "the first event")
+	forget := func() { r.client.PExpire(t.Context(), r.profileKey(user), time.Hour) }
+
+	forget()
+	apply(schemas.Impression, step/2)
+	require.LessOrEqual(t, left(), time.Hour, "less than a step later")
+	apply(schemas.Click, step/2)
+	require.Greater(t, left(), r.cfg.InactiveTTL-time.Minute, "the first seen item makes a key")
+	require.Greater(t, r.client.PTTL(t.Context(), r.seenKey(user)).Val(), r.cfg.InactiveTTL-time.Minute)
+
+	forget()
+	apply(schemas.Click, step+time.Second)
+	require.Greater(t, left(), r.cfg.InactiveTTL-time.Minute, "a step later")
+}

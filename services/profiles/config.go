@@ -13,7 +13,7 @@ type Config struct {
 	KeyPrefix string `yaml:"key_prefix" env:"KEY_PREFIX"`
 	// HistoryLength is how many events a profile keeps: a late event, a duplicate and a new model are dealt with from them.
 	HistoryLength int `yaml:"history_length" env:"HISTORY_LENGTH"`
-	// InactiveTTL is how long a profile lives after its user's last event.
+	// InactiveTTL is how long a profile lives after its user's last event, to within a hundredth.
 	InactiveTTL time.Duration `yaml:"inactive_ttl" env:"INACTIVE_TTL"`
 	// ErasedRetention is how long an erased user's watermarks (nothing else of the user is kept) still refuse a replay of
 	// the events before the erasure. It should be longer than such an event can stay unread in its topic.
