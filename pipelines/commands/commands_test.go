@@ -20,8 +20,8 @@ import (
 // TestCommands is the life of a small installation, command by command: topics, a model, roles, a catalogue, events,
 // recommendations, dead letters.
 func TestCommands(t *testing.T) {
-	stack := startStack(t)
-	bundle := configure(t, stack.Kafka.Addr(), stack.Redis.Addr(), stack.Milvus.Addr())
+	servers := install(t)
+	bundle := servers.bundle
 	movieLens := writeMovieLens(t)
 	items, interactions := jsonLines(t, movieLens)
 	run := func(in string, args ...string) outcome { return execute(t.Context(), in, args...) }
@@ -35,7 +35,7 @@ func TestCommands(t *testing.T) {
 	t.Run("topics", func(t *testing.T) {
 		require.Contains(t, ok(t, "", "topics", "describe"), "missing: run `freshet topics create`")
 		created := ok(t, "", "topics", "create")
-		require.Equal(t, 7, strings.Count(created, "created freshet."), "%s", created)
+		require.Equal(t, 7, strings.Count(created, "created "+servers.Kafka.Name("freshet.")), "%s", created)
 		require.Equal(t, "all topics are as configured\n", ok(t, "", "topics", "create"))
 		described := ok(t, "", "topics", "describe")
 		require.Regexp(t, `freshet\.items +│ +1 │.* compact +│ last of each key`, described)
@@ -119,7 +119,7 @@ func TestCommands(t *testing.T) {
 
 	t.Run("recommend", func(t *testing.T) { recommend(t, run) })
 
-	t.Run("deadletters", func(t *testing.T) { deadLetters(t, stack.Kafka.Addr(), run) })
+	t.Run("deadletters", func(t *testing.T) { deadLetters(t, servers, run) })
 
 	ended := stop()
 	require.Zero(t, ended.code, "%s", ended.err)
@@ -186,15 +186,15 @@ func recommend(t *testing.T, run func(in string, args ...string) outcome) {
 }
 
 // deadLetters lists a poison event and publishes it again.
-func deadLetters(t *testing.T, kafka string, run func(in string, args ...string) outcome) {
+func deadLetters(t *testing.T, servers installation, run func(in string, args ...string) outcome) {
 	none := run("", "deadletters", "list", "interactions")
 	require.Equal(t, outcome{out: "no dead letters\n"}, none)
 
 	cfg := kafkaio.DefaultConfig()
-	cfg.Brokers = []string{kafka}
+	cfg.Brokers = []string{servers.Kafka.Addr()}
 	w := kafkaio.NewWriter(cfg, kafkaio.DefaultWriterConfig(), discard())
 	_, err := w.Write(t.Context(), kafkaio.Message{
-		Topic: "freshet.interactions", Partition: kafkaio.AnyPartition, Key: []byte("poisoner"), Value: []byte("poison"),
+		Topic: servers.topic("interactions"), Partition: kafkaio.AnyPartition, Key: []byte("poisoner"), Value: []byte("poison"),
 	})
 	require.NoError(t, err)
 	require.NoError(t, w.Close(t.Context()))
@@ -254,8 +254,7 @@ func TestRunEmbedded(t *testing.T) {
 }
 
 func TestRunWithoutItsNeeds(t *testing.T) {
-	stack := startStack(t)
-	configure(t, stack.Kafka.Addr(), stack.Redis.Addr(), stack.Milvus.Addr())
+	install(t)
 	o := execute(t.Context(), "", "run")
 	require.Equal(t, 1, o.code)
 	require.Contains(t, o.err, "run `freshet topics create`")
@@ -267,8 +266,7 @@ func TestRunWithoutItsNeeds(t *testing.T) {
 
 // TestPublishStops: nothing comes on standard input, as at a terminal, and the command is to stop all the same.
 func TestPublishStops(t *testing.T) {
-	stack := startStack(t)
-	configure(t, stack.Kafka.Addr(), nowhere, nowhere)
+	install(t)
 	require.Zero(t, execute(t.Context(), "", "topics", "create").code)
 	silent, writing, err := os.Pipe()
 	require.NoError(t, err)

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/pipelines/commands"
 	"github.com/freshet/freshet/pipelines/dataset"
 )
@@ -115,14 +115,29 @@ func awaitReady(t *testing.T, errs *buffer) {
 		"the roles get ready: %s", errs)
 }
 
-// startStack starts embedded servers for one test.
-func startStack(t *testing.T) *embedded.Stack {
-	t.Helper()
-	stack, err := embedded.Start(t.Context(), embedded.Config{})
-	require.NoError(t, err)
-	t.Cleanup(stack.Close)
-	return stack
+// installation is servers for one test, which the commands use under names of the test's own.
+type installation struct {
+	*servertest.Stack
+	bundle string
 }
+
+func install(t *testing.T) installation {
+	t.Helper()
+	i := installation{Stack: servertest.StartStack(t)}
+	i.bundle = configure(t, i.Kafka.Addr(), i.Redis.Addresses[0], i.Milvus.Addr())
+	for name, value := range map[string]string{
+		"TOPICS_INTERACTIONS_NAME": i.topic("interactions"), "TOPICS_ITEMS_NAME": i.topic("items"),
+		"TOPICS_REQUESTS_NAME": i.topic("requests"), "TOPICS_REPLIES_NAME": i.topic("replies"),
+		"CONSUMERS_REPLIES_REPLY_TOPIC_PREFIXES": i.topic("replies"), "CONSUMERS_GROUP": i.Kafka.Name("group"),
+		"PROFILES_KEY_PREFIX": i.Redis.Prefix, "ITEMS_KEY_PREFIX": i.Redis.Prefix,
+		"MILVUS_COLLECTION": i.Milvus.Collection, "MILVUS_ALIAS": i.Milvus.Alias,
+	} {
+		t.Setenv("FRESHET_"+name, value)
+	}
+	return i
+}
+
+func (i installation) topic(name string) string { return i.Kafka.Name("freshet." + name) }
 
 // configure points the commands to servers and to a bundle in a folder of the test, and keeps training small.
 func configure(t testing.TB, kafka, redis, milvus string) (bundle string) {

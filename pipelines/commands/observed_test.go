@@ -110,8 +110,7 @@ func (a *shop) fillShelf() {
 
 // TestSeenFromOutside is a shop and `freshet run` as two processes, with one collector for both.
 func TestSeenFromOutside(t *testing.T) {
-	stack := startStack(t)
-	configure(t, stack.Kafka.Addr(), stack.Redis.Addr(), stack.Milvus.Addr())
+	servers := install(t)
 	t.Setenv("FRESHET_BUNDLE", towertest.Write(t, towertest.Shape{Version: "m1"}, nil))
 	require.Zero(t, execute(t.Context(), "", "topics", "create").code)
 	s, err := settings.Load(os.Getenv("FRESHET_CONFIG"))
@@ -170,9 +169,9 @@ func TestSeenFromOutside(t *testing.T) {
 	}
 	t.Run("event to embedding", func(t *testing.T) {
 		spans := traces[tap]
-		sent := spans.below(t, "shop", "shop tap", "send freshet.interactions")
+		sent := spans.below(t, "shop", "shop tap", "send "+servers.topic("interactions"))
 		require.Equal(t, "producer", sent.Kind)
-		processed := spans.below(t, "freshet", sent.ID, "process freshet.interactions")
+		processed := spans.below(t, "freshet", sent.ID, "process "+servers.topic("interactions"))
 		require.Equal(t, "consumer", processed.Kind)
 		require.True(t, spans.has(processed.ID, func(s *collector.Span) bool {
 			return s.Kind == "client" && s.Attributes["db.system.name"] == "redis"
@@ -180,16 +179,16 @@ func TestSeenFromOutside(t *testing.T) {
 	})
 	t.Run("request to reply", func(t *testing.T) {
 		spans := traces[page]
-		asked := spans.below(t, "shop", "shop page", "recommend freshet.requests")
-		sent := spans.below(t, "shop", asked.ID, "send freshet.requests")
-		processed := spans.below(t, "freshet", sent.ID, "process freshet.requests")
+		asked := spans.below(t, "shop", "shop page", "recommend "+servers.topic("requests"))
+		sent := spans.below(t, "shop", asked.ID, "send "+servers.topic("requests"))
+		processed := spans.below(t, "freshet", sent.ID, "process "+servers.topic("requests"))
 		for _, system := range []string{"redis", "milvus"} {
 			require.True(t, spans.has(processed.ID, func(s *collector.Span) bool {
 				return s.Kind == "client" && s.Attributes["db.system.name"] == system
 			}), "%s is asked below the batch", system)
 		}
 		require.True(t, spans.has(processed.ID, func(s *collector.Span) bool { return s.Attributes["freshet.stage"] != "" }))
-		at := slices.IndexFunc(spans, func(s collector.Span) bool { return s.Name == "send freshet.replies" })
+		at := slices.IndexFunc(spans, func(s collector.Span) bool { return s.Name == "send "+servers.topic("replies") })
 		require.GreaterOrEqual(t, at, 0)
 		require.Contains(t, asked.Links, collector.Link{Trace: page, ID: spans[at].ID}, "the reply's headers came back")
 	})

@@ -73,13 +73,12 @@ func TestRunNamesAnAdminAddressThatIsTaken(t *testing.T) {
 
 // TestSpansOnStandardOutput is what a laptop without a collector has.
 func TestSpansOnStandardOutput(t *testing.T) {
-	stack := startStack(t)
-	configure(t, stack.Kafka.Addr(), stack.Redis.Addr(), stack.Milvus.Addr())
+	servers := install(t)
 	require.Zero(t, execute(t.Context(), "", "topics", "create").code)
 	t.Setenv("FRESHET_TELEMETRY_TRACES_EXPORTER", "stdout")
 	t.Setenv("FRESHET_TELEMETRY_TRACES_SAMPLE_RATIO", "1")
 	const event = `{"event_id":"e","user_id":"u","item_id":"i","type":"view","occurred_at":"2026-01-01T00:00:00Z"}`
 	o := execute(t.Context(), event, "publish", "interactions")
 	require.Zero(t, o.code, "%s", o.err)
-	require.Contains(t, o.out, `"Name":"send freshet.interactions"`)
+	require.Contains(t, o.out, `"Name":"send `+servers.topic("interactions")+`"`)
 }
