@@ -343,7 +343,7 @@ func TestAbortStopsAtOnce(t *testing.T) {
 
 func TestBrokersOutOfReach(t *testing.T) {
 	w := newWorld(t, 1)
-	w.Close()
+	w.cfg.Brokers = []string{servertest.Nobody(t)}
 	handler := func(context.Context, []Record) error { return nil }
 	c := w.consumer(fastConfig(), handler)
 	run := start(t, c)

@@ -9,7 +9,9 @@
 //   - Kafka (franz-go's kfake) is one broker without replication. It makes no topic by itself. With DataDir, topics and committed
 //     offsets outlive the process, synced as the operating system likes; Redis and Milvus start empty all the same, so that
 //     consumers which are to fill them again need another group or reset offsets. It advertises the address that it listens
-//     on. Sessions of consumer groups may be as short as 100 ms, where brokers ask for 6 s.
+//     on. Sessions of consumer groups may be as short as 100 ms, where brokers ask for 6 s. A new topic can be written to at once,
+//     where the leaders of a real one may have yet to hear of their election; a group that nobody knows is at once there. Logs are
+//     compacted when a test says so, not by themselves.
 //   - Redis (miniredis) keeps nothing, expires keys up to half a second late (later with very many keys), runs scripts one at a
 //     time at some 5,000/s, and knows no eviction, replication or cluster. Faults see the commands of clients, not those
 //     that scripts run.

@@ -3,6 +3,7 @@ package kafkaio_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
@@ -154,8 +156,9 @@ func TestBrokersOutOfReach(t *testing.T) {
 
 func TestEnqueueWaitingForMetadataEndsWithClose(t *testing.T) {
 	b := startBroker(t, 1, nil)
-	b.Close()
-	w := b.writer(t, nil)
+	cfg := b.config()
+	cfg.Brokers = []string{servertest.Nobody(t)}
+	w := kafkaio.NewWriter(cfg, kafkaio.DefaultWriterConfig(), slog.New(slog.DiscardHandler))
 	failed := make(chan error, 1)
 	go func() {
 		_, err := w.Write(t.Context(), b.message("k", "v"))

@@ -113,7 +113,11 @@ func TestStagesAreSpansBelowTheCallersAndServersBelowThem(t *testing.T) {
 	}
 	require.Equal(t, []string{"PIPELINE"}, below["profile"])
 	require.Equal(t, []string{"Search " + r.milvus.Collection + "_" + model}, below["retrieve"])
-	require.Equal(t, []string{"PIPELINE MGET"}, below["records"])
+	read := "PIPELINE MGET"
+	if len(r.redis.Addresses) > 1 {
+		read = "PIPELINE GET" // the keys lie on several nodes of the cluster
+	}
+	require.Equal(t, []string{read}, below["records"])
 }
 
 func TestAWaitIsOneSpan(t *testing.T) {

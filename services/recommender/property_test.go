@@ -71,6 +71,7 @@ func newWorld(t *testing.T, rng *rand.Rand) *world {
 	w := &world{rng: rng, items: map[string]schemas.ItemChange{}, seen: map[string]map[string]bool{}, reach: rng.IntN(2) == 0}
 	w.rig = newRig(t, func(o *options) {
 		o.ranking = ranking.DefaultConfig()
+		o.StageTimeout = patience // a machine that is busy is no server that is away
 		o.Candidates, o.MaxCandidates, o.ShelfSize = 1+rng.IntN(20), 20+rng.IntN(80), 1+rng.IntN(worldItems)
 		if w.reach {
 			o.MaxCandidates = 2 * worldItems

@@ -3,6 +3,7 @@ package servertest
 import (
 	"context"
 	"crypto/rand"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -32,4 +33,15 @@ func cleanup(t testing.TB, what string, clean func(context.Context) error) {
 			t.Logf("cleaning up %s: %v", what, err)
 		}
 	})
+}
+
+// Nobody returns an address (host:port) where nobody listens.
+func Nobody(t testing.TB) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }
