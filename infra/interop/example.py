@@ -3,6 +3,7 @@
     python infra/interop/example.py [host:port of a broker]
 """
 
+import os
 import sys
 import time
 import uuid
@@ -10,9 +11,10 @@ import uuid
 from freshet_client import Publisher, Recommender, now
 
 brokers = sys.argv[1] if len(sys.argv) > 1 else "localhost:9092"
+registry = os.environ.get("FRESHET_REGISTRY_URL")  # of a schema registry, where Freshet uses one
 ann = f"ann-{uuid.uuid4().hex[:8]}"
 
-with Publisher(brokers) as publisher, Recommender(brokers) as recommender:
+with Publisher(brokers, registry) as publisher, Recommender(brokers, registry) as recommender:
     stocked = [
         publisher.item(
             item_id=f"{kind.lower()}-{n}", op="upsert", version=time.time_ns() // 1000, occurred_at=now(),
