@@ -76,7 +76,7 @@ func (p *RedisProxy) Restart() error {
 	return nil
 }
 
-// Fail, FailNext, Delay, Sever, ClearFaults and Calls are as Redis has them.
+// Fail answers the nth call of command with an error reply, as Redis.Fail does.
 func (p *RedisProxy) Fail(command string, nth int, reply string) {
 	p.plan.Add(command, nth, faults.Effect{Err: replyError(reply)})
 }

@@ -77,7 +77,7 @@ func (m *Milvus) each(ctx context.Context, visit func(context.Context, milvuspb.
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	client := milvuspb.NewMilvusServiceClient(conn)
 	all, err := client.ShowCollections(ctx, &milvuspb.ShowCollectionsRequest{})
 	if err != nil {
