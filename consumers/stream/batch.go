@@ -9,7 +9,8 @@ import (
 type batcher struct {
 	cfg     Config
 	fetched <-chan []Record
-	rest    []Record // fetched and not in a batch yet
+	asks    chan<- struct{} // taken by who fetches nothing before it is asked
+	rest    []Record        // fetched and not in a batch yet
 }
 
 // next returns the next batch, or nil once ctx has ended: then nothing more may be begun, even if it was fetched already.
@@ -36,13 +37,16 @@ func (b *batcher) next(ctx context.Context) []Record {
 
 // receive waits for the next fetch, until done or the timer.
 func (b *batcher) receive(done <-chan struct{}, timer <-chan time.Time) bool {
-	select {
-	case b.rest = <-b.fetched:
-		return true
-	case <-timer:
-		return false
-	case <-done:
-		return false
+	for {
+		select {
+		case b.rest = <-b.fetched:
+			return true
+		case b.asks <- struct{}{}:
+		case <-timer:
+			return false
+		case <-done:
+			return false
+		}
 	}
 }
 

@@ -265,3 +265,29 @@ func TestConsumerSurvivesHostileRecords(t *testing.T) {
 		require.Empty(t, l.Truncated)
 	}
 }
+
+// TestConsumerGathersWhileItHandles: what comes to the end of the log while a batch is in work makes one batch, not two of
+// which the first has a single record.
+func TestConsumerGathersWhileItHandles(t *testing.T) {
+	w := newWorld(t, 1)
+	w.write(0, "first")
+	begun, goOn := make(chan struct{}, 1), make(chan struct{})
+	batches := make(chan int, 10)
+	run := start(t, w.consumer(fastConfig(), func(_ context.Context, batch []Record) error {
+		batches <- len(batch)
+		if string(batch[0].Value) == "first" {
+			begun <- struct{}{}
+			<-goOn
+		}
+		return nil
+	}))
+	<-begun
+	for i := range 5 { // each is acknowledged before the next is sent
+		w.write(0, fmt.Sprint(i))
+	}
+	close(goOn)
+	w.requireCommitted(0, 6)
+	require.NoError(t, run.drain())
+	require.Equal(t, 1, <-batches)
+	require.Equal(t, 5, <-batches)
+}

@@ -32,6 +32,7 @@ type fetcher struct {
 	stats     *counters
 	failures  *backoff.ExponentialBackOff
 	maxBytes  int64     // what the next fetch asks for
+	behind    bool      // the last fetch left something in the log
 	progress  *progress // nil for a reader outside of a group
 }
 
@@ -84,6 +85,7 @@ func (f *fetcher) poll(ctx context.Context) ([]Record, error) {
 		f.log.Warn("a fetch could not be read to its end", slog.Any("error", err))
 	}
 	f.passHole(resp, len(records))
+	f.behind = resp.HighWatermark > f.next
 	f.progress.fetched(records, f.next, resp.HighWatermark)
 	return records, nil
 }

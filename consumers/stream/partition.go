@@ -30,12 +30,12 @@ func newPartition(c *Consumer, g *generation, id int32, start int64) *partition 
 // run handles batch after batch until intake ends, while the next fetch is on its way. It returns an error only when the
 // handler refused a batch, and then ends the generation.
 func (p *partition) run() error {
-	fetched := make(chan []Record)
+	fetched, asks := make(chan []Record), make(chan struct{})
 	var reading sync.WaitGroup
-	reading.Go(func() { p.feed(fetched) })
+	reading.Go(func() { p.feed(fetched, asks) })
 	defer reading.Wait()
 	defer p.g.stop()
-	batches := &batcher{cfg: p.cfg, fetched: fetched}
+	batches := &batcher{cfg: p.cfg, fetched: fetched, asks: asks}
 	for {
 		batch := batches.next(p.intake)
 		if batch == nil || p.aborts.Err() != nil {
@@ -59,8 +59,12 @@ func (p *partition) run() error {
 	}
 }
 
-// feed sends what is fetched until intake ends.
-func (p *partition) feed(to chan<- []Record) {
+// feed sends what is fetched until intake ends. It fetches ahead of the handler only where the log goes on. At its end that
+// would halve the batches:
+//
+//	handler: batch of 40 ............................. batch of 1, as dear as one of 40 ...
+//	feed:    asks at once, and gets the 1 record that has come | waits to hand it over, while 40 more come
+func (p *partition) feed(to chan<- []Record, asks <-chan struct{}) {
 	for {
 		records, err := p.fetcher.poll(p.intake)
 		if err != nil {
@@ -72,6 +76,14 @@ func (p *partition) feed(to chan<- []Record) {
 		}
 		select {
 		case to <- records:
+		case <-p.intake.Done():
+			return
+		}
+		if p.fetcher.behind {
+			continue
+		}
+		select {
+		case <-asks:
 		case <-p.intake.Done():
 			return
 		}

@@ -158,7 +158,7 @@ type tail struct {
 
 func (t *tail) read(ctx context.Context) error {
 	defer close(t.fetched)
-	for t.fetcher.next < t.end {
+	for t.next < t.end {
 		records, err := t.poll(ctx)
 		if err != nil {
 			return err
@@ -166,7 +166,7 @@ func (t *tail) read(ctx context.Context) error {
 		// What lies beyond the end is left for the next Advance, so that one comes to its end while the topic grows.
 		if beyond := slices.IndexFunc(records, func(rec Record) bool { return rec.Offset >= t.end }); beyond >= 0 {
 			records = records[:beyond]
-			t.fetcher.next = t.end
+			t.next = t.end
 		}
 		if len(records) == 0 {
 			continue
