@@ -104,6 +104,7 @@ type handshaker struct {
 	encryption *tls.Config
 	giveUp     context.CancelCauseFunc
 	last       *atomic.Pointer[error]
+	accepted   *atomic.Bool // whether anybody took a connection
 }
 
 func (c Config) handshaker(giveUp context.CancelCauseFunc) (handshaker, error) {
@@ -111,7 +112,7 @@ func (c Config) handshaker(giveUp context.CancelCauseFunc) (handshaker, error) {
 	if err != nil {
 		return handshaker{}, err
 	}
-	h := handshaker{insecure.NewCredentials(), encryption, giveUp, new(atomic.Pointer[error])}
+	h := handshaker{insecure.NewCredentials(), encryption, giveUp, new(atomic.Pointer[error]), new(atomic.Bool)}
 	if encryption != nil {
 		h.TransportCredentials = credentials.NewTLS(encryption)
 	}
@@ -122,6 +123,7 @@ func (c Config) handshaker(giveUp context.CancelCauseFunc) (handshaker, error) {
 func (h handshaker) ClientHandshake(
 	ctx context.Context, authority string, raw net.Conn,
 ) (net.Conn, credentials.AuthInfo, error) {
+	h.accepted.Store(true)
 	conn, info, err := h.TransportCredentials.ClientHandshake(ctx, authority, raw)
 	if err == nil {
 		return conn, info, nil
@@ -157,16 +159,31 @@ func cause(ctx context.Context, h handshaker, err error) error {
 	if last := h.last.Load(); last != nil {
 		return *last
 	}
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return fmt.Errorf("nothing answers: %w", err)
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		return err
 	}
-	return err
+	if h.accepted.Load() {
+		return &strangerError{err}
+	}
+	return fmt.Errorf("nothing answers: %w", err)
 }
+
+// strangerError tells a server that takes connections and then does not speak as Milvus does from one that is away: it is
+// something else, or wants TLS where we have none, or a certificate that it does not ask for before the handshake is over for us.
+type strangerError struct{ err error }
+
+func (e *strangerError) Error() string {
+	return "something takes connections there but does not answer as Milvus does: " + e.err.Error()
+}
+func (e *strangerError) Unwrap() error { return e.err }
 
 // ProblemOf is secure.ProblemOf with what Milvus itself says.
 func ProblemOf(err error) secure.Problem {
 	if p := secure.ProblemOf(err); p != secure.Unclear {
 		return p
+	}
+	if _, ok := errors.AsType[*strangerError](err); ok {
+		return secure.Unclear
 	}
 	switch status.Code(err) {
 	case codes.Unauthenticated:

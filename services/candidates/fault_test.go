@@ -2,6 +2,7 @@ package candidates_test
 
 import (
 	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -9,9 +10,12 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/certs"
 	"github.com/freshet/freshet/infra/embedded/faults"
 	"github.com/freshet/freshet/infra/embedded/milvus"
 	"github.com/freshet/freshet/infra/embedded/servertest"
+	"github.com/freshet/freshet/schemas/secure"
 	"github.com/freshet/freshet/services/candidates"
 )
 
@@ -159,4 +163,34 @@ func TestStrangersCollectionUnderTheAlias(t *testing.T) {
 	cfg.Collection = "somebody_else"
 	_, err := connect(t, cfg).Live(t.Context())
 	require.ErrorContains(t, err, "drop the alias or choose another")
+}
+
+// TestSomethingElseAtAddress: an operator who reads that nothing is there would start a second Milvus.
+func TestSomethingElseAtAddress(t *testing.T) {
+	a, err := certs.New(t.TempDir())
+	require.NoError(t, err)
+	pair, err := a.Issue(certs.Wish{Name: "server"})
+	require.NoError(t, err)
+	encrypted, err := embedded.StartMilvus(t.Context(), embedded.Config{TLS: pair.Server()})
+	require.NoError(t, err)
+	t.Cleanup(encrypted.Close)
+	redis, err := embedded.StartRedis(t.Context(), embedded.Config{})
+	require.NoError(t, err)
+	t.Cleanup(redis.Close)
+	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = silent.Close() })
+	for name, address := range map[string]string{
+		"Milvus with TLS": encrypted.Addr(), "Redis": redis.Addr(), "silence": silent.Addr().String(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := candidates.DefaultConfig()
+			cfg.Address, cfg.DialTimeout = address, 500*time.Millisecond
+			_, err := candidates.Connect(t.Context(), cfg)
+			require.ErrorContains(t, err, address)
+			require.ErrorContains(t, err, "takes connections there but does not answer as Milvus does")
+			require.Equal(t, secure.Unclear, candidates.ProblemOf(err))
+			require.True(t, candidates.IsUnavailable(err), "it may be about to start: %v", err)
+		})
+	}
 }

@@ -104,7 +104,8 @@ func TestSafeConnections(t *testing.T) {
 	stranded := with(mutual, a, "canary-right")
 	stranded.DialTimeout = time.Second
 	_, err = candidates.Connect(t.Context(), stranded)
-	require.ErrorContains(t, err, "nothing answers")
+	require.ErrorContains(t, err, "does not answer as Milvus does")
+	require.Equal(t, secure.Unclear, candidates.ProblemOf(err))
 }
 
 func TestRightsThatLack(t *testing.T) {
