@@ -17,26 +17,37 @@ type Lost func(ctx context.Context) (profiles, items string, err error)
 type lostCache struct {
 	asking  sync.Mutex
 	askedAt time.Time
-	answer  atomic.Pointer[[2]string]
+	answer  atomic.Pointer[lostParts]
 }
 
 // lostRefresh is how long an answer counts: for so long after Redis was emptied replies may not say so.
 const lostRefresh = 100 * time.Millisecond
 
+// lostParts are the two answers of Lost.
+type lostParts struct{ profiles, items string }
+
+// askLost asks Redis now.
+func (s *Service) askLost(ctx context.Context) (lost lostParts, err error) {
+	if s.Lost != nil {
+		lost.profiles, lost.items, err = s.Lost(ctx)
+	}
+	return lost, err
+}
+
 // lostNow goes by the last answer while another batch asks, and while Redis gives none.
 func (s *Service) lostNow(ctx context.Context) (profiles, items string) {
 	l := &s.lost
-	if s.Parts.Lost != nil && l.asking.TryLock() {
+	if s.Lost != nil && l.asking.TryLock() {
 		if time.Since(l.askedAt) > lostRefresh {
-			if p, i, err := s.Parts.Lost(ctx); err == nil {
-				l.answer.Store(&[2]string{p, i})
+			if lost, err := s.askLost(ctx); err == nil {
+				l.answer.Store(&lost)
 			}
 			l.askedAt = time.Now()
 		}
 		l.asking.Unlock()
 	}
 	if last := l.answer.Load(); last != nil {
-		return last[0], last[1]
+		return last.profiles, last.items
 	}
 	return "", ""
 }
