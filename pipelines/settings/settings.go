@@ -139,6 +139,9 @@ func Load(path string) (Settings, error) {
 			return s, fmt.Errorf("reading the configuration %s: %w", path, err)
 		}
 	}
+	if err := refuseUnknownVariables(); err != nil {
+		return s, fmt.Errorf("reading the environment: %w", err)
+	}
 	if err := env.ParseWithOptions(&s, env.Options{Prefix: EnvPrefix}); err != nil {
 		return s, fmt.Errorf("reading the environment: %w", nameVariable(err))
 	}

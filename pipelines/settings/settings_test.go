@@ -287,3 +287,20 @@ func TestProducerTakesOverWhatProducersShare(t *testing.T) {
 	require.Equal(t, s.Writer, c.Writer)
 	require.Equal(t, []string{"i", "c", "q", "r"}, []string{c.Topics.Interactions, c.Topics.Items, c.Topics.Requests, c.Topics.Replies})
 }
+
+func TestVariablesThatAreNoSettings(t *testing.T) {
+	for name, refused := range map[string]bool{
+		"FRESHET_KAFKA_BROKER": true, "FRESHET_TESTS": true, "FRESHET_KAFKA_BROKERS": false, "FRESHET_CONFIG": false,
+		"FRESHET_TEST_KAFKA": false, "FRESHET_DATA": false, "OTHER_KAFKA_BROKER": false,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "127.0.0.1:1")
+			_, err := Load("")
+			if refused {
+				require.ErrorContains(t, err, name+" is no setting")
+			} else {
+				require.NoError(t, err)
+			}
+		})
+	}
+}

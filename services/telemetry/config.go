@@ -33,7 +33,8 @@ const (
 
 // TracesConfig says what becomes of spans.
 type TracesConfig struct {
-	// Exporter is none, otlp, or stdout, which prints each span as a line of JSON.
+	// Exporter is none, otlp, or stdout, which prints each span as a line of JSON; commands but run print it
+	// beside their log.
 	Exporter string `yaml:"exporter" env:"EXPORTER"`
 	// SampleRatio is the share of the traces beginning in this process that are followed, 0 to 1. A trace that began elsewhere
 	// is followed when it is followed there.
