@@ -8,8 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/freshet/freshet/infra/embedded/servertest"
+	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -55,6 +59,33 @@ func TestIngest(t *testing.T) {
 	require.NoError(t, err, "%s", progress)
 	requireSound(t, r, o)
 	require.Equal(t, 2, strings.Count(progress.String(), "floor: reading"), "each repeat is told: %s", progress)
+}
+
+func TestNothingIsLeftBehind(t *testing.T) {
+	kafkaServer, redisServer, milvusServer := servertest.StartKafka(t), servertest.StartRedis(t), servertest.StartMilvus(t)
+	o, progress := small(t)
+	o.Embedded, o.Repeats = false, 1
+	o.Settings.Kafka.Brokers = []string{kafkaServer.Addr()}
+	o.Settings.Redis.Addresses, o.Settings.Redis.Cluster = redisServer.Addresses, len(redisServer.Addresses) > 1
+	o.Settings.Milvus.Address = milvusServer.Addr()
+	client := o.Settings.Kafka.Client()
+	defer kafkaio.CloseIdle(client)
+	benches := func() (names []string) {
+		kafkaio.CloseIdle(client)
+		listed, err := client.Metadata(t.Context(), &kafka.MetadataRequest{})
+		require.NoError(t, err)
+		for _, topic := range listed.Topics {
+			if strings.HasPrefix(topic.Name, "freshet.bench.") {
+				names = append(names, topic.Name)
+			}
+		}
+		return names
+	}
+	before := benches()
+	_, err := Catalogue(t.Context(), o)
+	require.NoError(t, err, "%s", progress)
+	require.Eventually(t, func() bool { return len(benches()) <= len(before) }, 10*time.Second, 50*time.Millisecond,
+		"Kafka removes a topic soon after it is told to")
 }
 
 func TestServe(t *testing.T) {

@@ -9,10 +9,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/segmentio/kafka-go"
+
+	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 // removeTopics deletes the topics of the run.
 func (l *lab) removeTopics(ctx context.Context) error {
+	kafkaio.CloseIdle(l.kafka) // its view of the cluster is from before the topics were made
 	metadata, err := l.kafka.Metadata(ctx, &kafka.MetadataRequest{})
 	if err != nil {
 		return fmt.Errorf("listing the topics: %w", err)
