@@ -107,9 +107,11 @@ func (g *Global) logger(w io.Writer) *slog.Logger {
 }
 
 // observe lets a command be seen from outside, as the configuration says; pull is for one that serves the page of metrics.
+// What a command prints to standard output stays whole: the exporter stdout writes beside the log, but for run, which prints
+// nothing else.
 // end sends what is left, and never makes a command fail.
-func (e *Env) observe(s settings.Settings, pull bool) (seen *telemetry.Telemetry, end func(), err error) {
-	seen, err = telemetry.Setup(e.Context, s.Telemetry, telemetry.Options{Pull: pull, Stdout: e.Out, Log: e.Log})
+func (e *Env) observe(s settings.Settings, spans io.Writer, pull bool) (seen *telemetry.Telemetry, end func(), err error) {
+	seen, err = telemetry.Setup(e.Context, s.Telemetry, telemetry.Options{Pull: pull, Stdout: spans, Log: e.Log})
 	if err != nil {
 		return nil, nil, err
 	}

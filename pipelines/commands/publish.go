@@ -84,7 +84,7 @@ func (c *source) publish(env *Env, one publishOne) error {
 	if err != nil {
 		return err
 	}
-	_, end, err := env.observe(s, false)
+	_, end, err := env.observe(s, env.Err, false)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (c *Recommend) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	_, end, err := env.observe(s, false)
+	_, end, err := env.observe(s, env.Err, false)
 	if err != nil {
 		return err
 	}

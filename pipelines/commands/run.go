@@ -34,7 +34,7 @@ func (c *Run) Run(env *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	seen, end, err := env.observe(s, !s.Admin.Off())
+	seen, end, err := env.observe(s, env.Out, !s.Admin.Off())
 	if err != nil {
 		return err
 	}

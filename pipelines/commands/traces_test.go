@@ -71,8 +71,8 @@ func TestRunNamesAnAdminAddressThatIsTaken(t *testing.T) {
 	require.Contains(t, o.err, "give another port, or off (FRESHET_ADMIN_ADDRESS)")
 }
 
-// TestSpansOnStandardOutput is what a laptop without a collector has.
-func TestSpansOnStandardOutput(t *testing.T) {
+// TestSpansWithoutACollector is what a laptop has; what a command prints for other programs stays whole.
+func TestSpansWithoutACollector(t *testing.T) {
 	servers := install(t)
 	require.Zero(t, execute(t.Context(), "", "topics", "create").code)
 	t.Setenv("FRESHET_TELEMETRY_TRACES_EXPORTER", "stdout")
@@ -80,5 +80,6 @@ func TestSpansOnStandardOutput(t *testing.T) {
 	const event = `{"event_id":"e","user_id":"u","item_id":"i","type":"view","occurred_at":"2026-01-01T00:00:00Z"}`
 	o := execute(t.Context(), event, "publish", "interactions")
 	require.Zero(t, o.code, "%s", o.err)
-	require.Contains(t, o.out, `"Name":"send `+servers.topic("interactions")+`"`)
+	require.Contains(t, o.err, `"Name":"send `+servers.topic("interactions")+`"`)
+	require.Equal(t, "1 published, 0 refused\n", o.out)
 }
