@@ -136,6 +136,12 @@ func NewRegistry(c RegistryConfig) (Registry, error) {
 	return &confluentRegistry{client: client, timeout: c.Timeout, texts: texts}, nil
 }
 
+// RegistryError is a call of the schema registry that failed, as opposed to one of Kafka in the same step.
+type RegistryError struct{ err error }
+
+func (e *RegistryError) Error() string { return e.err.Error() }
+func (e *RegistryError) Unwrap() error { return e.err }
+
 // confluentRegistry asks a registry with Confluent's API, once for each schema: what an id means never changes.
 type confluentRegistry struct {
 	client  *sr.Client
@@ -150,7 +156,7 @@ func (r *confluentRegistry) Register(ctx context.Context, subject, schema string
 	defer cancel()
 	id, err := r.client.RegisterSchema(ctx, subject, sr.Schema{Schema: schema}, -1, -1)
 	if err != nil {
-		return 0, fmt.Errorf("registering a schema under %s: %w", subject, refused(err))
+		return 0, &RegistryError{fmt.Errorf("registering a schema under %s: %w", subject, refused(err))}
 	}
 	return id, nil
 }
@@ -166,7 +172,7 @@ func (r *confluentRegistry) Schema(ctx context.Context, id int) (string, error) 
 	case isNotFound(err):
 		return "", fmt.Errorf("schema id %d in the registry: %w", id, ErrUnknownSchema)
 	case err != nil:
-		return "", fmt.Errorf("asking the registry for schema id %d: %w", id, refused(err))
+		return "", &RegistryError{fmt.Errorf("asking the registry for schema id %d: %w", id, refused(err))}
 	case schema.Type != sr.TypeAvro || len(schema.References) > 0:
 		return "", fmt.Errorf("schema id %d in the registry is no Avro schema in one piece: %w", id, ErrUnknownSchema)
 	}

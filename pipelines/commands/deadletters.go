@@ -10,6 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
@@ -44,7 +45,7 @@ func (c *letterChoice) selection(pending bool) stream.Selection {
 // withLetters calls work with dead letters that write by a writer of their own.
 func withLetters(env *Env, s settings.Settings, work func(*stream.DeadLetters) error) error {
 	writer := kafkaio.NewWriter(s.Kafka, s.Writer, env.Log)
-	err := work(stream.NewDeadLetters(s.Kafka, writer))
+	err := online.Explain(work(stream.NewDeadLetters(s.Kafka, writer)))
 	return errors.Join(err, writer.Close(context.WithoutCancel(env.Context)))
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/schemas"
 )
@@ -103,7 +104,7 @@ func (c *source) publish(env *Env, one publishOne) error {
 	}
 	publisher, err := producers.NewEventPublisher(env.Context, s.Producer(env.Log))
 	if err != nil {
-		return err
+		return online.Explain(err)
 	}
 	lines := &publishing{env: env, publisher: publisher, bar: publishBar(env, size)}
 	readErr := lines.read(in, one)

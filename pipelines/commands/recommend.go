@@ -55,7 +55,7 @@ func (c *Recommend) Run(env *Env) error {
 	defer cancel()
 	client, err := producers.NewRecommendationClient(ctx, s.Producer(env.Log))
 	if err != nil {
-		return err
+		return online.Explain(err)
 	}
 	defer func() { _ = client.Close(context.WithoutCancel(ctx)) }()
 	reply, err := client.Recommend(ctx, request)

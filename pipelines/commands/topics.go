@@ -30,7 +30,7 @@ func (TopicsCreate) Run(env *Env) error {
 	}
 	report, err := topics.Ensure(env.Context, s.Kafka, s.Topics)
 	if err != nil {
-		return err
+		return online.Explain(err)
 	}
 	for _, name := range report.Created {
 		_, _ = fmt.Fprintln(env.Out, "created", name)
@@ -55,7 +55,7 @@ func (TopicsDescribe) Run(env *Env) error {
 	}
 	described, err := topics.Describe(env.Context, s.Kafka, s.Topics.Names()...)
 	if err != nil {
-		return err
+		return online.Explain(err)
 	}
 	t := newTable(env.Out, table.Row{"topic", "partition", "leader", "in sync", "begin", "end", "cleanup", "retention"})
 	for _, d := range described {

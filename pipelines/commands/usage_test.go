@@ -21,6 +21,7 @@ func TestExitCodes(t *testing.T) {
 	bad := filepath.Join(folder, "bad.yaml")
 	require.NoError(t, os.WriteFile(bad, []byte("kafka:\n  brokres: []\n"), 0o600))
 	configure(t, nowhere, nowhere, nowhere)
+	const remedy = nowhere + ": connect: connection refused; remedy: start Kafka there, or correct kafka.brokers (FRESHET_KAFKA_BROKERS)"
 	for _, c := range []struct {
 		name string
 		args []string
@@ -47,9 +48,9 @@ func TestExitCodes(t *testing.T) {
 		{"no bundle", []string{"evaluate"}, 1, "bundle"},
 		{"no configuration", []string{"config", "--config", filepath.Join(folder, "nowhere.yaml")}, 1, "nowhere.yaml"},
 		{"bad configuration", []string{"config", "-c", bad}, 1, "brokres"},
-		{"no Kafka for topics", []string{"topics", "create"}, 1, nowhere},
-		{"no Kafka for dead letters", []string{"deadletters", "list", "items"}, 1, nowhere},
-		{"no Kafka for a request", []string{"recommend", "1", "--timeout", "2s"}, 1, nowhere},
+		{"no Kafka for topics", []string{"topics", "create"}, 1, remedy},
+		{"no Kafka for dead letters", []string{"deadletters", "list", "items"}, 1, remedy},
+		{"no Kafka for a request", []string{"recommend", "1", "--timeout", "2s"}, 1, remedy},
 		{"no Kafka for roles", []string{"run"}, 1, nowhere},
 		{"no Redis", []string{"inspect", "user", "1"}, 1, nowhere},
 	} {

@@ -73,7 +73,7 @@ func connect(ctx context.Context, s settings.Settings, n needs, log *slog.Logger
 	if n.redis {
 		rdb, err := redisdb.Connect(ctx, s.Redis)
 		if err != nil {
-			return c, redisPeer(s).explain(err, redisdb.ProblemOf(err))
+			return c, explainRedis(s, err)
 		}
 		c.closers = append(c.closers, rdb.Close)
 		c.Items = items.New(rdb, s.Items)

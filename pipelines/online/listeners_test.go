@@ -2,6 +2,7 @@ package online_test
 
 import (
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,8 +10,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/schemas/secure"
 	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/redisdb"
@@ -77,6 +80,9 @@ func TestListenersOfRealServers(t *testing.T) {
 		require.NotContains(t, err.Error(), "canary")
 	}
 
+	// A listener that wants SASL hangs up on a question without it.
+	require.ErrorContains(t, online.Explain(ask(func(c *kafkaio.Config) { c.SASL = kafkaio.SASL{} })), "what kafka.sasl.mechanism (FRESHET_")
+
 	ping := func(change func(*redisdb.Config)) error {
 		c := redisdb.DefaultConfig()
 		change(&c)
@@ -92,9 +98,19 @@ func TestListenersOfRealServers(t *testing.T) {
 		c.Sentinel = redisdb.Sentinel{Master: d.Redis.Master, Addresses: []string{d.Redis.Sentinel}}
 	}), none)
 	require.EqualError(t, ping(func(c *redisdb.Config) { c.Addresses = d.Redis.Cluster }), none)
-	require.ErrorContains(t, ping(func(c *redisdb.Config) {
-		c.Sentinel = redisdb.Sentinel{Master: "unknown", Addresses: []string{d.Redis.Sentinel}}
-	}), "connecting to Redis at "+d.Redis.Sentinel)
+	for remedy, change := range map[string]func(*redisdb.Config){
+		`watch no master named "unknown": correct redis.sentinel.master (FRESHET_REDIS_SENTINEL_MASTER)`: func(c *redisdb.Config) {
+			c.Sentinel = redisdb.Sentinel{Master: "unknown", Addresses: []string{d.Redis.Sentinel}}
+		},
+		"remedy: set redis.cluster (FRESHET_REDIS_CLUSTER) to true": func(c *redisdb.Config) { c.Addresses = d.Redis.Cluster[:1] },
+		"remedy: set redis.sentinel.addresses":                      func(c *redisdb.Config) { c.Addresses = []string{d.Redis.Sentinel} },
+	} {
+		s := w.settings
+		s.Registry, s.Redis = schemas.RegistryConfig{}, redisdb.DefaultConfig()
+		change(&s.Redis)
+		_, err := online.OpenItems(t.Context(), s, slog.New(slog.DiscardHandler))
+		require.ErrorContains(t, err, remedy)
+	}
 	for want, change := range map[secure.Problem]func(*redisdb.Config){
 		secure.Credentials: func(c *redisdb.Config) { *c = w.settings.Redis; c.Password = "canary" },
 		secure.Untrusted:   func(c *redisdb.Config) { *c = w.settings.Redis; c.TLS.CAFile = d.StrangerCA },

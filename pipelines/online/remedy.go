@@ -7,8 +7,10 @@ import (
 	"strings"
 
 	"github.com/freshet/freshet/pipelines/settings"
+	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/schemas/secure"
+	"github.com/freshet/freshet/services/redisdb"
 )
 
 // peer is a server as an operator knows it: by its section of the settings.
@@ -34,6 +36,35 @@ func redisPeer(s settings.Settings) peer {
 		p.name, p.address, p.extra = "the sentinels of Redis", "sentinel.addresses", "sentinel.password"
 	}
 	return p
+}
+
+// explainRedis adds what an operator can do about an error of connecting to Redis.
+func explainRedis(s settings.Settings, err error) error {
+	p := redisPeer(s)
+	if other, ok := errors.AsType[*redisdb.ModeError](err); ok {
+		return fmt.Errorf("%w; remedy: set %s", err, map[string]string{
+			"cluster":  p.setting("cluster") + " to true",
+			"sentinel": p.settings("sentinel.addresses", "sentinel.master"),
+		}[other.Mode])
+	}
+	if s.Redis.Sentinel.Master != "" && redisdb.IsUnknownMaster(err) {
+		return fmt.Errorf("%w; remedy: the sentinels watch no master named %q: correct %s", err, s.Redis.Sentinel.Master,
+			p.setting("sentinel.master"))
+	}
+	return p.explain(err, redisdb.ProblemOf(err))
+}
+
+// Explain adds what an operator can do about err, where it is about reaching Kafka or the schema registry, and returns any
+// other error as it is. It is for commands that need no other server.
+func Explain(err error) error {
+	if _, ok := errors.AsType[*schemas.RegistryError](err); ok {
+		return peerRegistry.explain(err, secure.ProblemOf(err))
+	}
+	problem := kafkaio.ProblemOf(err)
+	if err == nil || problem == secure.Unclear && !kafkaio.HungUp(err) {
+		return err
+	}
+	return peerKafka.explain(err, problem)
 }
 
 // setting names a setting as it is in the file and as it is in the environment.
@@ -85,8 +116,11 @@ func (p peer) remedy(err error, problem secure.Problem) string {
 		return "grant the user what infra/permissions lists for this role, or correct " + p.setting(p.user+"username")
 	case secure.Unclear:
 	}
-	return fmt.Sprintf("see that %s is right and that the server there wants what %s says", p.setting(p.address),
-		p.settings("tls.enabled", p.user+"username"))
+	names := []string{"tls.enabled", p.user + "username"}
+	if p == peerKafka { // a listener with SASL hangs up on whoever asks for anything else first
+		names = []string{p.extra, "tls.enabled"}
+	}
+	return fmt.Sprintf("see that %s is right and that the server there wants what %s says", p.setting(p.address), p.settings(names...))
 }
 
 // explainedRegistry is a registry whose errors name the remedy; it is first asked when a role starts.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"syscall"
 
 	"github.com/segmentio/kafka-go"
 
@@ -94,6 +96,11 @@ func ProblemOf(err error) secure.Problem {
 		return secure.Denied
 	}
 	return secure.Unclear
+}
+
+// HungUp says whether the broker closed a connection without a word, as a listener does that wants TLS or SASL.
+func HungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // blamesRecords says whether the broker refused a whole batch for what some of its records hold: those are found by

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,8 +34,58 @@ func Connect(ctx context.Context, cfg Config) (redis.UniversalClient, error) {
 		err = fmt.Errorf("connecting to Redis at %s: %w", strings.Join(options.Addrs, ", "), secure.Refused(ProblemOf(err), err))
 		return nil, errors.Join(err, rdb.Close())
 	}
+	if err := checkMode(ctx, rdb); err != nil {
+		err = fmt.Errorf("connecting to Redis at %s: %w", strings.Join(options.Addrs, ", "), err)
+		return nil, errors.Join(err, rdb.Close())
+	}
 	return rdb, nil
 }
+
+// ModeError is a server that is spoken to in a way which it would refuse for most keys, or for all commands.
+type ModeError struct {
+	// Mode is what HELLO calls it: cluster or sentinel.
+	Mode string
+}
+
+func (e *ModeError) Error() string {
+	if e.Mode == modeCluster {
+		return "the server is a node of a Redis Cluster, and is spoken to as a single one"
+	}
+	return "the server is a sentinel, and is spoken to as one that keeps data"
+}
+
+const (
+	modeCluster  = "cluster"
+	modeSentinel = "sentinel"
+)
+
+// checkMode finds a server of another kind before the first command does, which is refused with a key's slot and no reason.
+func checkMode(ctx context.Context, rdb redis.UniversalClient) error {
+	single, ok := rdb.(*redis.Client)
+	if !ok {
+		return nil
+	}
+	said, err := single.Do(ctx, "HELLO").Result()
+	if err != nil {
+		return nil //nolint:nilerr // a server without HELLO, as before Redis 6 or behind a proxy, can serve
+	}
+	var mode any
+	switch fields := said.(type) {
+	case map[any]any: // RESP3
+		mode = fields["mode"]
+	case []any: // RESP2
+		if i := slices.Index(fields, any("mode")); i >= 0 && i+1 < len(fields) {
+			mode = fields[i+1]
+		}
+	}
+	if mode == modeCluster || mode == modeSentinel {
+		return &ModeError{Mode: fmt.Sprint(mode)}
+	}
+	return nil
+}
+
+// IsUnknownMaster says whether the sentinels answered, and watch no master of the name that they were asked for.
+func IsUnknownMaster(err error) bool { return errors.Is(err, redis.Nil) }
 
 // options reads the files that the settings name.
 func (c Config) options() (*redis.UniversalOptions, error) {
