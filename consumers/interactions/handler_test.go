@@ -39,7 +39,7 @@ type rig struct {
 	end    func() (int64, error)
 }
 
-func newRig(t testing.TB) *rig {
+func newRig(t testing.TB, change ...func(*profiles.Config)) *rig {
 	t.Helper()
 	server := servertest.StartRedis(t)
 	cfg := redisdb.DefaultConfig()
@@ -54,6 +54,9 @@ func newRig(t testing.TB) *rig {
 	_, r.tower = towertest.Towers(towertest.Shape{Dim: 8}, nil)
 	itemsConfig, profilesConfig := items.DefaultConfig(), profiles.DefaultConfig()
 	itemsConfig.KeyPrefix, profilesConfig.KeyPrefix = server.Prefix, server.Prefix
+	for _, c := range change {
+		c(&profilesConfig)
+	}
 	catalogue := items.New(rdb, itemsConfig)
 	live := func() []*towers.UserTower { return []*towers.UserTower{r.tower} }
 	store := profiles.New(rdb, catalogue, live, profilesConfig)
@@ -63,6 +66,8 @@ func newRig(t testing.TB) *rig {
 	t.Cleanup(r.Close)
 	return r
 }
+
+func alwaysReading(c *profiles.Config) { c.RememberedUsers = 0 }
 
 func event(id, user, item string, kind schemas.InteractionType) schemas.Interaction {
 	return schemas.Interaction{EventID: id, UserID: user, ItemID: item, Type: kind, OccurredAt: time.Now().Add(-time.Minute)}
@@ -257,7 +262,7 @@ func TestZombieIsNoTopicMadeAnew(t *testing.T) {
 }
 
 func TestACorruptProfileDoesNotHoldUpTheOthers(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, alwaysReading)
 	require.NoError(t, r.handle(r.eventRecord(event("1", "bad", "a", schemas.Click))))
 	key := redisdb.Key(r.redis.Prefix, "bad", "profile")
 	require.NoError(t, r.rdb.HSet(t.Context(), key, "h", "\x01garbage").Err())
@@ -274,7 +279,7 @@ func TestACorruptProfileDoesNotHoldUpTheOthers(t *testing.T) {
 }
 
 func TestAProfileOfANewerReleaseIsWaitedFor(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, alwaysReading)
 	require.NoError(t, r.handle(r.eventRecord(event("1", "new", "a", schemas.Click))))
 	key := redisdb.Key(r.redis.Prefix, "new", "profile")
 	require.NoError(t, r.rdb.HSet(t.Context(), key, "h", "\x02of a newer format").Err())

@@ -17,9 +17,12 @@ import (
 type instruments struct {
 	freshness      metric.Float64Histogram
 	events         metric.Int64Counter
+	profiles       metric.Int64Counter
 	sinceOccurred  metric.MeasurementOption
 	sinceBroker    metric.MeasurementOption
 	outcomeOptions [outcomes]metric.MeasurementOption
+	fromMemory     metric.MeasurementOption
+	fromRedis      metric.MeasurementOption
 }
 
 // What became of an event that was not refused.
@@ -40,6 +43,8 @@ func newInstruments() *instruments {
 	t := &instruments{
 		sinceOccurred: with("since", "occurred_at"),
 		sinceBroker:   with("since", "broker"),
+		fromMemory:    with("source", "memory"),
+		fromRedis:     with("source", "redis"),
 		outcomeOptions: [outcomes]metric.MeasurementOption{
 			applied: with("outcome", "applied"), late: with("outcome", "late"), duplicate: with("outcome", "duplicate"),
 			replayed: with("outcome", "replayed"), erased: with("outcome", "erased"),
@@ -52,6 +57,10 @@ func newInstruments() *instruments {
 	}
 	if t.events, err = meter.Int64Counter("freshet.events", metric.WithUnit("{event}"),
 		metric.WithDescription("Interaction events that were worked off, by what became of them.")); err != nil {
+		otel.Handle(err)
+	}
+	if t.profiles, err = meter.Int64Counter("freshet.profiles", metric.WithUnit("{profile}"),
+		metric.WithDescription("Users' profiles that a batch's events moved, by where they were taken from.")); err != nil {
 		otel.Handle(err)
 	}
 	return t
@@ -71,6 +80,8 @@ func (t *instruments) applied(ctx context.Context, events []profiles.Event, repo
 			t.events.Add(ctx, int64(n), t.outcomeOptions[outcome])
 		}
 	}
+	t.profiles.Add(ctx, int64(report.Recalled), t.fromMemory)
+	t.profiles.Add(ctx, int64(report.Read), t.fromRedis)
 	if !t.freshness.Enabled(ctx) {
 		return
 	}

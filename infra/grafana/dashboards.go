@@ -76,6 +76,8 @@ func interactions() Dashboard {
 			graph("Event to embedding, from occurred_at", seconds, "The same from the producer's clock: it shows late events too.",
 				quantiles("freshet_embedding_freshness_seconds", `{since="occurred_at"}`, "")...),
 			graph("Events", perSec, "Events by what became of them.", rate("freshet_events_total", "", "outcome")),
+			graph("Profiles", perSec, "Profiles moved, by whether they were still remembered or had to be read.",
+				rate("freshet_profiles_total", "", "source")),
 		}},
 		consuming("interactions", "interactions"), row{"Servers", calls("redis", "Redis")})
 }

@@ -249,6 +249,7 @@ func (spans tree) has(top string, wanted func(*collector.Span) bool) bool {
 var exposed = map[string]string{
 	"freshet_embedding_freshness_seconds":         "since",
 	"freshet_events_total":                        "outcome",
+	"freshet_profiles_total":                      "source",
 	"freshet_item_freshness_seconds":              "since",
 	"freshet_items_total":                         "outcome",
 	"freshet_reply_duration_seconds":              "status",

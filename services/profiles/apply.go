@@ -33,11 +33,15 @@ type work struct {
 	stamp   uint64   // that of what is stored
 	tastes  []*taste // by model; nil where none is current
 	plan    *plan
-	err     error
+	// revision is the one that the plan is written under.
+	revision string
+	recalled bool // from memory, in the last attempt
+	err      error
 }
 
 // Apply applies a batch of events in its order. It needs two pipelined round trips for all users together, a third one if
-// histories are to be encoded anew, and again as many for users that another writer changed in between.
+// histories are to be encoded anew, and again as many for users that another writer changed in between. Users whom it remembers
+// from its own last writes need no reading:
 //
 //	old owner: reads revision 1, computes ............................ writes: revision is 2, refused; reads, all replayed
 //	new owner: ............................ reads revision 1, writes 2
@@ -86,6 +90,11 @@ func (r *Report) add(w *work) {
 	r.Replayed += w.plan.replayed
 	r.Erased += w.plan.erasures
 	r.NewlyApplied = append(r.NewlyApplied, w.plan.applied...)
+	if w.recalled {
+		r.Recalled++
+	} else {
+		r.Read++
+	}
 }
 
 func firstRecreated(pending []*work) error {
@@ -133,6 +142,7 @@ func (b *batch) write(ctx context.Context, pending []*work) (conflicts []*work) 
 			conflicts = append(conflicts, writing[i])
 		default:
 			b.store.countBegun(writing[i])
+			b.remember(writing[i])
 		}
 	}
 	return conflicts
@@ -145,7 +155,8 @@ func (b *batch) writeCall(w *work) redisdb.Call {
 		ttl = s.cfg.ErasedRetention
 	}
 	args := make([]any, 0, 6+2*(len(profileFields)+2*len(p.moves)))
-	args = append(args, w.stored.revision, newRevision(), ttl.Milliseconds(), flag(s.livesAnew(w)), flag(p.erased), p.seen)
+	w.revision = newRevision()
+	args = append(args, w.stored.revision, w.revision, ttl.Milliseconds(), flag(s.livesAnew(w)), flag(p.erased), p.seen)
 	args = append(args, fieldWatermarks, packWatermarks(p.marks))
 	args = s.noteErased(p, args)
 	if len(p.counters) > 0 {
@@ -190,4 +201,4 @@ func (s *Store) livesAnew(w *work) bool {
 		w.stored.updated/step != w.plan.updated/step
 }
 
-func newRevision() []byte { return binary.LittleEndian.AppendUint64(nil, rand.Uint64()) }
+func newRevision() string { return string(binary.LittleEndian.AppendUint64(nil, rand.Uint64())) }

@@ -47,7 +47,7 @@ func TestFirstEvents(t *testing.T) {
 	r.setVector(t, "m1", "i2", 2)
 	require.Nil(t, r.load(t, user, "m1"), "an unknown user")
 	report := r.apply(t, at(4, 0, schemas.Click, "i1"), at(7, 1, schemas.Purchase, "i2"))
-	require.Equal(t, Report{Applied: 2, NewlyApplied: []int{0, 1}}, report)
+	require.Equal(t, Report{Applied: 2, NewlyApplied: []int{0, 1}, Read: 1}, report)
 
 	p := r.load(t, user, "m1")
 	v := r.vectors["m1"]
@@ -133,7 +133,7 @@ func TestDecisions(t *testing.T) {
 						report.Erased += one.Erased
 					}
 				}
-				report.NewlyApplied = nil
+				report.NewlyApplied, report.Read, report.Recalled = nil, 0, 0
 				require.Equal(t, c.report, report)
 				p := r.load(t, user, "m1")
 				var got []string
@@ -214,8 +214,8 @@ func TestErasedUserKeepsNothingButRevisionAndWatermarks(t *testing.T) {
 	left := r.client.PTTL(t.Context(), r.profileKey(user)).Val()
 	require.InDelta(t, r.cfg.InactiveTTL.Hours(), left.Hours(), 1)
 	erase := Event{Interaction: schemas.Interaction{UserID: user}, Erase: true, Offset: 2}
-	require.Equal(t, Report{Erased: 1}, r.apply(t, erase))
-	require.Equal(t, Report{Replayed: 2}, r.apply(t, at(1, 1, schemas.Click, "a"), erase), "a zombie cannot bring the user back")
+	require.Equal(t, Report{Erased: 1, Recalled: 1}, r.apply(t, erase))
+	require.Equal(t, Report{Replayed: 2, Read: 1}, r.apply(t, at(1, 1, schemas.Click, "a"), erase), "a zombie cannot bring the user back")
 
 	require.ElementsMatch(t, []string{fieldRevision, fieldWatermarks}, r.client.HKeys(t.Context(), r.profileKey(user)).Val())
 	require.Zero(t, r.client.Exists(t.Context(), r.seenKey(user)).Val())
@@ -240,13 +240,13 @@ func TestRecreatedTopicIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "partition 0 ends at offset 100")
 	require.Nil(t, r.load(t, "bob", ""), "nothing was written")
 	e.EndOffset = 101
-	require.Equal(t, Report{Replayed: 1}, r.apply(t, e))
+	require.Equal(t, Report{Replayed: 1, Read: 1}, r.apply(t, e))
 	e.EndOffset = 0
-	require.Equal(t, Report{Replayed: 1}, r.apply(t, e), "unknown end")
+	require.Equal(t, Report{Replayed: 1, Read: 1}, r.apply(t, e), "unknown end")
 }
 
 func TestUnreadableProfileFailsItsUserAlone(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, func(c *Config) { c.RememberedUsers = 0 })
 	r.apply(t, at(1, 1, schemas.Click, "a"))
 	require.NoError(t, r.client.HSet(t.Context(), r.profileKey(user), fieldHistory, "garbage").Err())
 	bob := at(2, 2, schemas.Click, "a")
@@ -317,7 +317,7 @@ func TestWriteThatTheClientRepeatsIsNoConflict(t *testing.T) {
 		return next(ctx, cmds)
 	}}
 	r.client.AddHook(hook)
-	require.Equal(t, Report{Applied: 1, NewlyApplied: []int{0}}, r.apply(t, at(2, 2, schemas.Click, "b")))
+	require.Equal(t, Report{Applied: 1, NewlyApplied: []int{0}, Recalled: 1}, r.apply(t, at(2, 2, schemas.Click, "b")))
 	require.Equal(t, 2, r.load(t, user, "").SeenCount())
 }
 
@@ -343,11 +343,17 @@ func TestRoundTrips(t *testing.T) {
 	r.client.AddHook(hook)
 	r.apply(t, batch...)
 	require.Equal(t, 2, pipelines, "read, write")
-	late := at(200, 0, schemas.Click, "3")
+	for i := range batch {
+		batch[i].Offset += 100
+	}
+	pipelines = 0
+	r.apply(t, batch...)
+	require.Equal(t, 2, pipelines, "the items' vectors, write")
+	late := at(300, 0, schemas.Click, "3")
 	late.UserID = "u1"
 	pipelines = 0
 	r.apply(t, late)
-	require.Equal(t, 3, pipelines, "read, history vectors, write")
+	require.Equal(t, 3, pipelines, "the item's vector, history vectors, write")
 	pipelines = 0
 	_, err := r.Load(t.Context(), []string{"u1", "u2", "u3"}, "m1")
 	require.NoError(t, err)
@@ -406,6 +412,7 @@ func TestConfigValidate(t *testing.T) {
 		"history_length is 0":    func(c *Config) { c.HistoryLength = 0 },
 		"history_length is 5000": func(c *Config) { c.HistoryLength = 5000 },
 		"inactive_ttl is 1ms":    func(c *Config) { c.InactiveTTL = time.Millisecond },
+		"remembered_users is -1": func(c *Config) { c.RememberedUsers = -1 },
 		"erased_retention is 0s": func(c *Config) { c.ErasedRetention = 0 },
 	} {
 		cfg := DefaultConfig()

@@ -12,6 +12,7 @@ import (
 // batch is one call of Apply.
 type batch struct {
 	store   *Store
+	models  []string // the live models' versions
 	users   []*work
 	vectors *vectorSet
 	// events' items of taste, whose vectors the first round trip reads along
@@ -20,6 +21,9 @@ type batch struct {
 
 func newBatch(s *Store, events []Event) *batch {
 	b := &batch{store: s, vectors: newVectorSet(s.models())}
+	for _, tower := range b.vectors.towers {
+		b.models = append(b.models, tower.Version())
+	}
 	byUser := map[string]*work{}
 	known := map[string]bool{}
 	for i := range events {
@@ -39,7 +43,7 @@ func newBatch(s *Store, events []Event) *batch {
 	return b
 }
 
-// read reads the users' profiles, and in the same round trip the vectors that are not there yet.
+// read reads the profiles of the users who are not remembered, and in the same round trip the vectors that are not there yet.
 func (b *batch) read(ctx context.Context, pending []*work) {
 	pipe := b.store.rdb.Pipeline()
 	queued := b.vectors.queue(ctx, b.store.items, pipe, b.items)
@@ -47,26 +51,18 @@ func (b *batch) read(ctx context.Context, pending []*work) {
 	reads := make([]*redis.SliceCmd, len(pending))
 	fields := b.fields()
 	for i, w := range pending {
+		w.stored, w.tastes, w.plan = nil, nil, nil
+		if w.recalled = b.recall(w); w.recalled {
+			continue
+		}
 		reads[i] = pipe.HMGet(ctx, b.store.profileKey(w.user), fields...)
 	}
 	// The error of Exec is the first of the reads' own errors.
 	_, _ = pipe.Exec(ctx)
 	b.vectors.take(queued)
 	for i, w := range pending {
-		w.stored, w.tastes, w.plan = nil, nil, nil
-		if err := reads[i].Err(); err != nil {
-			w.err = fmt.Errorf("reading the profile of user %q: %w", w.user, err)
-			continue
-		}
-		values := reads[i].Val()
-		if w.stored, w.err = b.store.readStored(w.user, values); w.err != nil {
-			continue
-		}
-		w.stamp = w.stored.counters.tasteEvents()
-		for m, tower := range b.vectors.towers {
-			field := len(profileFields) + 2*m
-			t := unpackTaste(text(values[field]), text(values[field+1]), w.stamp, tower.StateSize(), tower.Dim())
-			w.tastes = append(w.tastes, t)
+		if !w.recalled {
+			b.take(w, reads[i])
 		}
 		for _, e := range w.events {
 			w.fail(b.vectors.errs[e.ItemID])
@@ -74,10 +70,28 @@ func (b *batch) read(ctx context.Context, pending []*work) {
 	}
 }
 
+// take takes what was read of a user apart.
+func (b *batch) take(w *work, read *redis.SliceCmd) {
+	if err := read.Err(); err != nil {
+		w.err = fmt.Errorf("reading the profile of user %q: %w", w.user, err)
+		return
+	}
+	values := read.Val()
+	if w.stored, w.err = b.store.readStored(w.user, values); w.err != nil {
+		return
+	}
+	w.stamp = w.stored.counters.tasteEvents()
+	for m, tower := range b.vectors.towers {
+		field := len(profileFields) + 2*m
+		t := unpackTaste(text(values[field]), text(values[field+1]), w.stamp, tower.StateSize(), tower.Dim())
+		w.tastes = append(w.tastes, t)
+	}
+}
+
 func (b *batch) fields() []string {
 	fields := append([]string(nil), profileFields...)
-	for _, tower := range b.vectors.towers {
-		fields = append(fields, stateField(tower.Version()), embeddingField(tower.Version()))
+	for _, model := range b.models {
+		fields = append(fields, stateField(model), embeddingField(model))
 	}
 	return fields
 }

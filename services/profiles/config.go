@@ -18,10 +18,16 @@ type Config struct {
 	// ErasedRetention is how long an erased user's watermarks (nothing else of the user is kept) still refuse a replay of
 	// the events before the erasure. It should be longer than such an event can stay unread in its topic.
 	ErasedRetention time.Duration `yaml:"erased_retention" env:"ERASED_RETENTION"`
+	// RememberedUsers is how many users' profiles a process keeps of those it wrote last, about 8 KB each, so that their next
+	// events need not read them. What another process changes is noticed by each write. 0 reads always.
+	RememberedUsers int `yaml:"remembered_users" env:"REMEMBERED_USERS"`
 }
 
 // maxHistory bounds HistoryLength and what a stored history may claim to hold.
 const maxHistory = 4096
+
+// maxRemembered bounds RememberedUsers to what some processes' memory can hold.
+const maxRemembered = 10_000_000
 
 // DefaultConfig keeps the 64 events that the user tower needs (see DESIGN.md) for half a year.
 func DefaultConfig() Config {
@@ -30,6 +36,7 @@ func DefaultConfig() Config {
 		HistoryLength:   64,
 		InactiveTTL:     180 * 24 * time.Hour,
 		ErasedRetention: 30 * 24 * time.Hour,
+		RememberedUsers: 8192,
 	}
 }
 
@@ -48,6 +55,9 @@ func (c Config) Validate() error {
 		if d.value < time.Second {
 			return fmt.Errorf("%s is %v: give at least 1s", d.field, d.value)
 		}
+	}
+	if c.RememberedUsers < 0 || c.RememberedUsers > maxRemembered {
+		return fmt.Errorf("remembered_users is %d: give 0 to %d", c.RememberedUsers, maxRemembered)
 	}
 	return nil
 }

@@ -7,7 +7,8 @@
 //     events were cut into batches, replayed, or interrupted between any two steps. Where a user's events lie on several
 //     partitions (partitions were added), it is the fold in the order in which the partitions' events came.
 //   - State and watermark change in one atomic step, guarded by a revision that each write draws anew: a write that was
-//     computed from a state which is no longer there is refused and computed again.
+//     computed from a state which is no longer there is refused and computed again. That is why a process may go on from
+//     what it wrote last (memory.go) instead of reading.
 //   - A user-tower state is current only with the stamp that says how many events of taste it has seen: a state that another
 //     release or a returning model left behind is encoded anew from the history, never moved on.
 //   - A value that cannot be read is an error that names the key and the remedy; it is never overwritten as if it were empty.

@@ -36,6 +36,8 @@ type Report struct {
 	Failed map[int]error
 	// NewlyApplied lists the indexes of the Applied events in ascending order.
 	NewlyApplied []int
+	// Recalled counts the users whose profile was remembered, Read those whose profile was read.
+	Recalled, Read int
 }
 
 // TopicRecreatedError says that a partition ends before offsets that were applied from it.

@@ -65,11 +65,21 @@ func (h history) hasEvent(fingerprint uint64) bool {
 	if fingerprint == 0 {
 		return false
 	}
-	return slices.ContainsFunc(h, func(e Entry) bool { return e.fingerprint == fingerprint })
+	for i := range h {
+		if h[i].fingerprint == fingerprint {
+			return true
+		}
+	}
+	return false
 }
 
 func (h history) hasItem(id string) bool {
-	return slices.ContainsFunc(h, func(e Entry) bool { return e.ItemID == id })
+	for i := range h {
+		if h[i].ItemID == id {
+			return true
+		}
+	}
+	return false
 }
 
 // insert puts an event in its place and drops the oldest ones beyond limit. It tells whether the event is late (older than

@@ -23,7 +23,8 @@ type schedule struct {
 	t      testing.TB
 	script []byte
 	hook   *steps
-	worker *Store // its steps go through the hook
+	// workers differ in how much they remember.
+	workers []*Store
 
 	topic     [][]Event // by partition
 	committed []int
@@ -63,7 +64,10 @@ func runSchedule(t testing.TB, script []byte) {
 		s.oracles[u], s.marks[u] = newOracle(scheduleHistory), map[int32]int64{}
 	}
 	s.hook = &steps{until: -1, after: s.observe}
-	s.watchedClient()
+	// Clients of their own, so that looking on does not count as a step.
+	watched := s.server.Connect(s.t, func(o *redis.UniversalOptions) { o.MaxRetries = -1 })
+	watched.AddHook(s.hook)
+	s.startWorkers(watched)
 	for len(s.script) > 0 {
 		s.step()
 	}
@@ -87,11 +91,12 @@ func runSchedule(t testing.TB, script []byte) {
 	}
 }
 
-// watchedClient gives the worker a client of its own with the hook, so that looking on does not count as a step.
-func (s *schedule) watchedClient() {
-	watched := s.server.Connect(s.t, func(o *redis.UniversalOptions) { o.MaxRetries = -1 })
-	watched.AddHook(s.hook)
-	s.worker = New(watched, s.items, s.models, s.cfg)
+func (s *schedule) startWorkers(rdb redis.UniversalClient) {
+	for _, users := range []int{0, 1, 1000} {
+		cfg := s.cfg
+		cfg.RememberedUsers = users
+		s.workers = append(s.workers, New(rdb, s.items, s.models, cfg))
+	}
 }
 
 func (s *schedule) step() {
@@ -170,7 +175,7 @@ func (s *schedule) batch(p, n int) []Event {
 	return batch
 }
 
-// consume is what a consumer does: apply, apply again what failed, commit.
+// consume is what one of the consumers does: apply, apply again what failed, commit.
 func (s *schedule) consume(p, n int, commit bool) {
 	from, batch := s.committed[p], s.batch(p, n)
 	if !s.apply(batch) {
@@ -182,7 +187,7 @@ func (s *schedule) consume(p, n int, commit bool) {
 }
 
 func (s *schedule) apply(batch []Event) bool {
-	report, err := s.worker.Apply(s.t.Context(), batch)
+	report, err := s.workers[s.pick(len(s.workers))].Apply(s.t.Context(), batch)
 	require.NoError(s.t, err)
 	require.Equal(s.t, len(batch), report.Applied+report.Duplicates+report.Replayed+report.Erased+len(report.Failed))
 	require.Len(s.t, report.NewlyApplied, report.Applied)

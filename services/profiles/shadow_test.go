@@ -73,7 +73,8 @@ func newRebuilding(t testing.TB, script []byte) *rebuilding {
 		users: []string{"ann", "b}o{b", "", "d%an", "eve"},
 	}
 	s.towers = [2]*towers.UserTower{testTower("m1", 1), testTower("m2", 2)}
-	s.live, s.worker = s.towers[:1], s.Store
+	s.live = s.towers[:1]
+	s.startWorkers(s.client)
 	for i := range 8 {
 		s.setVector(t, "m1", fmt.Sprint("i", i), uint64(i))
 	}

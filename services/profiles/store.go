@@ -21,6 +21,7 @@ type Store struct {
 	items  *items.Store
 	models func() []*towers.UserTower
 	cfg    Config
+	memory *memory
 	// folding is set in a Shadow's.
 	folding *folding
 }
@@ -28,7 +29,7 @@ type Store struct {
 // New makes a store. models names, at each call, the user towers that are live: each has its own state and embedding in
 // every profile that Apply touches. The caller keeps rdb and closes it.
 func New(rdb redis.UniversalClient, store *items.Store, models func() []*towers.UserTower, cfg Config) *Store {
-	return &Store{rdb: rdb, items: store, models: models, cfg: cfg}
+	return &Store{rdb: rdb, items: store, models: models, cfg: cfg, memory: newMemory(cfg.RememberedUsers)}
 }
 
 // The hash of a user, beside stateField and embeddingField of each model. An erased user's has revision and watermarks only.

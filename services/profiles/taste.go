@@ -36,9 +36,9 @@ func packState(stamp uint64, state []float32) []byte {
 
 func unpackFloats(value string) []float32 {
 	floats := make([]float32, len(value)/4)
-	u := unpacker{rest: value}
 	for i := range floats {
-		floats[i] = math.Float32frombits(u.uint32())
+		b := value[4*i : 4*i+4]
+		floats[i] = math.Float32frombits(uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24)
 	}
 	return floats
 }
