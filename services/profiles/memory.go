@@ -61,8 +61,8 @@ func (m *memory) put(user string, r *remembered) {
 	defer m.mu.Unlock()
 	// Whoever is taken is put back last, so the oldest one is in front.
 	for {
-		_, oldest, any := m.users.GetOldest()
-		if !any || r.at.Sub(oldest.at) <= rememberedFor {
+		_, oldest, found := m.users.GetOldest()
+		if !found || r.at.Sub(oldest.at) <= rememberedFor {
 			break
 		}
 		m.users.RemoveOldest()
