@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// loadShare is the share of the measured ingest rate at which freshness is measured.
+	// loadShare is the share of the full load at which freshness is measured. The full load is what can be published and
+	// applied at the same time: producers share the machine with the role and the servers.
 	loadShare = 0.5
 	// probes is how many events a second are watched for; each is the first of a user of its own, so that its embedding is
 	// there or is not.
@@ -26,7 +27,7 @@ const (
 )
 
 // Fresh measures how long it takes from when an event was due to be published until a reader of Redis sees the user's
-// embedding, at half of the ingest rate that was measured just before.
+// embedding, at half of the rate at which events were published and applied at the same time just before.
 //
 // The floor sends, at the same rate, the bytes of the same events through Kafka to a plain consumer, which writes the bytes
 // of a profile under the user's key for each. Both are watched in the same way, by a reader that looks each quarter of a
@@ -82,21 +83,11 @@ func (l *lab) prepareFresh(ctx context.Context) (f *fresh, err error) {
 	if err := g.warmUp(ctx); err != nil {
 		return f, err
 	}
-	part, err := l.publishEvents(ctx, f.world, l.Warmup, l.Warmup+l.Events)
-	if err != nil {
-		return f, err
-	}
-	took, err := g.apply(ctx, part)
-	if err != nil {
-		return f, err
-	}
-	f.rate = loadShare * perSecond(l.Events, took)
-	l.say("ingest %.0f events/s; the load is half of that", perSecond(l.Events, took))
-	value, err := g.averageProfile(ctx, part)
-	if err != nil {
-		return f, err
-	}
 	if f.roles, err = l.start(ctx, l.settings(""), online.Interactions); err != nil {
+		return f, err
+	}
+	value, err := f.calibrate(ctx, g)
+	if err != nil {
 		return f, err
 	}
 	if f.publisher, err = producers.NewEventPublisher(ctx, l.settings("").Producer(l.Log)); err != nil {
@@ -104,6 +95,24 @@ func (l *lab) prepareFresh(ctx context.Context) (f *fresh, err error) {
 	}
 	f.raw, err = l.startRelay(ctx, value)
 	return f, err
+}
+
+// calibrate sets the rate: the share of what this machine publishes and applies at the same time. It returns as many bytes as
+// the profiles have then.
+func (f *fresh) calibrate(ctx context.Context, g *ingest) ([]byte, error) {
+	begin := time.Now()
+	part, err := f.publishEvents(ctx, f.world, f.Warmup, f.Warmup+f.Events)
+	if err != nil {
+		return nil, err
+	}
+	s := f.settings("")
+	if err := f.awaitCommitted(ctx, f.roles, online.Interactions.Group(s.Consumers.Group), s.Topics.Interactions.Name, part.ends()); err != nil {
+		return nil, err
+	}
+	full := perSecond(f.Events, time.Since(begin))
+	f.rate = loadShare * full
+	f.say("%.0f events/s published and applied; the load is half of that", full)
+	return g.averageProfile(ctx, part)
 }
 
 // side is one of the two that are compared.
@@ -180,7 +189,7 @@ func (f *fresh) report(ctx context.Context) (*Report, error) {
 	}
 	r.compare("publish to embedding readable, p50", "ms", f.ours50, f.floor50, atMost(2))
 	r.compare("publish to embedding readable, p99", "ms", f.ours99, f.floor99, atMost(2))
-	r.note("the load is half of the ingest rate measured before the first repeat, the same for both sides; time counts from when an "+
+	r.note("the load is half of what was published and applied at the same time before the first repeat, the same for both sides; time counts from when an "+
 		"event was due to be sent to when a reader that looks every %s has seen the value", watchPause)
 	r.note("the floor sends the same events through a topic of its own to a consumer that SETs %d bytes, an average profile, for each",
 		len(f.raw.value))
