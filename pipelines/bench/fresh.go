@@ -11,12 +11,16 @@ import (
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/redisdb"
 )
 
 const (
-	// loadShare is the share of the full load at which freshness is measured. The full load is what can be published and
-	// applied at the same time: producers share the machine with the role and the servers.
+	// loadShare is the share of the full load at which freshness is measured, and rateStep by how much each rate that is tried
+	// for the full load is less than the one before.
 	loadShare = 0.5
+	rateStep  = 0.8
+	// keptUp is what no event may take at full load.
+	keptUp = time.Second
 	// probes is how many events a second are watched for; each is the first of a user of its own, so that its embedding is
 	// there or is not.
 	probes = 200
@@ -27,7 +31,7 @@ const (
 )
 
 // Fresh measures how long it takes from when an event was due to be published until a reader of Redis sees the user's
-// embedding, at half of the rate at which events were published and applied at the same time just before.
+// embedding, at half of the rate that was kept up with just before.
 //
 // The floor sends, at the same rate, the bytes of the same events through Kafka to a plain consumer, which writes the bytes
 // of a profile under the user's key for each. Both are watched in the same way, by a reader that looks each quarter of a
@@ -61,6 +65,7 @@ type fresh struct {
 	publisher *producers.EventPublisher
 	store     *profiles.Store
 	raw       *relay
+	failed    firstError // of publishing
 
 	ours50, ours99, floor50, floor99 []float64
 }
@@ -86,19 +91,20 @@ func (l *lab) prepareFresh(ctx context.Context) (f *fresh, err error) {
 	if f.roles, err = l.start(ctx, l.settings(""), online.Interactions); err != nil {
 		return f, err
 	}
-	value, err := f.calibrate(ctx, g)
-	if err != nil {
+	if f.publisher, err = producers.NewEventPublisher(ctx, l.settings("").Producer(l.Log)); err != nil {
 		return f, err
 	}
-	if f.publisher, err = producers.NewEventPublisher(ctx, l.settings("").Producer(l.Log)); err != nil {
+	value, err := f.calibrate(ctx, g)
+	if err != nil {
 		return f, err
 	}
 	f.raw, err = l.startRelay(ctx, value)
 	return f, err
 }
 
-// calibrate sets the rate: the share of what this machine publishes and applies at the same time. It returns as many bytes as
-// the profiles have then.
+// calibrate sets the rate: the share of the highest one at which events that are sent without waiting for any answer are all
+// readable within keptUp. Working off a backlog is faster than that, by whole batches and without producers, so the search
+// begins below what was just measured of it. It returns as many bytes as the profiles have then.
 func (f *fresh) calibrate(ctx context.Context, g *ingest) ([]byte, error) {
 	begin := time.Now()
 	part, err := f.publishEvents(ctx, f.world, f.Warmup, f.Warmup+f.Events)
@@ -109,9 +115,20 @@ func (f *fresh) calibrate(ctx context.Context, g *ingest) ([]byte, error) {
 	if err := f.awaitCommitted(ctx, f.roles, online.Interactions.Group(s.Consumers.Group), s.Topics.Interactions.Name, part.ends()); err != nil {
 		return nil, err
 	}
-	full := perSecond(f.Events, time.Since(begin))
-	f.rate = loadShare * full
-	f.say("%.0f events/s published and applied; the load is half of that", full)
+	f.rate = perSecond(f.Events, time.Since(begin))
+	f.say("%.0f events/s published and applied, as fast as it goes", f.rate)
+	for step := 0; ; step++ {
+		f.rate *= rateStep
+		w, err := f.load(ctx, fmt.Sprintf("full-%d", step), f.ours())
+		if err != nil {
+			return nil, err
+		}
+		f.say("  at %.0f/s the last one is readable after %.0f ms", f.rate, w.latencies.quantile(1))
+		if w.latencies.quantile(1) <= millis(keptUp) {
+			break
+		}
+	}
+	f.rate *= loadShare
 	return g.averageProfile(ctx, part)
 }
 
@@ -119,47 +136,63 @@ func (f *fresh) calibrate(ctx context.Context, g *ingest) ([]byte, error) {
 type side struct {
 	// send publishes an event; it returns before the event is acknowledged.
 	send func(ctx context.Context, e *schemas.Interaction) error
-	// readable tells which of the users can be read.
-	readable func(ctx context.Context, users []string) ([]bool, error)
+	// key is where a new user's value appears, all of it in one step. The watcher asks only whether it is there: reading
+	// whole profiles thousands of times a second is a load that would be measured, too.
+	key func(user string) string
 }
 
 func (f *fresh) measure(ctx context.Context, repeat int) error {
-	floor := side{send: f.raw.send, readable: f.raw.readable}
-	below, err := f.load(ctx, fmt.Sprintf("floor-%d", repeat), floor)
+	floor := side{send: f.raw.send, key: f.raw.key}
+	raw, err := f.load(ctx, fmt.Sprintf("floor-%d", repeat), floor)
 	if err != nil {
 		return fmt.Errorf("floor: %w", err)
 	}
-	ours := side{readable: f.readable, send: func(ctx context.Context, e *schemas.Interaction) error {
-		return f.publisher.PublishInteractionAsync(ctx, e, func(_ schemas.Position, err error) { f.raw.failed.keep(err) })
-	}}
-	times, err := f.load(ctx, fmt.Sprintf("ours-%d", repeat), ours)
+	if err := f.raw.failed.err(); err != nil {
+		return fmt.Errorf("floor: %w", err)
+	}
+	applied, err := f.load(ctx, fmt.Sprintf("ours-%d", repeat), f.ours())
 	if err != nil {
 		return fmt.Errorf("ours: %w", err)
 	}
+	if err := f.verify(ctx, applied.seen); err != nil {
+		return err
+	}
+	times, below := applied.latencies, raw.latencies
 	f.say("  ours p50 %.2f ms, p99 %.2f ms; floor p50 %.2f ms, p99 %.2f ms", times.p50(), times.p99(), below.p50(), below.p99())
 	f.ours50, f.ours99 = append(f.ours50, times.p50()), append(f.ours99, times.p99())
 	f.floor50, f.floor99 = append(f.floor50, below.p50()), append(f.floor99, below.p99())
 	return nil
 }
 
-// readable tells whose profile has an embedding.
-func (f *fresh) readable(ctx context.Context, users []string) ([]bool, error) {
+func (f *fresh) ours() side {
+	return side{key: f.profileKey, send: func(ctx context.Context, e *schemas.Interaction) error {
+		return f.publisher.PublishInteractionAsync(ctx, e, func(_ schemas.Position, err error) { f.failed.keep(err) })
+	}}
+}
+
+func (f *fresh) profileKey(user string) string {
+	return redisdb.Key(f.settings("").Profiles.KeyPrefix, user, "profile")
+}
+
+// verify fails unless each probe has the embedding that its key promised.
+func (f *fresh) verify(ctx context.Context, users []string) error {
 	loaded, err := f.store.Load(ctx, users, f.world.userTower.Version())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	there := make([]bool, len(users))
 	for i, p := range loaded {
-		there[i] = p != nil && p.Embedding != nil
+		if p == nil || p.Err != nil || p.Embedding == nil {
+			return fmt.Errorf("user %s: the profile was written without an embedding", users[i])
+		}
 	}
-	return there, nil
+	return nil
 }
 
 // load sends events at the rate of the bench, and has a watcher look for those that are probes. The sending must not wait
 // for the watching: each probe's time begins when it was due.
-func (f *fresh) load(ctx context.Context, trial string, s side) (samples, error) {
+func (f *fresh) load(ctx context.Context, trial string, s side) (*watcher, error) {
 	each := max(int(f.rate/probes), 1) // one of so many events is a probe
-	w := newWatcher(s.readable)
+	w := newWatcher(f.rdb, s.key)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	var watcher sync.WaitGroup
@@ -178,7 +211,7 @@ func (f *fresh) load(ctx context.Context, trial string, s side) (samples, error)
 	}
 	stop()
 	watcher.Wait()
-	return w.latencies, errors.Join(err, w.err, f.raw.failed.err())
+	return w, errors.Join(err, w.err, f.failed.err())
 }
 
 func (f *fresh) report(ctx context.Context) (*Report, error) {
@@ -189,8 +222,8 @@ func (f *fresh) report(ctx context.Context) (*Report, error) {
 	}
 	r.compare("publish to embedding readable, p50", "ms", f.ours50, f.floor50, atMost(2))
 	r.compare("publish to embedding readable, p99", "ms", f.ours99, f.floor99, atMost(2))
-	r.note("the load is half of what was published and applied at the same time before the first repeat, the same for both sides; time counts from when an "+
-		"event was due to be sent to when a reader that looks every %s has seen the value", watchPause)
+	r.note("the load, the same for both sides, is half of the rate at which all events were readable within %s; time counts from when an "+
+		"event was due to be sent to when a reader that looks every %s has seen the value", keptUp, watchPause)
 	r.note("the floor sends the same events through a topic of its own to a consumer that SETs %d bytes, an average profile, for each",
 		len(f.raw.value))
 	return r, nil

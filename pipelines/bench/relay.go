@@ -2,8 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -90,26 +88,6 @@ func (r *relay) send(ctx context.Context, e *schemas.Interaction) error {
 		Topic: r.topic, Partition: kafkaio.AnyPartition, Key: []byte(e.UserID), Value: r.serde.Append(nil, e),
 	}
 	return r.writer.Enqueue(ctx, m, func(_ kafkaio.Position, err error) { r.failed.keep(err) })
-}
-
-// readable reads the values of users, whole, as a reader of embeddings would.
-func (r *relay) readable(ctx context.Context, users []string) ([]bool, error) {
-	pipe := r.rdb.Pipeline()
-	reads := make([]*redis.StringCmd, len(users))
-	for i, user := range users {
-		reads[i] = pipe.Get(ctx, r.key(user))
-	}
-	_, _ = pipe.Exec(ctx) // its error is the first of the reads' own
-	there := make([]bool, len(users))
-	for i, read := range reads {
-		switch err := read.Err(); {
-		case err == nil:
-			there[i] = true
-		case !errors.Is(err, redis.Nil):
-			return nil, fmt.Errorf("reading what the relay wrote: %w", err)
-		}
-	}
-	return there, nil
 }
 
 func (r *relay) close(ctx context.Context) error {

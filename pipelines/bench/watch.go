@@ -5,20 +5,24 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
-// watcher looks, again and again, for values that are on their way, and notes how long each took from when it was due.
+// watcher looks, again and again, for keys that are on their way, and notes how long each took from when it was due.
 type watcher struct {
-	readable func(ctx context.Context, users []string) ([]bool, error)
+	rdb redis.UniversalClient
+	key func(user string) string
 
 	mu        sync.Mutex
 	due       map[string]time.Time
-	latencies samples
+	seen      []string
+	latencies samples // of seen
 	err       error
 }
 
-func newWatcher(readable func(context.Context, []string) ([]bool, error)) *watcher {
-	return &watcher{readable: readable, due: map[string]time.Time{}}
+func newWatcher(rdb redis.UniversalClient, key func(user string) string) *watcher {
+	return &watcher{rdb: rdb, key: key, due: map[string]time.Time{}}
 }
 
 // expect has the watcher look for a user from now on.
@@ -42,7 +46,7 @@ func (w *watcher) expected() []string {
 func (w *watcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if users := w.expected(); len(users) > 0 {
-			there, err := w.readable(ctx, users)
+			there, err := w.there(ctx, users)
 			if ctx.Err() != nil {
 				return
 			}
@@ -55,12 +59,30 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
+// there asks which users' keys exist.
+func (w *watcher) there(ctx context.Context, users []string) ([]bool, error) {
+	pipe := w.rdb.Pipeline()
+	asked := make([]*redis.IntCmd, len(users))
+	for i, user := range users {
+		asked[i] = pipe.Exists(ctx, w.key(user))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("looking for what was written: %w", err)
+	}
+	there := make([]bool, len(users))
+	for i, cmd := range asked {
+		there[i] = cmd.Val() > 0
+	}
+	return there, nil
+}
+
 func (w *watcher) note(users []string, there []bool, err error, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.err = err
 	for i, yes := range there {
 		if yes {
+			w.seen = append(w.seen, users[i])
 			w.latencies = append(w.latencies, now.Sub(w.due[users[i]]))
 			delete(w.due, users[i])
 		}
