@@ -112,7 +112,8 @@ func (f *fresh) calibrate(ctx context.Context, g *ingest) ([]byte, error) {
 		return nil, err
 	}
 	s := f.settings("")
-	if err := f.awaitCommitted(ctx, f.roles, online.Interactions.Group(s.Consumers.Group), s.Topics.Interactions.Name, part.ends()); err != nil {
+	group := online.Interactions.Group(s.Consumers.Group)
+	if err := f.awaitCommitted(ctx, f.roles, group, s.Topics.Interactions.Name, part.ends()); err != nil {
 		return nil, err
 	}
 	f.rate = perSecond(f.Events, time.Since(begin))

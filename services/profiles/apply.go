@@ -40,8 +40,7 @@ type work struct {
 }
 
 // Apply applies a batch of events in its order. It needs two pipelined round trips for all users together, a third one if
-// histories are to be encoded anew, and again as many for users that another writer changed in between. Users whom it remembers
-// from its own last writes need no reading:
+// histories are to be encoded anew, and again as many for users that another writer changed in between:
 //
 //	old owner: reads revision 1, computes ............................ writes: revision is 2, refused; reads, all replayed
 //	new owner: ............................ reads revision 1, writes 2
