@@ -70,6 +70,7 @@ func (c *Run) Run(env *Env) (err error) {
 		}
 		return system.Missing(ctx)
 	})
+	health.Degraded(system.Degraded)
 	err = system.Run(running)
 	health.Ended(err)
 	cancel()

@@ -234,3 +234,23 @@ func (w *world) repliesByCorrelation() map[string]schemas.RecommendationReply {
 	require.NoError(w.t, err)
 	return replies
 }
+
+// TestDegradedNamesWhatIsLost: a member whose Redis was emptied is ready, and says what its replies lack and how to restore it.
+func TestDegradedNamesWhatIsLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fillCatalogue()
+	m := w.join(Recommendations)
+	m.awaitReady()
+	require.Empty(t, m.Degraded(t.Context()))
+	require.NoError(t, m.Profiles.Whole().Unmark(t.Context()))
+	require.NoError(t, m.Items.Whole().Unmark(t.Context()))
+	lost := m.Degraded(t.Context())
+	require.Len(t, lost, 2)
+	require.Contains(t, lost[0], "freshet rebuild profiles")
+	require.Contains(t, lost[1], "freshet rebuild candidates")
+	require.Empty(t, m.Missing(t.Context()))
+	require.NoError(t, m.Profiles.Whole().Mark(t.Context()))
+	require.NoError(t, m.Items.Whole().Mark(t.Context()))
+	require.Empty(t, m.Degraded(t.Context()))
+}

@@ -38,6 +38,8 @@ type System struct {
 	roles    []Role
 	// stops run, in order, after the consumers have ended and before the connections close.
 	stops []func()
+	// noted is what loss was logged last.
+	noted lossNoted
 }
 
 // Open connects to what the roles need and prepares them. Run starts them; Close gives everything back.
@@ -107,7 +109,7 @@ func (y *System) Missing(ctx context.Context) []string {
 			missing = append(missing, fmt.Sprintf("role %s has no partitions yet", role))
 		}
 	}
-	if _, _, err := y.lost(ctx); err != nil { // what Redis has lost makes replies degraded, but lets the roles work
+	if _, _, err := y.Connections.lost(ctx); err != nil { // what Redis has lost makes replies degraded, but lets the roles work
 		missing = append(missing, fmt.Sprintf("Redis does not answer: %v", err))
 	}
 	if y.Index != nil {

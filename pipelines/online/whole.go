@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
@@ -74,4 +75,39 @@ func (c *Connections) lost(ctx context.Context) (profiles, items string, err err
 		}
 	}
 	return profiles, items, nil
+}
+
+// lossNoted tells a loss that is new from one that is known.
+type lossNoted struct {
+	mu   sync.Mutex
+	last [2]string // of profiles and of items; "" where all is there
+}
+
+// lost looks at the marks, and logs what is newly missing or there again.
+func (y *System) lost(ctx context.Context) (profiles, items string, err error) {
+	profiles, items, err = y.Connections.lost(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	y.noted.mu.Lock()
+	defer y.noted.mu.Unlock()
+	for i, now := range []string{profiles, items} {
+		switch before := y.noted.last[i]; {
+		case now != "" && before == "":
+			y.log.Warn("replies are degraded from now on", "reason", now)
+		case now == "" && before != "":
+			y.log.Info("replies are whole again", "was", before)
+		}
+		y.noted.last[i] = now
+	}
+	return profiles, items, nil
+}
+
+// Degraded lists what replies have to do without, with the remedy; nothing while Redis gives no answer, which Missing tells.
+func (y *System) Degraded(ctx context.Context) []string {
+	profiles, items, err := y.lost(ctx)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc([]string{profiles, items}, func(part string) bool { return part == "" })
 }

@@ -151,7 +151,9 @@ type report struct {
 	Status string `json:"status"`
 	// Missing is what the process waits for, a line each.
 	Missing []string `json:"missing,omitempty"`
-	Error   string   `json:"error,omitempty"`
+	// Degraded is what a process that is ready does worse than it could, a line each, with the remedy.
+	Degraded []string `json:"degraded,omitempty"`
+	Error    string   `json:"error,omitempty"`
 }
 
 func (a *Admin) live(w http.ResponseWriter, _ *http.Request) {
@@ -169,7 +171,7 @@ func (a *Admin) ready(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, report{Status: "not ready", Missing: missing})
 		return
 	}
-	answer(w, http.StatusOK, report{Status: "ready"})
+	answer(w, http.StatusOK, report{Status: "ready", Degraded: a.health.worse(ctx)})
 }
 
 func answer(w http.ResponseWriter, code int, r report) {

@@ -53,6 +53,8 @@ func TestHealth(t *testing.T) {
 	var missing []string
 	h.Running(func(context.Context) []string { return missing })
 	expect("/readyz", 200, `{"status":"ready"}`)
+	h.Degraded(func(context.Context) []string { return []string{"profiles are missing"} })
+	expect("/readyz", 200, `{"status":"ready","degraded":["profiles are missing"]}`)
 	missing = []string{"role catalogue has no partitions yet", "the collection is not loaded"}
 	expect("/readyz", 503, `{"status":"not ready","missing":["role catalogue has no partitions yet","the collection is not loaded"]}`)
 	expect("/livez", 200, `{"status":"alive"}`)

@@ -8,9 +8,10 @@ import (
 
 // Health is how a process is. Its zero value is one that starts: alive, and not ready.
 type Health struct {
-	mu    sync.Mutex
-	asks  func(context.Context) []string
-	ended error
+	mu       sync.Mutex
+	asks     func(context.Context) []string
+	degraded func(context.Context) []string
+	ended    error
 }
 
 // Running says that the work has begun; missing lists what keeps it from being done, and nothing when it can be done.
@@ -18,6 +19,14 @@ func (h *Health) Running(missing func(context.Context) []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asks = missing
+}
+
+// Degraded says that degraded lists what is done worse than it could be, nothing where all is well. A process that is degraded is
+// ready all the same: taken out of service it would do nothing at all.
+func (h *Health) Degraded(degraded func(context.Context) []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.degraded = degraded
 }
 
 // Ended says that no more work is done, and why: from here on the process is dead, though it may hang for long in closing.
@@ -45,6 +54,16 @@ func (h *Health) missing(ctx context.Context) []string {
 		return []string{"the roles have ended: " + ended.Error()}
 	case asks == nil:
 		return []string{"the roles are being prepared"}
+	}
+	return asks(ctx)
+}
+
+func (h *Health) worse(ctx context.Context) []string {
+	h.mu.Lock()
+	asks := h.degraded
+	h.mu.Unlock()
+	if asks == nil {
+		return nil
 	}
 	return asks(ctx)
 }
