@@ -15,13 +15,16 @@ import (
 // Evaluate measures a bundle.
 type Evaluate struct {
 	data
-	Bundle string `type:"existingdir" placeholder:"BUNDLE" help:"Bundle to measure; the configuration's by default."`
-	K      int    `default:"10" help:"Length of the list."`
-	Window int    `default:"64" help:"Newest events of a history to encode, as many as a profile in Redis keeps."`
-	JSON   bool   `name:"json" help:"Print the report as JSON."`
+	Bundle  string `type:"existingdir" placeholder:"BUNDLE" help:"Bundle to measure; the configuration's by default."`
+	K       int    `default:"10" help:"Length of the list."`
+	Window  int    `default:"64" help:"Newest events of a history to encode, as many as a profile in Redis keeps."`
+	At      []int  `default:"1,5,10,20,50,100" help:"More lengths for JSON and CSV."`
+	Against string `placeholder:"SCORER" help:"Compare each scorer with this one of the table, case by case."`
+	JSON    bool   `name:"json" xor:"form" help:"Print the report as JSON."`
+	CSV     bool   `name:"csv" xor:"form" help:"Print all figures as CSV."`
 }
 
-// Run prints recall, NDCG, MRR and coverage of the towers beside item transitions, popularity and chance.
+// Run prints how the towers rank beside item transitions, popularity and chance, what their lists are like, and parts of the cases.
 func (c *Evaluate) Run(env *Env) error {
 	s, err := env.Settings()
 	if err != nil {
@@ -46,13 +49,13 @@ func (c *Evaluate) Run(env *Env) error {
 		model, evaluation.NewTransitions(known, len(items)), evaluation.NewPopularity(known, len(items)), evaluation.Random{Seed: 1},
 	}
 	config := evaluation.DefaultConfig()
-	config.K = c.K
+	config.K, config.At, config.Against = c.K, c.At, c.Against
 	if isTerminal(env.Err) {
 		bar := progressbar.NewOptions(len(cases)*len(scorers), progressbar.OptionSetWriter(env.Err),
 			progressbar.OptionSetDescription("ranking all items"), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
 		config.Progress = func(done, _ int) { _ = bar.Set(done) }
 	}
-	report, err := evaluation.Evaluate(env.Context, cases, len(items), scorers, config)
+	report, err := evaluation.Evaluate(env.Context, cases, evaluation.NewCatalogue(items, known), scorers, config)
 	if err != nil {
 		return err
 	}
@@ -60,6 +63,9 @@ func (c *Evaluate) Run(env *Env) error {
 		e := json.NewEncoder(env.Out)
 		e.SetIndent("", "  ")
 		return e.Encode(report)
+	}
+	if c.CSV {
+		return report.WriteCSV(env.Out)
 	}
 	return report.WriteTable(env.Out)
 }

@@ -28,7 +28,7 @@ func (d *Demo) tellQuality(ctx context.Context) error {
 	config := evaluation.DefaultConfig()
 	bar := d.bar(len(cases)*len(scorers), "ranking all items")
 	config.Progress = func(done, _ int) { _ = bar.Set(done) }
-	report, err := evaluation.Evaluate(ctx, cases, items, scorers, config)
+	report, err := evaluation.Evaluate(ctx, cases, evaluation.NewCatalogue(w.data.Items, w.histories), scorers, config)
 	if err != nil {
 		return err
 	}

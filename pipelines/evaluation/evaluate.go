@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -14,8 +15,12 @@ import (
 
 // Config says how to measure.
 type Config struct {
-	// K is the length of the list of which recall, NDCG, MRR and coverage speak.
+	// K is the length of the list of which the report speaks first: its table, its lists, its segments.
 	K int `yaml:"k" env:"K"`
+	// At are more lengths at which the metrics of ranking are computed.
+	At []int `yaml:"at" env:"AT"`
+	// Against names a scorer of the table with which each other one is compared, case by case; "" compares none.
+	Against string `yaml:"against" env:"AGAINST"`
 	// IncludeSeen ranks the items of the history too; without it, they cannot be recommended.
 	IncludeSeen bool `yaml:"include_seen" env:"INCLUDE_SEEN"`
 	// Resamples is how many times the cases are drawn anew, with replacement, for the intervals; 0 leaves them out.
@@ -29,10 +34,17 @@ type Config struct {
 }
 
 // DefaultConfig measures lists of ten without what the user has seen.
-func DefaultConfig() Config { return Config{K: 10, Resamples: 1000, Seed: 1} }
+func DefaultConfig() Config {
+	return Config{K: 10, At: []int{1, 5, 10, 20, 50, 100}, Resamples: 1000, Seed: 1}
+}
 
 // Validate says which field is out of range.
 func (c Config) Validate() error {
+	for _, k := range c.At {
+		if k < 1 || k > 10_000 {
+			return fmt.Errorf("at has %d: give 1 to 10000", k)
+		}
+	}
 	switch {
 	case c.K < 1 || c.K > 10_000:
 		return fmt.Errorf("k is %d: give 1 to 10000", c.K)
@@ -44,28 +56,33 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Evaluate ranks all items, of which there are as many as items says, for each case by each scorer. The scorers' order is
-// the report's.
-func Evaluate(ctx context.Context, cases []dataset.Case, items int, scorers []Scorer, c Config) (*Report, error) {
+// Evaluate ranks all items of the catalogue for each case by each scorer. The scorers' order is the report's.
+func Evaluate(ctx context.Context, cases []dataset.Case, catalogue Catalogue, scorers []Scorer, c Config) (*Report, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("evaluating: %w", err)
 	}
-	if err := checkCases(cases, items); err != nil {
+	if err := errors.Join(catalogue.check(), checkCases(cases, catalogue.Items)); err != nil {
 		return nil, fmt.Errorf("evaluating: %w", err)
 	}
-	report := &Report{K: c.K, Cases: len(cases), Items: items, IncludeSeen: c.IncludeSeen, Resamples: c.Resamples}
+	baseline := slices.IndexFunc(scorers, func(s Scorer) bool { return s.Name() == c.Against })
+	if c.Against != "" && baseline < 0 {
+		return nil, fmt.Errorf("evaluating: there is no scorer %q to compare with", c.Against)
+	}
+	c.At = slices.Compact(slices.Sorted(slices.Values(append([]int{c.K}, c.At...))))
+	popular := newPopularities(catalogue.Counts)
 	tick := ticker(c.Progress, len(cases)*len(scorers))
+	var done []*evaluation
 	for _, s := range scorers {
-		e := evaluation{
-			Config: c, cases: cases, scorer: s, tick: tick,
-			outcomes: make([]outcome, len(cases)), shown: make([]bool, items),
+		e := &evaluation{
+			Config: c, cases: cases, catalogue: &catalogue, popular: popular, scorer: s, tick: tick,
+			outcomes: newOutcomes(len(cases), metrics*len(c.At)+characters), shown: make([]int, catalogue.Items),
 		}
 		if err := e.run(ctx); err != nil {
 			return nil, fmt.Errorf("evaluating %s: %w", s.Name(), err)
 		}
-		report.Scorers = append(report.Scorers, e.result())
+		done = append(done, e)
 	}
-	return report, nil
+	return newReport(done, baseline), nil
 }
 
 func checkCases(cases []dataset.Case, items int) error {
@@ -107,13 +124,16 @@ func ticker(progress func(done, of int), of int) func() {
 // evaluation is one scorer's part.
 type evaluation struct {
 	Config
-	cases  []dataset.Case
-	scorer Scorer
-	tick   func()
+	cases     []dataset.Case
+	catalogue *Catalogue
+	popular   *popularities // nil where the catalogue has no counts
+	scorer    Scorer
+	tick      func()
 
-	outcomes []outcome // of each case
+	// outcomes has the metrics at each of At, one group after the other, then the list's characters.
+	outcomes *outcomes
 	mu       sync.Mutex
-	shown    []bool // whether an item stands in any list; under mu
+	shown    []int // in how many lists each item stands; under mu
 }
 
 // chunk is how many cases a worker takes at a time.
@@ -142,14 +162,14 @@ func (e *evaluation) run(ctx context.Context) error {
 			w := newRanking(len(e.shown), e.K)
 			for from := range chunks {
 				for i := from; i < min(from+chunk, len(e.cases)); i++ {
-					e.outcomes[i] = e.rank(w, &e.cases[i])
+					e.rank(w, &e.cases[i], e.outcomes.row(i))
 					e.tick()
 				}
 			}
 			e.mu.Lock()
 			defer e.mu.Unlock()
 			for item, shown := range w.shown {
-				e.shown[item] = e.shown[item] || shown
+				e.shown[item] += shown
 			}
 			return nil
 		})
@@ -157,8 +177,8 @@ func (e *evaluation) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// rank scores one case and looks where its targets stand.
-func (e *evaluation) rank(w *ranking, c *dataset.Case) outcome {
+// rank scores one case, looks where its targets stand and what its list is like, and fills the case's row.
+func (e *evaluation) rank(w *ranking, c *dataset.Case, row []float64) {
 	e.scorer.Score(w.scores, c.User, c.History)
 	if !e.IncludeSeen {
 		for _, item := range c.History {
@@ -171,5 +191,22 @@ func (e *evaluation) rank(w *ranking, c *dataset.Case) outcome {
 		}()
 	}
 	w.list()
-	return measure(w.places(c.Targets), len(c.Targets), e.K)
+	places := w.places(c.Targets)
+	for i, k := range e.At {
+		measure(row[metrics*i:metrics*(i+1)], places, len(c.Targets), k)
+	}
+	e.describe(row[metrics*len(e.At):], w.top)
+}
+
+// describe fills in what a list is like.
+func (e *evaluation) describe(row []float64, list []int32) {
+	if e.popular != nil && len(list) > 0 {
+		for _, item := range list {
+			row[popularity] += e.popular.percentile[item] / float64(len(list))
+			row[novelty] += e.popular.surprise[item] / float64(len(list))
+		}
+	}
+	if e.catalogue.Categories != nil {
+		row[diversity] = e.catalogue.diversity(list)
+	}
 }

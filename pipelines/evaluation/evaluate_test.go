@@ -31,7 +31,7 @@ func (f fixed) Score(scores []float32, _ int32, _ []int32) { copy(scores, f) }
 
 func evaluate(t *testing.T, cases []dataset.Case, items int, s Scorer, c Config) Result {
 	t.Helper()
-	r, err := Evaluate(t.Context(), cases, items, []Scorer{s}, c)
+	r, err := Evaluate(t.Context(), cases, Catalogue{Items: items}, []Scorer{s}, c)
 	require.NoError(t, err)
 	return r.Scorers[0]
 }
@@ -42,41 +42,45 @@ func TestMetricsByHand(t *testing.T) {
 	at2, at3 := 1/math.Log2(3), 1/math.Log2(4)
 	falling := fixed{6, 5, 4, 3, 2, 1}
 	items := func(of ...int32) []int32 { return of }
-	type want struct{ recall, hit, ndcg, mrr float64 }
+	type want struct{ recall, hit, precision, ndcg, mrr, ap float64 }
 	for name, c := range map[string]struct {
 		scores           fixed
 		history, targets []int32
 		includeSeen      bool
 		want             want
 	}{
-		"first":               {falling, nil, items(0), false, want{1, 1, 1, 1}},
-		"third":               {falling, nil, items(2), false, want{1, 1, at3, 1. / 3}},
+		"first":               {falling, nil, items(0), false, want{1, 1, 1. / 3, 1, 1, 1}},
+		"third":               {falling, nil, items(2), false, want{1, 1, 1. / 3, at3, 1. / 3, 1. / 3}},
 		"fourth":              {falling, nil, items(3), false, want{}},
-		"fourth without seen": {falling, items(0, 1, 0), items(3), false, want{1, 1, at2, .5}},
+		"fourth without seen": {falling, items(0, 1, 0), items(3), false, want{1, 1, 1. / 3, at2, .5, .5}},
 		"fourth with seen":    {falling, items(0, 1), items(3), true, want{}},
 		"seen itself":         {falling, items(0), items(0), false, want{}},
-		"tie with one":        {fixed{6, 6, 4, 3, 2, 1}, nil, items(0), false, want{1, 1, at2, .5}},
+		"tie with one":        {fixed{6, 6, 4, 3, 2, 1}, nil, items(0), false, want{1, 1, 1. / 3, at2, .5, .5}},
 		"all equal":           {fixed{6, 6, 6, 6, 6, 6}, nil, items(0), false, want{}},
 		"no number":           {fixed{nan, 5, 4, 3, 2, 1}, nil, items(0), false, want{}},
-		"others no numbers":   {fixed{nan, nan, nan, 3, 2, 1}, nil, items(5), false, want{1, 1, at3, 1. / 3}},
-		"two of two":          {falling, nil, items(2, 0), false, want{1, 1, (1 + at3) / (1 + at2), 1}},
-		"one of two":          {falling, nil, items(5, 1), false, want{.5, 1, at2 / (1 + at2), .5}},
-		"three of four":       {falling, nil, items(0, 1, 2, 3), false, want{.75, 1, 1, 1}},
-		"equal targets":       {fixed{6, 6, 4, 3, 2, 1}, nil, items(0, 1), false, want{1, 1, 1, 1}},
-		"equal, tied by one":  {fixed{6, 6, 6, 3, 2, 1}, nil, items(0, 1), false, want{1, 1, (at2 + at3) / (1 + at2), .5}},
+		"others no numbers":   {fixed{nan, nan, nan, 3, 2, 1}, nil, items(5), false, want{1, 1, 1. / 3, at3, 1. / 3, 1. / 3}},
+		"two of two":          {falling, nil, items(2, 0), false, want{1, 1, 2. / 3, (1 + at3) / (1 + at2), 1, (1 + 2./3) / 2}},
+		"one of two":          {falling, nil, items(5, 1), false, want{.5, 1, 1. / 3, at2 / (1 + at2), .5, .25}},
+		"three of four":       {falling, nil, items(0, 1, 2, 3), false, want{.75, 1, 1, 1, 1, 1}},
+		"equal targets":       {fixed{6, 6, 4, 3, 2, 1}, nil, items(0, 1), false, want{1, 1, 2. / 3, 1, 1, 1}},
+		"equal, tied by one":  {fixed{6, 6, 6, 3, 2, 1}, nil, items(0, 1), false, want{1, 1, 2. / 3, (at2 + at3) / (1 + at2), .5, (.5 + 2./3) / 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cases := []dataset.Case{{History: c.history, Targets: c.targets}}
 			r := evaluate(t, cases, 6, c.scores, Config{K: 3, IncludeSeen: c.includeSeen})
-			got := []float64{r.Recall.Mean, r.HitRate.Mean, r.NDCG.Mean, r.MRR.Mean}
-			require.InDeltaSlice(t, []float64{c.want.recall, c.want.hit, c.want.ndcg, c.want.mrr}, got, 1e-12)
+			want := []float64{c.want.recall, c.want.hit, c.want.precision, c.want.ndcg, c.want.mrr, c.want.ap}
+			require.InDeltaSlice(t, want, means(&r.Metrics), 1e-12)
 			require.InDelta(t, .5, r.Coverage, 0)
 		})
 	}
 }
 
+func means(m *Metrics) []float64 {
+	return []float64{m.Recall.Mean, m.HitRate.Mean, m.Precision.Mean, m.NDCG.Mean, m.MRR.Mean, m.MAP.Mean}
+}
+
 // naive sorts the whole catalogue, targets last among their equals, and reads the metrics off the list.
-func naive(scores []float32, c dataset.Case, k int, includeSeen bool) outcome {
+func naive(scores []float32, c dataset.Case, k int, includeSeen bool) [metrics]float64 {
 	var order []int32
 	for i := range scores {
 		if includeSeen || !slices.Contains(c.History, int32(i)) {
@@ -89,12 +93,15 @@ func naive(scores []float32, c dataset.Case, k int, includeSeen bool) outcome {
 		}
 		return map[bool]int{true: 1}[slices.Contains(c.Targets, a)] - map[bool]int{true: 1}[slices.Contains(c.Targets, b)]
 	})
-	var o outcome
-	dcg, ideal := 0.0, 0.0
+	var o [metrics]float64
+	hits, dcg, ideal := 0.0, 0.0, 0.0
 	for i, item := range order[:min(k, len(order))] {
 		if slices.Contains(c.Targets, item) {
 			o[recall] += 1 / float64(len(c.Targets))
 			o[hitRate] = 1
+			o[precision] += 1 / float64(k)
+			hits++
+			o[averagePrecision] += hits / float64(i+1) / float64(min(k, len(c.Targets)))
 			dcg += 1 / math.Log2(float64(i)+2)
 			if o[mrr] == 0 {
 				o[mrr] = 1 / float64(i+1)
@@ -113,16 +120,25 @@ type perCase [][]float32
 
 func (perCase) Name() string { return "table" }
 
-func (p perCase) Score(scores []float32, user int32, _ []int32) { copy(scores, p[user]) }
+// Score of no table finds nothing.
+func (p perCase) Score(scores []float32, user int32, _ []int32) {
+	clear(scores)
+	if p != nil {
+		copy(scores, p[user])
+	}
+}
 
 func TestMetricsEqualNaiveOnes(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		items, k := 2+r.IntN(40), 1+r.IntN(12)
-		c := Config{K: k, IncludeSeen: r.IntN(2) == 0, Workers: 1 + r.IntN(3)}
+		c := Config{K: k, At: []int{1, k, k + 3}, IncludeSeen: r.IntN(2) == 0, Workers: 1 + r.IntN(3)}
 		var cases []dataset.Case
 		var scores perCase
-		var want outcome
+		want := map[int]*[metrics]float64{}
+		for _, at := range c.At {
+			want[at] = new([metrics]float64)
+		}
 		n := 1 + r.IntN(70)
 		for u := range n {
 			row := make([]float32, items)
@@ -139,13 +155,18 @@ func TestMetricsEqualNaiveOnes(t *testing.T) {
 				one.History = append(one.History, int32(i))
 			}
 			cases, scores = append(cases, one), append(scores, row)
-			for j, v := range naive(row, one, k, c.IncludeSeen) {
-				want[j] += v / float64(n)
+			for at, sum := range want {
+				for j, v := range naive(row, one, at, c.IncludeSeen) {
+					sum[j] += v / float64(n)
+				}
 			}
 		}
 		got := evaluate(t, cases, items, scores, c)
-		means := []float64{got.Recall.Mean, got.HitRate.Mean, got.NDCG.Mean, got.MRR.Mean}
-		require.InDeltaSlice(t, want[:], means, 1e-9)
+		require.Len(t, got.At, len(want))
+		for _, at := range got.At {
+			require.InDeltaSlice(t, want[at.K][:], means(&at.Metrics), 1e-9)
+		}
+		require.InDeltaSlice(t, want[k][:], means(&got.Metrics), 1e-9)
 	}
 }
 
@@ -167,7 +188,7 @@ func TestReportDoesNotDependOnWorkers(t *testing.T) {
 	for _, workers := range []int{0, 1, 7} {
 		c := DefaultConfig()
 		c.Workers, c.Resamples = workers, 200
-		r, err := Evaluate(t.Context(), cases, items, scorers, c)
+		r, err := Evaluate(t.Context(), cases, Catalogue{Items: items}, scorers, c)
 		require.NoError(t, err)
 		reports = append(reports, r)
 	}
@@ -179,21 +200,29 @@ func TestReportDoesNotDependOnWorkers(t *testing.T) {
 func TestReportGolden(t *testing.T) {
 	var cases []dataset.Case
 	for i := range 40 {
-		cases = append(cases, dataset.Case{Targets: []int32{int32(i%5) * 2}})
+		cases = append(cases, dataset.Case{Targets: []int32{int32(i%5) * 2}, History: []int32{9}[:i/20]})
 	}
-	r, err := Evaluate(t.Context(), cases, 10, []Scorer{fixed{9, 8, 7, 6, 5, 4, 3, 2, 1}, fixed{}}, Config{K: 3, Resamples: 100})
+	catalogue := Catalogue{
+		Items: 10, Counts: []int{8, 4, 2, 1, 1, 0, 0, 0, 0, 0},
+		Categories: [][]int32{{0}, {0, 1}, {2}, {}, {}, {}, {}, {}, {}, {}},
+	}
+	r, err := Evaluate(t.Context(), cases, catalogue, []Scorer{fixed{9, 8, 7, 6, 5, 4, 3, 2, 1}, perCase(nil)}, Config{K: 3, At: []int{1}, Resamples: 100, Against: "table"})
 	require.NoError(t, err)
 	golden(t, r)
 }
 
-// golden compares both forms of a report with what is on file.
+// golden compares all forms of a report with what is on file.
 func golden(t *testing.T, r *Report) {
 	t.Helper()
 	var asTable bytes.Buffer
 	require.NoError(t, r.WriteTable(&asTable))
 	asJSON, err := json.MarshalIndent(r, "", "  ")
 	require.NoError(t, err)
-	for name, got := range map[string][]byte{"report.txt": asTable.Bytes(), "report.json": append(asJSON, '\n')} {
+	var asCSV bytes.Buffer
+	require.NoError(t, r.WriteCSV(&asCSV))
+	for name, got := range map[string][]byte{
+		"report.txt": asTable.Bytes(), "report.json": append(asJSON, '\n'), "report.csv": asCSV.Bytes(),
+	} {
 		path := filepath.Join("testdata", name)
 		if *update {
 			require.NoError(t, os.MkdirAll("testdata", 0o755))
@@ -208,7 +237,7 @@ func golden(t *testing.T, r *Report) {
 func TestSyntheticWorldCanBeLearnt(t *testing.T) {
 	items, train, cases := small(t)
 	scorers := []Scorer{NewTransitions(train, items), NewPopularity(train, items), Random{}}
-	r, err := Evaluate(t.Context(), cases, items, scorers, DefaultConfig())
+	r, err := Evaluate(t.Context(), cases, Catalogue{Items: items}, scorers, DefaultConfig())
 	require.NoError(t, err)
 	transitions, popularity, random := r.Scorers[0], r.Scorers[1], r.Scorers[2]
 	require.Greater(t, transitions.NDCG.Low, 3*popularity.NDCG.High)
@@ -232,22 +261,25 @@ func TestIntervalsHoldTheMean(t *testing.T) {
 func TestEvaluateRefuses(t *testing.T) {
 	good := []dataset.Case{{Targets: []int32{1}}}
 	for want, run := range map[string]func() error{
-		"k is 0": func() error { _, err := Evaluate(t.Context(), good, 2, nil, Config{}); return err },
+		"k is 0": func() error { _, err := Evaluate(t.Context(), good, Catalogue{Items: 2}, nil, Config{}); return err },
 		"workers is -1": func() error {
-			_, err := Evaluate(t.Context(), good, 2, nil, Config{K: 1, Workers: -1})
+			_, err := Evaluate(t.Context(), good, Catalogue{Items: 2}, nil, Config{K: 1, Workers: -1})
 			return err
 		},
 		"resamples is -1": func() error {
-			_, err := Evaluate(t.Context(), good, 2, nil, Config{K: 1, Resamples: -1})
+			_, err := Evaluate(t.Context(), good, Catalogue{Items: 2}, nil, Config{K: 1, Resamples: -1})
 			return err
 		},
-		"there are no cases": func() error { _, err := Evaluate(t.Context(), nil, 2, nil, DefaultConfig()); return err },
+		"there are no cases": func() error {
+			_, err := Evaluate(t.Context(), nil, Catalogue{Items: 2}, nil, DefaultConfig())
+			return err
+		},
 		"case 0 has no target": func() error {
-			_, err := Evaluate(t.Context(), []dataset.Case{{}}, 2, nil, DefaultConfig())
+			_, err := Evaluate(t.Context(), []dataset.Case{{}}, Catalogue{Items: 2}, nil, DefaultConfig())
 			return err
 		},
 		"case 0 has item 1, but there are 1 items": func() error {
-			_, err := Evaluate(t.Context(), good, 1, nil, DefaultConfig())
+			_, err := Evaluate(t.Context(), good, Catalogue{Items: 1}, nil, DefaultConfig())
 			return err
 		},
 	} {
@@ -265,7 +297,7 @@ func TestEvaluateCanBeStopped(t *testing.T) {
 		told = done
 		cancel()
 	}
-	_, err := Evaluate(ctx, cases, items, []Scorer{NewPopularity(train, items)}, c)
+	_, err := Evaluate(ctx, cases, Catalogue{Items: items}, []Scorer{NewPopularity(train, items)}, c)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Positive(t, told)
 	require.Less(t, told, len(cases))
@@ -279,7 +311,7 @@ func TestProgressEnds(t *testing.T) {
 		require.Greater(t, done, last)
 		last = done
 	}
-	_, err := Evaluate(t.Context(), cases, items, []Scorer{NewPopularity(train, items), Random{}}, c)
+	_, err := Evaluate(t.Context(), cases, Catalogue{Items: items}, []Scorer{NewPopularity(train, items), Random{}}, c)
 	require.NoError(t, err)
 	require.Equal(t, 2*len(cases), last)
 }
@@ -294,7 +326,7 @@ func TestPublicBaselines(t *testing.T) {
 	require.NoError(t, err)
 	items := len(s.Items)
 	scorers := []Scorer{NewTransitions(s.Train, items), NewPopularity(s.Train, items), Random{}}
-	r, err := Evaluate(t.Context(), s.Test, items, scorers, DefaultConfig())
+	r, err := Evaluate(t.Context(), s.Test, NewCatalogue(s.Items, s.Train), scorers, DefaultConfig())
 	require.NoError(t, err)
 	require.NoError(t, r.WriteTable(t.Output()))
 	require.InDelta(t, .0369, r.Scorers[1].HitRate.Mean, 5e-5)

@@ -9,14 +9,14 @@ import (
 type ranking struct {
 	scores   []float32
 	excluded []bool
-	// top is the list as a user would get it, best first; shown gathers what stood in any.
+	// top is the list as a user would get it, best first; shown counts what stood in lists.
 	top   []int32
 	k     int
-	shown []bool
+	shown []int
 }
 
 func newRanking(items, k int) *ranking {
-	return &ranking{scores: make([]float32, items), excluded: make([]bool, items), k: k, shown: make([]bool, items)}
+	return &ranking{scores: make([]float32, items), excluded: make([]bool, items), k: k, shown: make([]int, items)}
 }
 
 // better is the order of the list: by score, then by index; a NaN is worse than any number.
@@ -49,7 +49,7 @@ func (w *ranking) list() {
 		w.top[at] = item
 	}
 	for _, item := range w.top {
-		w.shown[item] = true
+		w.shown[item]++
 	}
 }
 
@@ -81,41 +81,50 @@ func (w *ranking) places(targets []int32) []int {
 	return places
 }
 
-// outcome is what one case contributes to each metric.
-type outcome [metrics]float64
-
-// The metrics, by their place in an outcome.
+// The metrics of one case at one k, by their place in its outcome.
 const (
 	recall = iota
 	hitRate
+	precision
 	ndcg
 	mrr
+	averagePrecision
 	metrics
 )
 
-// measure computes the metrics of one case from the places of its targets, in ascending order.
-func measure(places []int, targets, k int) outcome {
-	var o outcome
+// What a case's list is like, by its place behind the metrics.
+const (
+	popularity = iota
+	novelty
+	diversity
+	characters
+)
+
+// measure computes the metrics of one case from the places of its targets, in ascending order. row is all 0.
+func measure(row []float64, places []int, targets, k int) {
 	hits := 0
 	for _, place := range places {
 		if place > k {
 			break
 		}
 		hits++
-		o[ndcg] += gain(place)
+		row[ndcg] += gain(place)
+		row[averagePrecision] += float64(hits) / float64(place)
 	}
 	if hits == 0 {
-		return o
+		return
 	}
+	best := min(targets, k) // hits that there could be
 	ideal := 0.0
-	for place := 1; place <= min(targets, k); place++ {
+	for place := 1; place <= best; place++ {
 		ideal += gain(place)
 	}
-	o[recall] = float64(hits) / float64(targets)
-	o[hitRate] = 1
-	o[ndcg] /= ideal
-	o[mrr] = 1 / float64(places[0])
-	return o
+	row[recall] = float64(hits) / float64(targets)
+	row[hitRate] = 1
+	row[precision] = float64(hits) / float64(k)
+	row[ndcg] /= ideal
+	row[mrr] = 1 / float64(places[0])
+	row[averagePrecision] /= float64(best)
 }
 
 // gain is what a hit at the place is worth to DCG (Järvelin and Kekäläinen, 2002).
