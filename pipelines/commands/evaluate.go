@@ -24,7 +24,7 @@ type Evaluate struct {
 	CSV     bool   `name:"csv" xor:"form" help:"Print all figures as CSV."`
 }
 
-// Run prints how the towers rank beside item transitions, popularity and chance, what their lists are like, and parts of the cases.
+// Run prints how the towers rank beside baselines, what their lists are like, and parts of the cases.
 func (c *Evaluate) Run(env *Env) error {
 	s, err := env.Settings()
 	if err != nil {
@@ -46,7 +46,8 @@ func (c *Evaluate) Run(env *Env) error {
 		return err
 	}
 	scorers := []evaluation.Scorer{
-		model, evaluation.NewTransitions(known, len(items)), evaluation.NewPopularity(known, len(items)), evaluation.Random{Seed: 1},
+		model, evaluation.NewTransitions(known, len(items)), evaluation.NewItemKNN(known, len(items)),
+		evaluation.NewPopularity(known, len(items)), evaluation.Random{Seed: 1},
 	}
 	config := evaluation.DefaultConfig()
 	config.K, config.At, config.Against = c.K, c.At, c.Against
