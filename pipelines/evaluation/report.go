@@ -250,7 +250,7 @@ func (r *Report) listsTable() string {
 	return t.Render()
 }
 
-// segmentsTable has a column of NDCG for each scorer.
+// segmentsTable has a column of NDCG for each scorer, without intervals, which would not fit.
 func (r *Report) segmentsTable() string {
 	header := table.Row{"cases by", "", "cases"}
 	for i := range r.Scorers {
@@ -263,12 +263,12 @@ func (r *Report) segmentsTable() string {
 		}
 		row := table.Row{first.By, first.Name, first.Cases}
 		for i := range r.Scorers {
-			row = append(row, r.Scorers[i].Segments[at].NDCG)
+			row = append(row, fmt.Sprintf("%.4f", r.Scorers[i].Segments[at].NDCG.Mean))
 		}
 		t.AppendRow(row)
 	}
 	rightFrom(t, 3, len(header))
-	const meaning = "head: the most popular items with half of all events, tail: the least popular with a fifth"
+	const meaning = "head: the most popular items with half of all events, tail: the least popular with a fifth; intervals in JSON and CSV"
 	return fmt.Sprintf("%s\nNDCG@%d; %s", t.Render(), r.K, meaning)
 }
 
