@@ -11,7 +11,7 @@ import (
 	"github.com/freshet/freshet/schemas"
 )
 
-// Worked by hand: 20 events, of which 8 are half of all but two.
+// Worked by hand over 20 events.
 func TestPopularitiesByHand(t *testing.T) {
 	p := newPopularities([]int{2, 8, 0, 5, 5, 0})
 	require.InDeltaSlice(t, []float64{.4, 1, .1, .7, .7, .1}, p.percentile, 1e-12)

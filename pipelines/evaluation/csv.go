@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// WriteCSV writes all figures of the report, one a line: scorer, metric, k, by and segment (empty for all cases), number of cases, mean,
+// WriteCSV writes the figures of each scorer, without the comparison of Against, one a line: scorer, metric, k, by and segment (empty for all cases), number of cases, mean,
 // low, high (the mean itself where there is no interval).
 func (r *Report) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
