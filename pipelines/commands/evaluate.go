@@ -21,7 +21,7 @@ type Evaluate struct {
 	At      []int  `default:"1,5,10,20,50,100" help:"More lengths for JSON and CSV."`
 	Against string `placeholder:"SCORER" help:"Compare each scorer with this one of the table, case by case."`
 	JSON    bool   `name:"json" xor:"form" help:"Print the report as JSON."`
-	CSV     bool   `name:"csv" xor:"form" help:"Print each scorer's figures as CSV, without --against."`
+	CSV     bool   `name:"csv" xor:"form" help:"Print the scorers' figures as CSV."`
 }
 
 // Run prints how the towers rank beside baselines, what their lists are like, and parts of the cases.
