@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// WriteCSV writes the figures of each scorer, without the comparison of Against, one a line: scorer, metric, k, by and segment (empty for all cases), number of cases, mean,
-// low, high (the mean itself where there is no interval).
+// WriteCSV writes the figures of each scorer, without the comparison of Against, one a line: scorer, metric, k, by and segment
+// (empty for all cases), number of cases, mean, low, high (the mean itself where there is no interval).
 func (r *Report) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	_ = c.Write([]string{"scorer", "metric", "k", "by", "segment", "cases", "mean", "low", "high"}) // Error tells
