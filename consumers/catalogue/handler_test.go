@@ -55,6 +55,7 @@ func newRig(t testing.TB) *rig {
 	t.Cleanup(func() { require.NoError(t, r.rdb.Close()) })
 	milvus := candidates.DefaultConfig()
 	milvus.Address, milvus.Collection, milvus.Alias = r.milvus.Addr(), r.milvus.Collection, r.milvus.Alias
+	milvus.DialTimeout = servertest.MilvusDialTimeout
 	r.index, err = candidates.Connect(t.Context(), milvus)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.index.Close()) })

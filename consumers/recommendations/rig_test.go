@@ -82,6 +82,7 @@ func (r *rig) makeService() {
 	r.t.Cleanup(func() { require.NoError(r.t, rdb.Close()) })
 	milvusConfig := candidates.DefaultConfig()
 	milvusConfig.Address, milvusConfig.Collection, milvusConfig.Alias = r.milvus.Addr(), r.milvus.Collection, r.milvus.Alias
+	milvusConfig.DialTimeout = servertest.MilvusDialTimeout
 	index, err := candidates.Connect(r.t.Context(), milvusConfig)
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { require.NoError(r.t, index.Close()) })

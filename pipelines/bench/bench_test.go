@@ -67,7 +67,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	o.Embedded, o.Repeats = false, 1
 	o.Settings.Kafka.Brokers = []string{kafkaServer.Addr()}
 	o.Settings.Redis.Addresses, o.Settings.Redis.Cluster = redisServer.Addresses, len(redisServer.Addresses) > 1
-	o.Settings.Milvus.Address = milvusServer.Addr()
+	o.Settings.Milvus.Address, o.Settings.Milvus.DialTimeout = milvusServer.Addr(), servertest.MilvusDialTimeout
 	client := o.Settings.Kafka.Client()
 	defer kafkaio.CloseIdle(client)
 	benches := func() (names []string) {

@@ -58,6 +58,7 @@ func newWorld(t *testing.T, change func(w *world, s *settings.Settings)) *world 
 	w := &world{t: t, name: name, s: settings.Default(), running: map[online.Role]*exec.Cmd{}}
 	d, s := servers.Description(), &w.s
 	s.Kafka.Brokers, s.Redis.Addresses, s.Milvus.Address = []string{d.Kafka.Plaintext}, []string{d.Redis.Address}, d.Milvus.Address
+	s.Milvus.DialTimeout = 30 * time.Second
 	for _, topic := range []*topics.Topic{&s.Topics.Interactions, &s.Topics.Items, &s.Topics.Requests, &s.Topics.Replies} {
 		topic.Name, topic.Partitions = name+"."+topic.Name, 2
 	}

@@ -111,6 +111,7 @@ func realSite(t *testing.T) *site {
 	}
 	s := &w.settings
 	s.Kafka.Brokers, s.Redis.Addresses, s.Milvus.Address = []string{d.Kafka.SASL}, []string{d.Redis.TLS}, d.Milvus.Secure
+	s.Milvus.DialTimeout = 30 * time.Second
 	w.secure(d.CA)
 	*s = w.as("admin")
 	s.Milvus.Username, s.Milvus.Password = "root", d.Milvus.Root.Password

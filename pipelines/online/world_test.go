@@ -91,6 +91,7 @@ func testSettings(stack *servertest.Stack) settings.Settings {
 	s.Redis.Addresses = stack.Redis.Addresses
 	s.Profiles.KeyPrefix, s.Items.KeyPrefix = stack.Redis.Prefix, stack.Redis.Prefix
 	s.Milvus.Address, s.Milvus.Collection, s.Milvus.Alias = stack.Milvus.Addr(), stack.Milvus.Collection, stack.Milvus.Alias
+	s.Milvus.DialTimeout = servertest.MilvusDialTimeout
 	for _, t := range []*topics.Topic{&s.Topics.Interactions, &s.Topics.Items, &s.Topics.Requests, &s.Topics.Replies} {
 		t.Name, t.Partitions = stack.Kafka.Name(t.Name), 4
 	}

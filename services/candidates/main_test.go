@@ -21,7 +21,7 @@ func config(t *testing.T) candidates.Config {
 
 func configOf(m *servertest.Milvus) candidates.Config {
 	cfg := candidates.DefaultConfig()
-	cfg.Address, cfg.Collection, cfg.Alias = m.Addr(), m.Collection, m.Alias
+	cfg.Address, cfg.Collection, cfg.Alias, cfg.DialTimeout = m.Addr(), m.Collection, m.Alias, servertest.MilvusDialTimeout
 	return cfg
 }
 

@@ -119,6 +119,7 @@ func (r *rig) connect(t testing.TB) {
 
 	indexConfig := candidates.DefaultConfig()
 	indexConfig.Address, indexConfig.Collection, indexConfig.Alias = r.milvus.Addr(), r.milvus.Collection, r.milvus.Alias
+	indexConfig.DialTimeout = servertest.MilvusDialTimeout
 	r.index, err = candidates.Connect(t.Context(), indexConfig)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.index.Close()) })

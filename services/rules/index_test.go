@@ -17,7 +17,7 @@ func indexed(t *testing.T, items []*schemas.ItemChange) func(filter string) map[
 	const model = "m1"
 	milvus := servertest.StartMilvus(t)
 	cfg := candidates.DefaultConfig()
-	cfg.Address, cfg.Collection, cfg.Alias = milvus.Addr(), milvus.Collection, milvus.Alias
+	cfg.Address, cfg.Collection, cfg.Alias, cfg.DialTimeout = milvus.Addr(), milvus.Collection, milvus.Alias, servertest.MilvusDialTimeout
 	index, err := candidates.Connect(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, index.Close()) })

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/milvus-io/milvus-proto/go-api/v2/commonpb"
 	"github.com/milvus-io/milvus-proto/go-api/v2/milvuspb"
@@ -15,6 +16,10 @@ import (
 	"github.com/freshet/freshet/infra/embedded"
 	"github.com/freshet/freshet/infra/embedded/milvus"
 )
+
+// MilvusDialTimeout is for tests that connect and expect to: a real Milvus that is making collections for other tests on a busy
+// machine has let a new connection wait for more than the five seconds that are usual.
+const MilvusDialTimeout = 30 * time.Second
 
 // Milvus is a server of whose calls faults can be scripted: an embedded one, or a proxy of the real one. Its names are the test's
 // own.
