@@ -46,16 +46,16 @@ func TestCommands(t *testing.T) {
 	})
 
 	t.Run("train", func(t *testing.T) {
-		require.Contains(t, ok(t, "", "train", "--movielens", movieLens, "--epochs", "1"), "written to "+bundle)
+		require.Contains(t, ok(t, "", "train", "--data", movieLens, "--epochs", "1"), "written to "+bundle)
 		other := filepath.Join(t.TempDir(), "other")
-		require.Contains(t, ok(t, "", "train", "--movielens", movieLens, "--epochs", "1", "--seed", "7", "-o", other), other)
+		require.Contains(t, ok(t, "", "train", "--data", movieLens, "--epochs", "1", "--seed", "7", "-o", other), other)
 		require.FileExists(t, filepath.Join(other, "manifest.json"))
 	})
 
 	t.Run("evaluate", func(t *testing.T) {
-		table := ok(t, "", "evaluate", "--movielens", movieLens, "--k", "5")
+		table := ok(t, "", "evaluate", "--data", movieLens, "--k", "5")
 		require.Contains(t, table, "popularity")
-		text := ok(t, "", "evaluate", "--movielens", movieLens, "--bundle", bundle, "--json")
+		text := ok(t, "", "evaluate", "--data", movieLens, "--bundle", bundle, "--json")
 		require.Empty(t, otherKeys(t, text), "snake_case alone")
 	})
 
@@ -245,7 +245,7 @@ func otherKeys(t *testing.T, text string) (other []string) {
 
 func TestRunEmbedded(t *testing.T) {
 	configure(t, freeAddress(t), freeAddress(t), freeAddress(t))
-	require.Zero(t, execute(t.Context(), "", "train", "--movielens", writeMovieLens(t), "--epochs", "1").code)
+	require.Zero(t, execute(t.Context(), "", "train", "--data", writeMovieLens(t), "--epochs", "1").code)
 	log, stop := background(t, "run", "--embedded")
 	awaitReady(t, log)
 	require.Equal(t, outcome{out: "all topics are as configured\n"}, execute(t.Context(), "", "topics", "create"))

@@ -1,14 +1,61 @@
 package commands
 
 import (
+	"errors"
+
 	"github.com/freshet/freshet/pipelines/dataset"
 )
 
 // data is what to train on and to evaluate with. Both commands part it alike, so that nobody is asked for what was learnt.
 type data struct {
-	MovieLens string  `name:"movielens" xor:"data" type:"existingdir" placeholder:"DIR" help:"A MovieLens data set: ml-latest-small, ml-100k or ml-1m. Without it the shop that the demo makes up."`
-	GSASRec   string  `name:"gsasrec" xor:"data" type:"existingdir" placeholder:"DIR" help:"The data set ml-1m in the split of gSASRec, the published protocol."`
-	Past      float64 `default:"0.85" help:"Share of the events, from the oldest, to learn from; each user's last new item is always held out."`
+	Data   string  `type:"existingdir" placeholder:"DIR" help:"Folder of a data set. Without it the shop that the demo makes up."`
+	Format string  `enum:"auto,movielens,gsasrec,s3rec,sessions,random" default:"auto" placeholder:"FORMAT" help:"How the folder is written and parted: ${enum}. auto goes by the files; random draws a fifth of MovieLens's events for the test."`
+	Past   float64 `default:"0.85" help:"Formats without a split of their own (movielens, the made-up shop): share of the events, from the oldest, to learn from; each user's last new item is always held out."`
+	Cold   float64 `placeholder:"SHARE" help:"Published protocols: take this share of the items out of training, and ask for those only."`
+}
+
+// published reads the data set where its format has a protocol of its own, and gives nil where heldOut is to read it.
+func (d *data) published() (*dataset.Sequences, error) {
+	if d.Data == "" {
+		if d.Format != "auto" {
+			return nil, usage("--format is %s, but there is no --data DIR to read", d.Format)
+		}
+		return nil, d.noColdItems()
+	}
+	format := d.Format
+	if format == "auto" {
+		var err error
+		if format, err = dataset.DetectFormat(d.Data); err != nil {
+			return nil, err
+		}
+	}
+	if format == dataset.EventsFormat {
+		return nil, d.noColdItems()
+	}
+	if d.Cold < 0 || d.Cold >= 1 {
+		return nil, usage("--cold is %g: give a share of 0 or more, below 1", d.Cold)
+	}
+	s, err := dataset.ReadFormat(format, d.Data)
+	if err != nil {
+		return nil, err
+	}
+	if d.Cold > 0 {
+		s.HideItems(d.Cold, coldSeed)
+		if len(s.Test) == 0 {
+			return nil, errors.New("hiding items: no test case asks for a hidden one; give a larger --cold")
+		}
+	}
+	return s, nil
+}
+
+// coldSeed draws the same items for training and for evaluation.
+const coldSeed = 1
+
+func (d *data) noColdItems() error {
+	if d.Cold != 0 {
+		return usage("--cold is %g: only published protocols take items out (gsasrec, s3rec, sessions, random)", d.Cold)
+	}
+	return nil
 }
 
 // heldOut reads MovieLens, or makes up the shop of the demo.
@@ -17,8 +64,8 @@ func (d *data) heldOut() (*dataset.Dataset, dataset.HoldOut, error) {
 		return nil, dataset.HoldOut{}, usage("--past is %g: give a share above 0, up to 1", d.Past)
 	}
 	read := func() (*dataset.Dataset, error) { return dataset.Synthetic(dataset.DefaultSyntheticConfig()) }
-	if d.MovieLens != "" {
-		read = func() (*dataset.Dataset, error) { return dataset.ReadMovieLens(d.MovieLens) }
+	if d.Data != "" {
+		read = func() (*dataset.Dataset, error) { return dataset.ReadMovieLens(d.Data) }
 	}
 	all, err := read()
 	if err != nil {

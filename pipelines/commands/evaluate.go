@@ -30,7 +30,7 @@ func (c *Evaluate) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	items, known, cases, err := c.questions()
+	items, known, cases, includeSeen, err := c.questions()
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (c *Evaluate) Run(env *Env) error {
 		evaluation.NewPopularity(known, len(items)), evaluation.Random{Seed: 1},
 	}
 	config := evaluation.DefaultConfig()
-	config.K, config.At, config.Against = c.K, c.At, c.Against
+	config.K, config.At, config.Against, config.IncludeSeen = c.K, c.At, c.Against, includeSeen
 	if isTerminal(env.Err) {
 		bar := progressbar.NewOptions(len(cases)*len(scorers), progressbar.OptionSetWriter(env.Err),
 			progressbar.OptionSetDescription("ranking all items"), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
@@ -80,27 +80,23 @@ func checkSameCatalogue(bundle string, items int) error {
 	}
 	if trained := manifest.Data.Items; trained != items {
 		return fmt.Errorf("bundle %s was trained on a catalogue of %d items, this data set has %d: name the one it was trained on "+
-			"(--movielens or --gsasrec; neither means the made-up shop)", bundle, trained, items)
+			"(--data; without it the made-up shop)", bundle, trained, items)
 	}
 	return nil
 }
 
-// questions returns the catalogue, the histories that the baselines may count, and the cases.
-func (c *Evaluate) questions() ([]schemas.ItemChange, [][]int32, []dataset.Case, error) {
-	if c.GSASRec != "" {
-		split, err := dataset.ReadSASRecSplit(c.GSASRec)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		known := make([][]int32, len(split.Test))
-		for i, test := range split.Test {
-			known[i] = test.History
-		}
-		return split.Items, known, split.Test, nil
+// questions returns the catalogue, the histories that the baselines may count, the cases, and whether seen items stay in the lists.
+func (c *Evaluate) questions() ([]schemas.ItemChange, [][]int32, []dataset.Case, bool, error) {
+	split, err := c.published()
+	if err != nil {
+		return nil, nil, nil, false, err
+	}
+	if split != nil {
+		return split.Items, split.Known, split.Test, split.IncludeSeen, nil
 	}
 	all, held, err := c.heldOut()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, false, err
 	}
-	return all.Items, held.Told.Histories(), held.Cases, nil
+	return all.Items, held.Told.Histories(), held.Cases, false, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/training"
 )
 
@@ -13,6 +12,7 @@ import (
 type Train struct {
 	data
 	Out     string         `short:"o" type:"path" placeholder:"BUNDLE" help:"Folder to write the bundle to; the configuration's bundle by default."`
+	All     bool           `help:"Learn from what validation would ask for too, for exactly as many epochs as given: a last run, once validation has settled the recipe."`
 	Epochs  *int           `placeholder:"N" help:"Passes over the data, at the most; the configuration's by default."`
 	Seed    *uint64        `placeholder:"N" help:"Seed of all that is drawn by lot; the configuration's by default."`
 	Workers *int           `placeholder:"N" help:"Goroutines that share a step; the configuration's by default."`
@@ -25,11 +25,11 @@ func (c *Train) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	input, err := c.input()
+	config := s.Training
+	input, err := c.input(&config)
 	if err != nil {
 		return err
 	}
-	config := s.Training
 	override(&config.Epochs, c.Epochs)
 	override(&config.Seed, c.Seed)
 	override(&config.Workers, c.Workers)
@@ -56,11 +56,19 @@ func (c *Train) Run(env *Env) error {
 	return err
 }
 
-func (c *Train) input() (training.Input, error) {
-	if c.GSASRec != "" {
-		split, err := dataset.ReadSASRecSplit(c.GSASRec)
-		if err != nil {
-			return training.Input{}, err
+// input reads what to learn from, and suits the configuration to it.
+func (c *Train) input(config *training.Config) (training.Input, error) {
+	split, err := c.published()
+	if err != nil {
+		return training.Input{}, err
+	}
+	if c.All {
+		config.ValidationUsers = 0
+	}
+	if split != nil {
+		config.Repeats = config.Repeats || split.IncludeSeen
+		if c.All {
+			split.Train, split.Validation = split.Known, nil
 		}
 		return training.FromSequences(split), nil
 	}

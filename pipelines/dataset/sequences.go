@@ -15,6 +15,10 @@ type Sequences struct {
 	Train [][]int32
 	// Validation and Test ask for one item each; the histories of Test include what Validation asks for.
 	Validation, Test []Case
+	// Known is Train and what Validation asks for: all that may be learnt from before the test.
+	Known [][]int32
+	// IncludeSeen says that items of the history stay in the ranked lists, and may be what comes next.
+	IncludeSeen bool
 }
 
 // ReadSASRecSplit reads ml-1m in the split of gSASRec (Petrov and Macdonald, RecSys 2023), by which the published figures
@@ -63,6 +67,7 @@ func readSASRecSplit(dir string) (*Sequences, error) {
 			return nil, fmt.Errorf("gsas_test_output.txt:%d: not the user's last item in ml-1m_sas.txt", u+1)
 		}
 		s.Test = append(s.Test, Case{User: int32(u), History: history[:len(history)-1], Targets: last[u]})
+		s.Known = append(s.Known, history[:len(history)-1])
 	}
 	return s, nil
 }
@@ -83,26 +88,32 @@ func cases(file string, histories, answers [][]int32) ([]Case, error) {
 
 // sequenceReader reads files of item numbers until the first error, which it keeps.
 type sequenceReader struct {
-	dir   string
-	items int
-	err   error
+	dir     string
+	items   int   // the largest number there may be
+	largest int32 // the largest number so far
+	err     error
 }
 
 // rows are the lines as items.
 func (r *sequenceReader) rows(name string) (rows [][]int32) {
 	r.each(name, func(fields []string) error {
-		row := make([]int32, 0, len(fields))
-		for _, f := range fields {
-			item, err := r.item(f)
-			if err != nil {
-				return err
-			}
-			row = append(row, item)
-		}
+		row, err := r.all(fields)
 		rows = append(rows, row)
-		return nil
+		return err
 	})
 	return rows
+}
+
+func (r *sequenceReader) all(fields []string) ([]int32, error) {
+	row := make([]int32, 0, len(fields))
+	for _, f := range fields {
+		item, err := r.item(f)
+		if err != nil {
+			return nil, err
+		}
+		row = append(row, item)
+	}
+	return row, nil
 }
 
 // byUser gathers lines of user and item, the users numbered from 1 and in order.
@@ -135,9 +146,11 @@ func (r *sequenceReader) each(name string, row func(fields []string) error) {
 }
 
 func (r *sequenceReader) item(s string) (int32, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > r.items {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || n < 1 || n > int64(r.items) {
 		return 0, fmt.Errorf("item %q is not a number from 1 to %d", s, r.items)
 	}
-	return int32(n - 1), nil
+	item := int32(n)
+	r.largest = max(r.largest, item)
+	return item - 1, nil
 }

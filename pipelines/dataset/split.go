@@ -11,7 +11,8 @@ type Case struct {
 	User int32
 	// History is what the user did so far, oldest first.
 	History []int32
-	// Targets are the items that came later, in order, without repeats and none of them in History.
+	// Targets are the items that came later, in order, without repeats; none of them is in History, unless the protocol leaves
+	// seen items in the lists.
 	Targets []int32
 }
 

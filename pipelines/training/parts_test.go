@@ -97,18 +97,21 @@ func TestLearningRate(t *testing.T) {
 
 func TestRankOf(t *testing.T) {
 	cases := map[string]struct {
-		scores []float32
-		c      Case
-		want   int
+		scores  []float32
+		c       Case
+		repeats bool
+		want    int
 	}{
-		"first":              {[]float32{3, 2, 1}, Case{Target: 0}, 1},
-		"last":               {[]float32{3, 2, 1}, Case{Target: 2}, 3},
-		"history left out":   {[]float32{3, 2, 1}, Case{Target: 2, History: []int32{0, 1}}, 1},
-		"ties count against": {[]float32{1, 1, 1}, Case{Target: 0}, 3},
-		"target seen before": {[]float32{3, 2, 1}, Case{Target: 1, History: []int32{1}}, 2},
+		"first":              {[]float32{3, 2, 1}, Case{Target: 0}, false, 1},
+		"last":               {[]float32{3, 2, 1}, Case{Target: 2}, false, 3},
+		"history left out":   {[]float32{3, 2, 1}, Case{Target: 2, History: []int32{0, 1}}, false, 1},
+		"history ranked":     {[]float32{3, 2, 1}, Case{Target: 2, History: []int32{0, 1}}, true, 3},
+		"ties count against": {[]float32{1, 1, 1}, Case{Target: 0}, false, 3},
+		"target seen before": {[]float32{3, 2, 1}, Case{Target: 1, History: []int32{1}}, false, 2},
+		"target repeated":    {[]float32{3, 2, 1}, Case{Target: 1, History: []int32{1}}, true, 2},
 	}
 	for name, c := range cases {
-		require.Equal(t, c.want, rankOf(c.scores, c.c), name)
+		require.Equal(t, c.want, rankOf(c.scores, c.c, c.repeats), name)
 	}
 }
 

@@ -42,6 +42,7 @@ func (r *ranking) mean() score {
 type validator struct {
 	cases   []Case
 	window  int
+	repeats bool      // an item of the history may be what comes next
 	vectors []float32 // of all items
 	packs   []pack
 	scores  [][]float32
@@ -50,7 +51,7 @@ type validator struct {
 
 func newValidator(t *trainer, cases []Case) *validator {
 	v := &validator{
-		cases: cases, window: t.cfg.ValidationWindow,
+		cases: cases, window: t.cfg.ValidationWindow, repeats: t.cfg.Repeats,
 		vectors: make([]float32, len(t.table.idRow)*t.cfg.Dim),
 		packs:   make([]pack, len(t.workers)), scores: make([][]float32, len(t.workers)),
 	}
@@ -110,15 +111,18 @@ func (v *validator) rank(into *ranking, w int, cases []Case) {
 	resize(&v.scores[w], len(cases)*n)
 	matrix.Gemm(false, true, len(cases), n, d, 1, last, d, v.vectors, d, 0, v.scores[w], n)
 	for i, c := range cases {
-		into.add(rankOf(v.scores[w][i*n:(i+1)*n], c))
+		into.add(rankOf(v.scores[w][i*n:(i+1)*n], c, v.repeats))
 	}
 }
 
-// rankOf is the target's place, counted from 1. It overwrites the scores of the history.
-func rankOf(scores []float32, c Case) int {
+// rankOf is the target's place, counted from 1. It overwrites scores: the target's, and those of the history where repeats do
+// not count.
+func rankOf(scores []float32, c Case, repeats bool) int {
 	target := scores[c.Target]
-	for _, item := range c.History {
-		scores[item] = float32(math.Inf(-1))
+	if !repeats {
+		for _, item := range c.History {
+			scores[item] = float32(math.Inf(-1))
+		}
 	}
 	scores[c.Target] = float32(math.Inf(-1))
 	rank := 1
