@@ -131,7 +131,10 @@ func (m *memory) writeLargeBundle(w *world, size int) (bytes float64, err error)
 		bytes += float64(len(id))
 	}
 	const float = 4
-	bytes += float * float64(len(b.Items.ID)+len(b.Items.Content)+len(b.Users.Flat))
+	bytes += float * float64(len(b.Items.ID)+len(b.Items.Content))
+	for _, head := range b.Users {
+		bytes += float * float64(len(head.Flat))
+	}
 	_, err = towers.WriteBundle(m.settings("").Bundle, b)
 	return bytes, err
 }

@@ -75,11 +75,14 @@ func (l *lab) randomTowers(data *dataset.Dataset) *towers.Bundle {
 	rng := rand.New(rand.NewPCG(training.Seed, 0x62656e6368))
 	b := &towers.Bundle{
 		Created: time.Now(), Vocabulary: training.Vocabulary, Data: towers.DataRange{Items: len(ids)},
-		Items: towers.NewItemWeights(training.Dim, ids, towers.BuildVocabulary(features, training.Vocabulary)),
-		Users: towers.NewUserWeights(training.Dim, training.Layers),
+		Items: towers.NewItemWeights(training.Heads*training.Dim, ids, towers.BuildVocabulary(features, training.Vocabulary)),
 	}
 	b.Items.Randomise(rng)
-	b.Users.Randomise(rng)
+	for range training.Heads {
+		head := towers.NewUserWeights(training.Dim, training.Layers)
+		head.Randomise(rng)
+		b.Users = append(b.Users, head)
+	}
 	return b
 }
 

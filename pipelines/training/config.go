@@ -11,7 +11,9 @@ import (
 
 // Config says how to train.
 type Config struct {
-	// Dim is the length of a vector, Layers the depth of the user tower.
+	// Heads is how many towers are trained, one after the other from seeds of their own, and then served side by side as one: a
+	// vector is Heads x Dim long and a score the mean of theirs. Dim is the length of a head's vector, Layers its depth.
+	Heads  int `yaml:"heads" env:"HEADS"`
 	Dim    int `yaml:"dim" env:"DIM"`
 	Layers int `yaml:"layers" env:"LAYERS"`
 
@@ -60,7 +62,7 @@ type Config struct {
 // DefaultConfig is the recipe that won the study of ml-1m.
 func DefaultConfig() Config {
 	return Config{
-		Dim: 64, Layers: 2,
+		Heads: 1, Dim: 64, Layers: 2,
 		LearningRate: 0.015, Epochs: 14, MaxWindow: 200,
 		Dropout: 0.2, IDDropout: 0.05, MinItemEvents: 3,
 		FullSoftmaxMaxItems: 5000, Negatives: 1024,
@@ -78,7 +80,9 @@ func (c Config) Validate() error {
 		value  any
 		remedy string
 	}{
+		{c.Heads >= 1 && c.Heads <= 64, "heads", c.Heads, "set it between 1 and 64 (2 or 3 rank better than one, at as many times the cost)"},
 		{c.Dim >= 1 && c.Dim <= 4096, "dim", c.Dim, "set it between 1 and 4096 (64 is a good start)"},
+		{c.Heads*c.Dim <= 4096, "heads", c.Heads, fmt.Sprintf("of dim %d make more than 4096 values: set one of them lower", c.Dim)},
 		{c.Layers >= 1 && c.Layers <= 64, "layers", c.Layers, "set it between 1 and 64 (2 is a good start)"},
 		{c.LearningRate > 0 && !math.IsInf(c.LearningRate, 0), "learning_rate", c.LearningRate,
 			"set it above 0 (0.015 is a good start)"},

@@ -50,6 +50,13 @@ func newItemTable(items []towers.ItemFeatures, sequences [][]int32, cfg *Config)
 	return t
 }
 
+// fresh is the same table with weights of its own.
+func (t *itemTable) fresh() *itemTable {
+	other := *t
+	other.w = towers.NewItemWeights(t.w.Dim, t.w.IDs, t.w.Tokens)
+	return &other
+}
+
 func (t *itemTable) bagOf(item int32) []int32 { return t.bag[t.bagStart[item]:t.bagStart[item+1]] }
 
 // known gives the sequences without the items that have neither id nor content. Their vector is zero: nothing can be learnt

@@ -12,7 +12,7 @@ import (
 // Model is a pair of trained towers over the dense indexes that it was trained on.
 type Model struct {
 	items      *towers.ItemWeights
-	users      *towers.UserWeights
+	heads      []*towers.UserWeights
 	tower      *towers.UserTower
 	vectors    []float32 // of all items of the input
 	window     int
@@ -28,19 +28,16 @@ type scoring struct {
 	history          [][]float32
 }
 
-func newModel(t *trainer, in *Input, sequences [][]int32, result Result) *Model {
+// newModel serves heads over the catalogue; table holds the weights of all heads' item vectors.
+func newModel(cfg *Config, table *itemTable, heads []*towers.UserWeights, in *Input, sequences [][]int32) *Model {
 	m := &Model{
-		items: t.table.w, users: t.users, tower: towers.NewUserTower("trained", t.users),
-		vectors: make([]float32, len(in.Items)*t.cfg.Dim),
-		window:  t.cfg.MaxWindow, vocabulary: t.cfg.Vocabulary, data: in.Data,
-		metrics: map[string]float64{"train_loss": result.Loss, "epoch": float64(result.BestEpoch)},
+		items: table.w, heads: heads, tower: towers.NewUserTower("trained", heads...),
+		vectors: make([]float32, len(in.Items)*table.w.Dim),
+		window:  cfg.MaxWindow, vocabulary: cfg.Vocabulary, data: in.Data,
 	}
-	if result.Cases > 0 {
-		m.metrics["validation_recall_at_10"] = result.Recall
-		m.metrics["validation_ndcg_at_10"] = result.NDCG
-		m.metrics["validation_cases"] = float64(result.Cases)
+	for i := range in.Items {
+		table.encode(m.Vector(int32(i)), int32(i), false)
 	}
-	t.allVectors(m.vectors)
 	m.data.Items, m.data.Users, m.data.Events = len(in.Items), len(sequences), 0
 	for _, seq := range sequences {
 		m.data.Events += len(seq)
@@ -77,7 +74,7 @@ func (m *Model) Score(history []int32, scores []float32) {
 // WriteBundle writes the model as a bundle folder; the version is made of the time and the weights.
 func (m *Model) WriteBundle(dir string) (towers.Manifest, error) {
 	manifest, err := towers.WriteBundle(dir, &towers.Bundle{
-		Created: time.Now(), Vocabulary: m.vocabulary, Data: m.data, Metrics: m.metrics, Items: m.items, Users: m.users,
+		Created: time.Now(), Vocabulary: m.vocabulary, Data: m.data, Metrics: m.metrics, Items: m.items, Users: m.heads,
 	})
 	if err != nil {
 		return towers.Manifest{}, fmt.Errorf("writing the model: %w", err)

@@ -17,13 +17,16 @@ const reportEvery = 200 * time.Millisecond
 // Progress is how far training is.
 type Progress struct {
 	Objective string
+	// Head is which of Heads is trained, counted from 1.
+	Head, Heads int
 	// Epoch is counted from 1; Done is the share of all training that is over; EpochDone marks the report at an epoch's end,
 	// after its validation.
 	Epoch, Epochs int
 	Done          float64
 	EpochDone     bool
-	// Last marks the last report of all.
+	// Last marks the last report of all, and Stop is why training ends there.
 	Last bool
+	Stop Stop
 	// Loss is the mean cross-entropy of this epoch so far, in nats.
 	Loss float64
 	// Recall and NDCG are at 10, of the best epoch so far, BestEpoch; they say nothing before Validated.
@@ -38,6 +41,9 @@ type Progress struct {
 // String is one line for people.
 func (p Progress) String() string {
 	var b strings.Builder
+	if p.Heads > 1 {
+		fmt.Fprintf(&b, "head %d/%d  ", p.Head, p.Heads)
+	}
 	fmt.Fprintf(&b, "epoch %d/%d  loss %.3f", p.Epoch, p.Epochs, p.Loss)
 	if p.Validated {
 		fmt.Fprintf(&b, "  recall@10 %.4f  ndcg@10 %.4f (epoch %d)", p.Recall, p.NDCG, p.BestEpoch)

@@ -33,13 +33,25 @@ type Result struct {
 	Examples   int // positions learnt from
 	Elapsed    time.Duration
 	Throughput float64 // examples a second, validation left out
+	// Heads are what each head came to; with several, the figures above are those of all together, but for Loss, Epochs and
+	// BestEpoch, which are the last one's.
+	Heads []HeadResult
+}
+
+// HeadResult is what one head came to alone.
+type HeadResult struct {
+	Epochs, BestEpoch  int
+	Loss, Recall, NDCG float64
 }
 
 // String is one line for people.
 func (r Result) String() string {
 	s := fmt.Sprintf("%s, %d epochs (%s), loss %.3f", r.Objective, r.Epochs, r.Stop, r.Loss)
-	if r.Cases > 0 {
-		s += fmt.Sprintf(", recall@10 %.4f and NDCG@10 %.4f on %d validation users at epoch %d", r.Recall, r.NDCG, r.Cases, r.BestEpoch)
+	switch heads := len(r.Heads); {
+	case r.Cases > 0 && heads > 1:
+		s += fmt.Sprintf(", recall@10 %.4f and NDCG@10 %.4f on %d validation cases with %d heads", r.Recall, r.NDCG, r.Cases, heads)
+	case r.Cases > 0:
+		s += fmt.Sprintf(", recall@10 %.4f and NDCG@10 %.4f on %d validation cases at epoch %d", r.Recall, r.NDCG, r.Cases, r.BestEpoch)
 	}
 	return s + fmt.Sprintf(", %s examples/s", thousands(r.Throughput))
 }
@@ -64,17 +76,12 @@ func Train(ctx context.Context, in Input, cfg Config, progress func(Progress)) (
 	if err != nil {
 		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
 	}
-	t := newTrainer(&cfg, table)
-	r := &run{
-		trainer: t, cfg: &cfg, sequences: sequences, validator: newValidator(t, cases), report: progress,
-		begin: time.Now(), windows: rand.New(rand.NewPCG(cfg.Seed, 0x77696e646f7773)),
-		bestNDCG: math.Inf(-1),
+	e := &ensemble{cfg: &cfg, table: table, sequences: sequences, cases: cases, progress: progress, begin: time.Now()}
+	if err := e.train(ctx); err != nil {
+		return nil, e.result, fmt.Errorf("training: %w", err)
 	}
-	r.result = Result{Objective: t.objective(), Cases: len(cases), Parameters: t.parameters()}
-	if err := r.train(ctx); err != nil {
-		return nil, r.result, fmt.Errorf("training: %w", err)
-	}
-	return newModel(t, &in, sequences, r.result), r.result, nil
+	model := e.model(&in)
+	return model, e.result, nil
 }
 
 // prepare leaves out what cannot be learnt from.
@@ -92,6 +99,18 @@ func prepare(sequences [][]int32, table *itemTable, cfg *Config) ([][]int32, err
 		"give more events, or set min_item_events to 1", cfg.MinItemEvents)
 }
 
+// newRun prepares the training of one head.
+func newRun(cfg *Config, table *itemTable, sequences [][]int32, cases []Case, report func(Progress)) *run {
+	t := newTrainer(cfg, table)
+	r := &run{
+		trainer: t, cfg: cfg, sequences: sequences, validator: newValidator(t, cases), report: report,
+		begin: time.Now(), windows: rand.New(rand.NewPCG(cfg.Seed, 0x77696e646f7773)),
+		bestNDCG: math.Inf(-1),
+	}
+	r.result = Result{Objective: t.objective(), Cases: len(cases), Parameters: t.parameters()}
+	return r
+}
+
 func (t *trainer) parameters() int {
 	return len(t.users.Flat) + len(t.table.w.ID) + len(t.table.w.Content)
 }
@@ -103,7 +122,7 @@ func (t *trainer) objective() string {
 	return fmt.Sprintf("sampled softmax, about %d of %d items a step", min(t.cfg.Negatives, len(t.candidates)), len(t.candidates))
 }
 
-// run is one training from its first step to its last.
+// run is one head's training from its first step to its last.
 type run struct {
 	*trainer
 	cfg       *Config
@@ -244,7 +263,7 @@ func (r *run) say(when moment, throughput float64) {
 	}
 	r.report(Progress{
 		Objective: r.result.Objective, Epoch: r.result.Epochs, Epochs: r.cfg.Epochs, Done: done, EpochDone: when == epochEnd,
-		Last: when == atLast,
+		Last: when == atLast, Stop: r.result.Stop,
 		Loss: r.result.Loss, Validated: r.best != nil && r.result.Cases > 0, Recall: r.result.Recall, NDCG: r.result.NDCG,
 		BestEpoch: r.result.BestEpoch, Throughput: throughput, Elapsed: elapsed, Left: left,
 	})

@@ -75,7 +75,7 @@ func TestTrainIsDeterministic(t *testing.T) {
 		return m
 	}
 	one, again := train(3), train(3)
-	require.Equal(t, one.users.Flat, again.users.Flat)
+	require.Equal(t, one.heads[0].Flat, again.heads[0].Flat)
 	require.Equal(t, one.vectors, again.vectors)
 }
 
@@ -107,7 +107,7 @@ func TestForwardEqualsServer(t *testing.T) {
 		p.inputs = append(p.inputs, seq...)
 		p.offsets = append(p.offsets, int32(len(p.inputs)))
 	}
-	trained := newBody(model.users, newDropout(0)).forward(p, model.vectors)
+	trained := newBody(model.heads[0], newDropout(0)).forward(p, model.vectors)
 	embedding, row := make([]float32, cfg.Dim), 0
 	for _, seq := range in.Sequences {
 		state := make([]float32, users.StateSize())
@@ -260,4 +260,71 @@ func TestTrainReportsProgress(t *testing.T) {
 	require.InDelta(t, 1, last.Done, 1e-9)
 	require.True(t, last.Validated)
 	require.NotErrorIs(t, err, context.Canceled)
+}
+
+func TestHeads(t *testing.T) {
+	cfg := quickConfig()
+	cfg.Epochs, cfg.Heads = 3, 2
+	in := cycles(200)
+	var ends []int
+	model, result, err := Train(t.Context(), in, cfg, func(p Progress) {
+		require.Equal(t, 2, p.Heads)
+		if p.EpochDone {
+			ends = append(ends, p.Head)
+		}
+	})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 1, 1, 2, 2, 2}, ends)
+	require.Len(t, result.Heads, 2)
+	require.NotEqual(t, result.Heads[0].Loss, result.Heads[1].Loss, "each head has a seed of its own")
+	require.Equal(t, 2*cfg.Dim, model.Dim())
+
+	alone := cfg
+	alone.Heads = 1
+	first, _, err := Train(t.Context(), in, alone, nil)
+	require.NoError(t, err)
+	for i := range in.Items {
+		require.Equal(t, first.Vector(int32(i)), model.Vector(int32(i))[:cfg.Dim], "the first head is the tower of one")
+	}
+
+	// The score is the mean of the heads'.
+	alone.Seed += seedStep
+	second, _, err := Train(t.Context(), in, alone, nil)
+	require.NoError(t, err)
+	n := len(in.Items)
+	scores, a, b := make([]float32, n), make([]float32, n), make([]float32, n)
+	history := in.Sequences[3][:2]
+	model.Score(history, scores)
+	first.Score(history, a)
+	second.Score(history, b)
+	for i := range scores {
+		require.InDelta(t, (a[i]+b[i])/2, scores[i], 1e-4)
+	}
+
+	dir := t.TempDir() + "/bundle"
+	manifest, err := model.WriteBundle(dir)
+	require.NoError(t, err)
+	require.Equal(t, 2, manifest.Heads)
+	_, err = towers.LoadUserTower(dir)
+	require.NoError(t, err)
+}
+
+func TestHeadCutShortIsLeftOut(t *testing.T) {
+	cfg := quickConfig()
+	cfg.Epochs, cfg.Heads = 3, 3
+	ctx, cancel := context.WithCancel(t.Context())
+	lasts := 0
+	model, result, err := Train(ctx, cycles(200), cfg, func(p Progress) {
+		if p.Head == 2 && p.EpochDone {
+			cancel()
+		}
+		if p.Last {
+			lasts++
+		}
+	})
+	require.NoError(t, err)
+	require.Equal(t, StopCaller, result.Stop)
+	require.Len(t, result.Heads, 1)
+	require.Equal(t, cfg.Dim, model.Dim())
+	require.Equal(t, 1, lasts)
 }

@@ -71,6 +71,11 @@ func (v *validator) run(t *trainer) score {
 			v.rank(&parts[w], w, v.cases[from:min(from+rankedAtOnce, to)])
 		}
 	})
+	return meanOf(parts)
+}
+
+// meanOf adds up the parts, in their order.
+func meanOf(parts []ranking) score {
 	var sum ranking
 	for _, p := range parts {
 		sum.cases += p.cases

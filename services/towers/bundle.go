@@ -22,7 +22,7 @@ type Bundle struct {
 	Data       DataRange
 	Metrics    map[string]float64
 	Items      *ItemWeights
-	Users      *UserWeights
+	Users      []*UserWeights // the heads
 }
 
 // WriteBundle writes the bundle as the folder dir, whole or not at all. A bundle that is there already is replaced, on Linux in
@@ -60,19 +60,27 @@ func WriteBundle(dir string, b *Bundle) (Manifest, error) {
 
 // encode gives the manifest and the content of every file.
 func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
-	if b.Items.Dim != b.Users.Dim {
+	dim := 0
+	for _, head := range b.Users {
+		dim += head.Dim
+		if first := b.Users[0]; head.Dim != first.Dim || head.Layers != first.Layers {
+			return Manifest{}, nil, fmt.Errorf("a head has %d dimensions in %d layers, another %d in %d: train heads of one shape",
+				first.Dim, first.Layers, head.Dim, head.Layers)
+		}
+	}
+	if dim == 0 || b.Items.Dim != dim {
 		return Manifest{}, nil, fmt.Errorf("the item tower has %d dimensions and the user tower %d: train both together",
-			b.Items.Dim, b.Users.Dim)
+			b.Items.Dim, dim)
 	}
 	files := map[string][]byte{
 		itemFile:       encodeTensors(b.Items.tensors()),
-		userFile:       encodeTensors(b.Users.tensors()),
+		userFile:       encodeTensors(headTensors(b.Users)),
 		vocabularyFile: encodeLists(b.Items.IDs, b.Items.Tokens),
 	}
 	m := Manifest{
 		Format: bundleFormat, FormatVersion: bundleVersion,
 		Version: b.Version, Created: b.Created.UTC().Truncate(time.Second),
-		Dim: b.Users.Dim, Layers: b.Users.Layers,
+		Dim: dim, Layers: b.Users[0].Layers, Heads: len(b.Users),
 		Features: Features{Items: len(b.Items.IDs), Tokens: len(b.Items.Tokens), Vocabulary: b.Vocabulary},
 		Data:     b.Data, Metrics: b.Metrics, Checksums: map[string]Checksum{},
 	}

@@ -1,6 +1,7 @@
 package towers
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"maps"
@@ -31,7 +32,7 @@ func testBundle(seed uint64) *Bundle {
 	return &Bundle{
 		Created: time.Date(2026, 11, 23, 19, 0, 0, 0, time.UTC), Vocabulary: vocabulary,
 		Data: DataRange{Users: 5, Items: 3, Events: 9}, Metrics: map[string]float64{"recall_at_10": 0.25},
-		Items: items, Users: users,
+		Items: items, Users: []*UserWeights{users},
 	}
 }
 
@@ -66,7 +67,7 @@ func TestBundleRoundTrip(t *testing.T) {
 	require.Equal(t, m.Version, items.Version())
 	require.Equal(t, m.Version, users.Version())
 	require.Equal(t, b.Items, items.w)
-	require.Equal(t, b.Users, users.w)
+	require.Equal(t, b.Users, users.heads)
 
 	left, err := os.ReadDir(filepath.Dir(dir))
 	require.NoError(t, err)
@@ -108,9 +109,12 @@ func TestWriteBundleRefuses(t *testing.T) {
 	_, err := WriteBundle(t.TempDir()+"/b", b)
 	require.ErrorContains(t, err, `"Not a Version"`)
 	b = testBundle(1)
-	b.Users = NewUserWeights(4, 2)
+	b.Users = []*UserWeights{NewUserWeights(4, 2)}
 	_, err = WriteBundle(t.TempDir()+"/b", b)
 	require.ErrorContains(t, err, "train both together")
+	b.Users = []*UserWeights{NewUserWeights(4, 2), NewUserWeights(4, 1)}
+	_, err = WriteBundle(t.TempDir()+"/b", b)
+	require.ErrorContains(t, err, "heads of one shape")
 }
 
 // editFile changes a file and, when honest, the manifest's checksum of it as well.
@@ -234,7 +238,7 @@ func mustRead(t *testing.T, path string) []byte {
 
 // FuzzDecodeTensors holds that hostile bytes give a refusal or finite tensors that encode to the same bytes.
 func FuzzDecodeTensors(f *testing.F) {
-	good := encodeTensors(testBundle(1).Users.tensors())
+	good := encodeTensors(headTensors(testBundle(1).Users))
 	f.Add(good)
 	f.Add(good[:len(good)/2])
 	f.Add(good[:headBytes])
@@ -265,4 +269,28 @@ func FuzzDecodeLists(f *testing.F) {
 		}
 		require.Equal(t, b, encodeLists(lists...))
 	})
+}
+
+func TestBundleWithHeads(t *testing.T) {
+	b := testBundle(1)
+	b.Users = nil
+	for k := range 2 {
+		head := NewUserWeights(4, 2)
+		head.Randomise(rand.New(rand.NewPCG(5, uint64(k))))
+		b.Users = append(b.Users, head)
+	}
+	dir := filepath.Join(t.TempDir(), "bundle")
+	m, err := WriteBundle(dir, b)
+	require.NoError(t, err)
+	require.Equal(t, 8, m.Dim)
+	require.Equal(t, 2, m.Heads)
+	users, err := LoadUserTower(dir)
+	require.NoError(t, err)
+	require.Equal(t, b.Users, users.heads)
+
+	editFile(t, dir, manifestFile, false, func(raw []byte) []byte {
+		return bytes.Replace(raw, []byte(`"heads": 2`), []byte(`"heads": 3`), 1)
+	})
+	_, err = LoadUserTower(dir)
+	require.ErrorContains(t, err, "3 heads cannot share dim 8")
 }

@@ -16,6 +16,10 @@
 //	  x       = x + gelu(LayerNorm(x) W_1 + b_1) W_2 + b_2      4 x Dim wide inside
 //	u = LayerNorm(x)
 //
+// A user tower has one such recurrence or several, its heads, trained apart and served side by side: vector, state and
+// embedding are the heads' parts one after the other, so that u · e is the sum of the heads' scores. Seeds that disagree on a
+// list mostly agree on what belongs into it, and the search stays one inner product.
+//
 // The package may import schemas, services/towers/matrix and general libraries, and knows neither Kafka nor any server.
 //
 // What always holds in it:

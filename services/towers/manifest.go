@@ -38,10 +38,12 @@ type Manifest struct {
 	Format        string `json:"format"`
 	FormatVersion int    `json:"format_version"`
 	// Version names the model: [a-z0-9_]+, so that it can be a Redis field and a part of a collection's name.
-	Version   string              `json:"version"`
-	Created   time.Time           `json:"created"`
+	Version string    `json:"version"`
+	Created time.Time `json:"created"`
+	// Dim is the length of a vector, all Heads together; no Heads means one.
 	Dim       int                 `json:"dim"`
 	Layers    int                 `json:"layers"`
+	Heads     int                 `json:"heads,omitempty"`
 	Features  Features            `json:"features"`
 	Data      DataRange           `json:"data"`
 	Metrics   map[string]float64  `json:"metrics,omitempty"`
@@ -104,6 +106,8 @@ func (m *Manifest) check(path string) error {
 		return refuse(corrupted, path, remedyTrainAgain, "version %q is not made of 1 to 64 of a-z, 0-9 and _", m.Version)
 	case m.Dim < 1 || m.Dim > maxWidth:
 		return refuse(corrupted, path, remedyTrainAgain, "dim %d is not between 1 and %d", m.Dim, maxWidth)
+	case m.Heads < 0 || m.Heads > m.Dim || m.Dim%max(m.Heads, 1) != 0:
+		return refuse(corrupted, path, remedyTrainAgain, "%d heads cannot share dim %d", m.Heads, m.Dim)
 	case m.Layers < 1 || m.Layers > maxDepth:
 		return refuse(corrupted, path, remedyTrainAgain, "layers %d is not between 1 and %d", m.Layers, maxDepth)
 	}

@@ -12,9 +12,13 @@ import (
 const rowsAtOnce = 64
 
 // UserTower moves users' states and makes their embeddings.
+//
+// It has one head or several, towers of one shape that were trained apart. Head k reads the k-th part of an item's vector, keeps
+// the k-th part of the state and writes the k-th part of the embedding: the inner product with an item then is the sum of
+// the heads' scores, an ensemble in one search.
 type UserTower struct {
 	version    string
-	w          *UserWeights
+	heads      []*UserWeights
 	workspaces sync.Pool // *workspace
 }
 
@@ -33,21 +37,27 @@ func LoadUserTower(dir string) (*UserTower, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := shapeOfUserWeights(m.Dim, m.Layers)
-	if err := sameShapes(path, got, w.tensors()); err != nil {
+	heads := make([]*UserWeights, max(m.Heads, 1))
+	for k := range heads {
+		heads[k] = shapeOfUserWeights(m.Dim/len(heads), m.Layers)
+	}
+	if err := sameShapes(path, got, headTensors(heads)); err != nil {
 		return nil, err
 	}
-	w = NewUserWeights(m.Dim, m.Layers)
-	for i, t := range w.tensors() {
+	for k := range heads {
+		heads[k] = NewUserWeights(heads[k].Dim, m.Layers)
+	}
+	for i, t := range headTensors(heads) {
 		copy(t.data, got[i].data)
 	}
-	return NewUserTower(m.Version, w), nil
+	return NewUserTower(m.Version, heads...), nil
 }
 
-// NewUserTower serves weights that are in memory; the caller leaves them unchanged from then on.
-func NewUserTower(version string, w *UserWeights) *UserTower {
-	t := &UserTower{version: version, w: w}
-	t.workspaces.New = func() any { return newWorkspace(w.Dim) }
+// NewUserTower serves heads of one shape, in the order in which they share the items' vectors; the caller leaves their weights
+// unchanged from then on.
+func NewUserTower(version string, heads ...*UserWeights) *UserTower {
+	t := &UserTower{version: version, heads: heads}
+	t.workspaces.New = func() any { return newWorkspace(heads[0].Dim) }
 	return t
 }
 
@@ -55,20 +65,22 @@ func NewUserTower(version string, w *UserWeights) *UserTower {
 func (t *UserTower) Version() string { return t.version }
 
 // Dim is the length of an embedding and of an item's vector.
-func (t *UserTower) Dim() int { return t.w.Dim }
+func (t *UserTower) Dim() int { return len(t.heads) * t.heads[0].Dim }
 
 // StateSize is the length of a state. A state of zeros is that of a user who has done nothing.
-func (t *UserTower) StateSize() int { return t.w.Layers * t.w.Dim }
+func (t *UserTower) StateSize() int { return t.heads[0].Layers * t.Dim() }
 
 // Advance moves a user's state by one event on the item with this vector, and overwrites embedding with the user's new one.
 // state is StateSize long, embedding and item are Dim long. It does not allocate.
 func (t *UserTower) Advance(state, embedding, item []float32) {
 	t.checkRow(state, embedding, item)
 	ws := t.workspaces.Get().(*workspace)
-	ws.states[0] = state
-	copy(ws.row(ws.x, 0), item)
-	t.run(ws, 1)
-	copy(embedding, ws.row(ws.x, 0))
+	for k, head := range t.heads {
+		ws.states[0] = head.stateOf(state, k)
+		copy(ws.row(ws.x, 0), head.vectorOf(item, k))
+		head.run(ws, 1)
+		copy(head.vectorOf(embedding, k), ws.row(ws.x, 0))
+	}
 	t.release(ws)
 }
 
@@ -84,12 +96,16 @@ func (t *UserTower) AdvanceBatch(states, embeddings, items [][]float32) {
 		n := min(rowsAtOnce, len(states)-start)
 		for i := range n {
 			t.checkRow(states[start+i], embeddings[start+i], items[start+i])
-			ws.states[i] = states[start+i]
-			copy(ws.row(ws.x, i), items[start+i])
 		}
-		t.run(ws, n)
-		for i := range n {
-			copy(embeddings[start+i], ws.row(ws.x, i))
+		for k, head := range t.heads {
+			for i := range n {
+				ws.states[i] = head.stateOf(states[start+i], k)
+				copy(ws.row(ws.x, i), head.vectorOf(items[start+i], k))
+			}
+			head.run(ws, n)
+			for i := range n {
+				copy(head.vectorOf(embeddings[start+i], k), ws.row(ws.x, i))
+			}
 		}
 	}
 	t.release(ws)
@@ -106,21 +122,36 @@ func (t *UserTower) Encode(state, embedding []float32, items [][]float32) {
 		n := min(rowsAtOnce, len(items)-start)
 		for i := range n {
 			t.checkRow(state, embedding, items[start+i])
-			// One state for all rows: a layer's recurrence goes through the rows in order, so row i finds what row i-1 left.
-			ws.states[i] = state
-			copy(ws.row(ws.x, i), items[start+i])
 		}
-		t.run(ws, n)
-		copy(embedding, ws.row(ws.x, n-1))
+		for k, head := range t.heads {
+			for i := range n {
+				// One state for all rows: a layer's recurrence goes through the rows in order, so row i finds what row i-1 left.
+				ws.states[i] = head.stateOf(state, k)
+				copy(ws.row(ws.x, i), head.vectorOf(items[start+i], k))
+			}
+			head.run(ws, n)
+			copy(head.vectorOf(embedding, k), ws.row(ws.x, n-1))
+		}
 	}
 	t.release(ws)
 }
 
 func (t *UserTower) checkRow(state, embedding, item []float32) {
-	if len(state) != t.StateSize() || len(embedding) != t.w.Dim || len(item) != t.w.Dim {
+	if len(state) != t.StateSize() || len(embedding) != t.Dim() || len(item) != t.Dim() {
 		panic(fmt.Sprintf("towers: a state of %d, an embedding of %d and an item of %d values for a tower of %d, %d and %d",
-			len(state), len(embedding), len(item), t.StateSize(), t.w.Dim, t.w.Dim))
+			len(state), len(embedding), len(item), t.StateSize(), t.Dim(), t.Dim()))
 	}
+}
+
+// vectorOf is head k's part of a vector that all heads share.
+func (w *UserWeights) vectorOf(vector []float32, k int) []float32 {
+	return vector[k*w.Dim : (k+1)*w.Dim]
+}
+
+// stateOf is head k's part of a state, all its layers.
+func (w *UserWeights) stateOf(state []float32, k int) []float32 {
+	size := w.Layers * w.Dim
+	return state[k*size : (k+1)*size]
 }
 
 // workspace holds the activations of up to rowsAtOnce rows.
@@ -153,11 +184,11 @@ func (t *UserTower) release(ws *workspace) {
 }
 
 // run takes n item vectors in ws.x through the tower, row i moving ws.states[i], and leaves the embeddings in ws.x.
-func (t *UserTower) run(ws *workspace, n int) {
-	d := t.w.Dim
-	ws.normalise(ws.x, &t.w.Input, n)
-	for l := range t.w.Layer {
-		layer := &t.w.Layer[l]
+func (w *UserWeights) run(ws *workspace, n int) {
+	d := w.Dim
+	ws.normalise(ws.x, &w.Input, n)
+	for l := range w.Layer {
+		layer := &w.Layer[l]
 		ws.normalise(ws.norm, &layer.GateNorm, n)
 		layer.Gates.apply(ws.gates, ws.norm, n)
 		for i := range n {
@@ -170,7 +201,7 @@ func (t *UserTower) run(ws *workspace, n int) {
 		matrix.GELU(wide, wide)
 		layer.Down.add(ws.x, wide, n)
 	}
-	ws.normalise(ws.x, &t.w.Output, n)
+	ws.normalise(ws.x, &w.Output, n)
 }
 
 func (ws *workspace) normalise(dst []float32, norm *Norm, n int) {

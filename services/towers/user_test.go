@@ -99,7 +99,7 @@ func TestEncodeEqualsDefinition(t *testing.T) {
 	for _, shape := range [][2]int{{1, 1}, {5, 1}, {16, 2}, {64, 2}, {67, 3}} {
 		tower := randomTower(t, shape[0], shape[1])
 		items := randomItems(3, 150, shape[0])
-		wantState, wantEmbedding := reference(tower.w, items)
+		wantState, wantEmbedding := reference(tower.heads[0], items)
 		state, embedding := make([]float32, tower.StateSize()), make([]float32, tower.Dim())
 		tower.Encode(state, embedding, items)
 		for i := range wantState {
@@ -226,4 +226,43 @@ func BenchmarkEncode64(b *testing.B) {
 	for b.Loop() {
 		tower.Encode(state, embedding, items)
 	}
+}
+
+func TestHeadsAreTowersSideBySide(t *testing.T) {
+	const dim, layers, heads, events = 16, 2, 3, 70
+	var alone []*UserTower
+	var together []*UserWeights
+	for k := range heads {
+		w := NewUserWeights(dim, layers)
+		w.Randomise(rand.New(rand.NewPCG(9, uint64(k))))
+		alone, together = append(alone, NewUserTower("alone", w)), append(together, w)
+	}
+	tower := NewUserTower("together", together...)
+	require.Equal(t, heads*dim, tower.Dim())
+	require.Equal(t, heads*dim*layers, tower.StateSize())
+
+	items := randomItems(3, events, heads*dim)
+	state, embedding := make([]float32, tower.StateSize()), make([]float32, tower.Dim())
+	tower.Encode(state, embedding, items)
+	for k, one := range alone {
+		parts := make([][]float32, events)
+		for i, item := range items {
+			parts[i] = item[k*dim : (k+1)*dim]
+		}
+		wantState, want := make([]float32, one.StateSize()), make([]float32, dim)
+		one.Encode(wantState, want, parts)
+		require.Equal(t, want, embedding[k*dim:(k+1)*dim])
+		require.Equal(t, wantState, state[k*dim*layers:(k+1)*dim*layers])
+	}
+
+	stepped, after := make([]float32, tower.StateSize()), make([]float32, tower.Dim())
+	for i, item := range items {
+		if i%2 == 0 {
+			tower.Advance(stepped, after, item)
+		} else {
+			tower.AdvanceBatch([][]float32{stepped}, [][]float32{after}, [][]float32{item})
+		}
+	}
+	require.Equal(t, embedding, after)
+	require.Equal(t, state, stepped)
 }

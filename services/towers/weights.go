@@ -109,6 +109,21 @@ func (w *UserWeights) tensors() []tensor {
 	return ts
 }
 
+// headTensors lists the weights of all heads; a single head's names are its own.
+func headTensors(heads []*UserWeights) []tensor {
+	if len(heads) == 1 {
+		return heads[0].tensors()
+	}
+	var ts []tensor
+	for k, head := range heads {
+		for _, t := range head.tensors() {
+			t.name = fmt.Sprintf("head%d.%s", k, t.name)
+			ts = append(ts, t)
+		}
+	}
+	return ts
+}
+
 // Randomise sets the weights of an untrained tower: gains 1, matrices uniform within 1/sqrt(in), biases 0 but for the forget
 // gates', which start at log(tau - 1) so that the dimensions remember from 1.5 to 200 events.
 func (w *UserWeights) Randomise(rng *rand.Rand) {
@@ -129,6 +144,14 @@ func (w *UserWeights) Randomise(rng *rand.Rand) {
 			tau := shortestMemory * math.Pow(longestMemory/shortestMemory, at)
 			l.Gates.B[j] = float32(math.Log(tau - 1))
 		}
+	}
+}
+
+// ScaleOutput multiplies the tower's embeddings.
+func (w *UserWeights) ScaleOutput(factor float32) {
+	for i := range w.Output.Gain {
+		w.Output.Gain[i] *= factor
+		w.Output.Bias[i] *= factor
 	}
 }
 
@@ -169,6 +192,30 @@ func (w *ItemWeights) Randomise(rng *rand.Rand) {
 	}
 	for i := range w.Content {
 		w.Content[i] = float32(rng.NormFloat64() * deviation * contentDeviation)
+	}
+}
+
+// JoinItemWeights puts the item towers of several heads side by side: towers of the same items and tokens, whose vectors follow
+// one another in each row.
+func JoinItemWeights(heads []*ItemWeights) *ItemWeights {
+	dim := 0
+	for _, h := range heads {
+		dim += h.Dim
+	}
+	joined := NewItemWeights(dim, heads[0].IDs, heads[0].Tokens)
+	at := 0
+	for _, h := range heads {
+		copyColumns(joined.ID, dim, at, h.ID, h.Dim)
+		copyColumns(joined.Content, dim, at, h.Content, h.Dim)
+		at += h.Dim
+	}
+	return joined
+}
+
+// copyColumns copies rows of n values into wider rows, from column at on.
+func copyColumns(dst []float32, width, at int, src []float32, n int) {
+	for row := range len(src) / n {
+		copy(dst[row*width+at:row*width+at+n], src[row*n:(row+1)*n])
 	}
 }
 

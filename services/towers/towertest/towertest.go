@@ -13,6 +13,8 @@ type Shape struct {
 	// Version names the model; empty makes one of the weights.
 	Version     string
 	Dim, Layers int
+	// Heads share Dim among them; 0 means one.
+	Heads int
 	// Seed makes the weights: the same seed, shape and items give the same bits.
 	Seed uint64
 	// Unknown leaves these items without an id embedding.
@@ -40,12 +42,15 @@ func Bundle(s Shape, items []towers.ItemFeatures) *towers.Bundle {
 	}
 	itemWeights := towers.NewItemWeights(s.Dim, ids, towers.BuildVocabulary(items, vocabulary))
 	itemWeights.Randomise(rng)
-	userWeights := towers.NewUserWeights(s.Dim, s.Layers)
-	userWeights.Randomise(rng)
+	heads := make([]*towers.UserWeights, max(s.Heads, 1))
+	for k := range heads {
+		heads[k] = towers.NewUserWeights(s.Dim/len(heads), s.Layers)
+		heads[k].Randomise(rng)
+	}
 	return &towers.Bundle{
 		Version: s.Version, Created: Created, Vocabulary: vocabulary,
 		Data:  towers.DataRange{Items: len(items)},
-		Items: itemWeights, Users: userWeights,
+		Items: itemWeights, Users: heads,
 	}
 }
 
@@ -65,5 +70,5 @@ func Towers(s Shape, items []towers.ItemFeatures) (*towers.ItemTower, *towers.Us
 	if b.Version == "" {
 		b.Version = "test"
 	}
-	return towers.NewItemTower(b.Version, b.Items), towers.NewUserTower(b.Version, b.Users)
+	return towers.NewItemTower(b.Version, b.Items), towers.NewUserTower(b.Version, b.Users...)
 }

@@ -1,0 +1,144 @@
+package training
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/freshet/freshet/services/towers"
+)
+
+// ensemble trains the heads one after the other and puts them side by side.
+type ensemble struct {
+	cfg       *Config
+	table     *itemTable
+	sequences [][]int32
+	cases     []Case
+	progress  func(Progress)
+	begin     time.Time
+
+	done     []*run
+	learning time.Duration // of all done, without validation
+	result   Result
+}
+
+// seedStep parts the seeds of heads far enough that neighbouring seeds of two trainings share none.
+const seedStep = 0x9e3779b97f4a7c15
+
+// train trains every head. A head that the caller cuts short counts only where there is no whole one.
+func (e *ensemble) train(ctx context.Context) error {
+	for k := range e.cfg.Heads {
+		r := newRun(e.headConfig(k), e.table.fresh(), e.sequences, e.cases, e.report(k))
+		err := r.train(ctx)
+		if k == 0 {
+			e.result = r.result
+		}
+		if cut := err != nil || r.result.Stop == StopCaller; cut && k > 0 {
+			e.result.Stop = StopCaller
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		e.add(r)
+		if r.result.Stop == StopCaller {
+			return nil
+		}
+	}
+	return nil
+}
+
+// headConfig is head k's: its seed, and its share of the time that is left.
+func (e *ensemble) headConfig(k int) *Config {
+	cfg := *e.cfg
+	cfg.Seed += uint64(k) * seedStep
+	if cfg.TimeBudget > 0 {
+		left := cfg.TimeBudget - time.Since(e.begin)
+		cfg.TimeBudget = max(left/time.Duration(cfg.Heads-k), time.Nanosecond)
+	}
+	return &cfg
+}
+
+func (e *ensemble) report(k int) func(Progress) {
+	return func(p Progress) {
+		p.Head, p.Heads = k+1, e.cfg.Heads
+		p.Done = (float64(k) + p.Done) / float64(e.cfg.Heads)
+		p.Elapsed = time.Since(e.begin)
+		if p.Left = 0; p.Done > 0 {
+			p.Left = time.Duration(float64(p.Elapsed) * (1 - p.Done) / p.Done)
+		}
+		p.Last = p.Last && (k == e.cfg.Heads-1 || p.Stop == StopCaller)
+		e.progress(p)
+	}
+}
+
+// add keeps a head and sums up.
+func (e *ensemble) add(r *run) {
+	e.done = append(e.done, r)
+	e.learning += r.learning
+	sum := r.result
+	sum.Heads = append(slices.Clone(e.result.Heads), HeadResult{
+		Epochs: sum.Epochs, BestEpoch: sum.BestEpoch, Loss: sum.Loss, Recall: sum.Recall, NDCG: sum.NDCG,
+	})
+	if len(e.done) > 1 {
+		sum.Parameters += e.result.Parameters
+		sum.Examples += e.result.Examples
+	}
+	sum.Throughput = float64(sum.Examples) / max(e.learning.Seconds(), 1e-9)
+	sum.Elapsed = time.Since(e.begin)
+	e.result = sum
+}
+
+// model puts the heads side by side and, where there are several, validates them together.
+func (e *ensemble) model(in *Input) *Model {
+	table, heads := e.done[0].table, []*towers.UserWeights{e.done[0].users}
+	if len(e.done) > 1 {
+		var items []*towers.ItemWeights
+		heads = nil
+		for _, r := range e.done {
+			items, heads = append(items, r.table.w), append(heads, r.users)
+		}
+		whole := *table
+		whole.w = towers.JoinItemWeights(items)
+		table = &whole
+		for _, head := range heads {
+			head.ScaleOutput(1 / float32(len(heads))) // the mean of the scores, as the loss knew them
+		}
+	}
+	m := newModel(e.cfg, table, heads, in, e.sequences)
+	if len(heads) > 1 && len(e.cases) > 0 {
+		mean := m.validate(e.cases, e.cfg)
+		e.result.Recall, e.result.NDCG = mean.recall10, mean.ndcg10
+	}
+	e.result.Elapsed = time.Since(e.begin)
+	m.metrics = e.result.metrics()
+	return m
+}
+
+func (r *Result) metrics() map[string]float64 {
+	m := map[string]float64{"train_loss": r.Loss, "epoch": float64(r.BestEpoch)}
+	if r.Cases > 0 {
+		m["validation_recall_at_10"] = r.Recall
+		m["validation_ndcg_at_10"] = r.NDCG
+		m["validation_cases"] = float64(r.Cases)
+	}
+	return m
+}
+
+// validate ranks the cases' targets by the model as it will serve.
+func (m *Model) validate(cases []Case, cfg *Config) score {
+	parts := make([]ranking, cfg.workers())
+	var wg sync.WaitGroup
+	for w := range parts {
+		wg.Go(func() {
+			scores := make([]float32, len(m.vectors)/m.Dim())
+			for _, c := range cases[w*len(cases)/len(parts) : (w+1)*len(cases)/len(parts)] {
+				m.Score(c.History[max(0, len(c.History)-cfg.ValidationWindow):], scores)
+				parts[w].add(rankOf(scores, c, cfg.Repeats))
+			}
+		})
+	}
+	wg.Wait()
+	return meanOf(parts)
+}
