@@ -11,37 +11,48 @@ import (
 	"github.com/freshet/freshet/services/towers"
 )
 
-// plant is a world whose next item follows from one event of the user's, and from nothing else: from the item that key marks out
-// among looks at random ones.
-func plant(users int, key func(rng *rand.Rand, seq []int32, kinds []schemas.InteractionType, times []int64, at int)) Input {
-	const groups, inGroup = 8, 5
+// plant is a world of visits: three looks at items of three groups, and then an item of the group of one of them, the one that mark
+// marks out. Nothing else tells which one it is.
+func plant(mark func(kind *schemas.InteractionType, pause *int64)) Input {
+	const groups, inGroup, users, visits = 8, 8, 900, 3
 	rng := rand.New(rand.NewPCG(21, 0))
 	var in Input
 	for i := range groups * inGroup {
-		in.Items = append(in.Items, towers.ItemFeatures{ItemID: fmt.Sprint("i", i)})
+		in.Items = append(in.Items, towers.ItemFeatures{ItemID: fmt.Sprint("i", i), Categories: []string{fmt.Sprint("g", i/inGroup)}})
 	}
 	for range users {
-		n := 5
-		seq, kinds, times := make([]int32, n), make([]schemas.InteractionType, n), make([]int64, n)
-		group := rng.IntN(groups)
-		for i, g := range rng.Perm(groups)[:n-1] {
-			seq[i], kinds[i] = int32(g*inGroup+rng.IntN(inGroup)), schemas.View
-			times[i] = int64(1000 * i)
+		left := make([][]int, groups) // so that no item comes twice
+		for g := range left {
+			left[g] = rng.Perm(inGroup)
 		}
-		at := rng.IntN(n - 1)
-		seq[at] = int32(group*inGroup + rng.IntN(inGroup))
-		seq[n-1], kinds[n-1], times[n-1] = int32(group*inGroup+rng.IntN(inGroup)), schemas.View, int64(1000*n)
-		key(rng, seq, kinds, times, at)
+		take := func(g int) int32 {
+			item := left[g][0]
+			left[g] = left[g][1:]
+			return int32(g*inGroup + item)
+		}
+		var seq []int32
+		var kinds []schemas.InteractionType
+		var times []int64
+		now := int64(0)
+		for range visits {
+			looks, marked := rng.Perm(groups)[:3], rng.IntN(3)
+			for i, g := range append(looks, looks[marked]) {
+				kind, pause := schemas.View, 1000+rng.Int64N(50_000)
+				if i == marked {
+					mark(&kind, &pause)
+				}
+				now += pause
+				seq, kinds, times = append(seq, take(g)), append(kinds, kind), append(times, now)
+			}
+		}
 		in.Sequences, in.Kinds, in.Times = append(in.Sequences, seq), append(in.Kinds, kinds), append(in.Times, times)
 	}
 	return in
 }
 
-// TestOnlyPurchasesTell: which group of items comes next is that of what the user bought; what the user viewed says nothing.
+// TestOnlyPurchasesTell: what the user bought tells what comes next, what the user viewed does not.
 func TestOnlyPurchasesTell(t *testing.T) {
-	in := plant(1500, func(_ *rand.Rand, _ []int32, kinds []schemas.InteractionType, _ []int64, at int) {
-		kinds[at] = schemas.Purchase
-	})
+	in := plant(func(kind *schemas.InteractionType, _ *int64) { *kind = schemas.Purchase })
 	with, without := bothWays(t, in, func(cfg *Config, use Use) { cfg.EventKinds, cfg.EventGaps = use, Never })
 	t.Logf("NDCG@10 %.3f with kinds, %.3f without", with.NDCG, without.NDCG)
 	require.Equal(t, "items and kinds", with.Reads.String())
@@ -49,16 +60,9 @@ func TestOnlyPurchasesTell(t *testing.T) {
 	require.Greater(t, with.NDCG, 1.25*without.NDCG)
 }
 
-// TestWhatIsLongAgoIsForgotten: a pause lies before the event that tells.
-func TestWhatIsLongAgoIsForgotten(t *testing.T) {
-	in := plant(1500, func(_ *rand.Rand, _ []int32, _ []schemas.InteractionType, times []int64, at int) {
-		for i := max(at, 1); i < len(times); i++ {
-			times[i] += 40 * 24 * 3600 * 1000
-		}
-		for i := at + 1; i < len(times)-1; i++ {
-			times[i] += int64(i) * 3600 * 1000
-		}
-	})
+// TestOnlyPausesTell: what the user came back for after a month tells what comes next.
+func TestOnlyPausesTell(t *testing.T) {
+	in := plant(func(_ *schemas.InteractionType, pause *int64) { *pause += 30 * 24 * 3600 * 1000 })
 	with, without := bothWays(t, in, func(cfg *Config, use Use) { cfg.EventKinds, cfg.EventGaps = Never, use })
 	t.Logf("NDCG@10 %.3f with gaps, %.3f without", with.NDCG, without.NDCG)
 	require.Equal(t, "items and gaps", with.Reads.String())
@@ -68,7 +72,7 @@ func TestWhatIsLongAgoIsForgotten(t *testing.T) {
 func bothWays(t *testing.T, in Input, use func(*Config, Use)) (with, without Result) {
 	t.Helper()
 	cfg := quickConfig()
-	cfg.Epochs, cfg.ValidationUsers, cfg.IDDropout = 20, 300, 0
+	cfg.Epochs, cfg.ValidationUsers, cfg.BatchSequences = 12, 300, 8
 	for _, way := range []struct {
 		use Use
 		of  *Result
@@ -121,10 +125,10 @@ func TestReads(t *testing.T) {
 				cfg.EventGaps = c.gap
 			}
 			in := Input{
-				Items: []towers.ItemFeatures{{ItemID: "a"}, {ItemID: "b"}}, Sequences: [][]int32{{0, 1}, {1}}, Kinds: c.kinds, Times: c.times,
+				Items: []towers.ItemFeatures{{ItemID: "a"}, {ItemID: "b"}, {ItemID: "c"}}, Sequences: [][]int32{{0, 1}, {1}}, Kinds: c.kinds, Times: c.times,
 			}
 			if name == "three kinds" || name == "three kinds, never" {
-				in.Sequences[0], in.Kinds[0] = append(in.Sequences[0], 0, 1), append(in.Kinds[0], buy, view)
+				in.Sequences[0], in.Kinds[0] = append(in.Sequences[0], 2), append(in.Kinds[0], view)
 			}
 			_, result, err := Train(t.Context(), in, cfg, nil)
 			if c.says != "" {

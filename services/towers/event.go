@@ -52,6 +52,14 @@ type Inputs struct {
 	Gaps bool
 }
 
+// AllInputs is all that a user tower may read.
+func AllInputs() Inputs {
+	return Inputs{Gaps: true, Kinds: []schemas.InteractionType{
+		schemas.View, schemas.Click, schemas.Like, schemas.Dislike, schemas.AddToCart, schemas.Purchase, schemas.Rating,
+		schemas.Complete, schemas.Hide,
+	}}
+}
+
 // String is for people: "items, kinds and gaps".
 func (in Inputs) String() string {
 	switch {

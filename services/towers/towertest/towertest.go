@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 )
 
@@ -25,10 +24,7 @@ type Shape struct {
 }
 
 // Everything is all that a user tower may read of an event.
-var Everything = towers.Inputs{Gaps: true, Kinds: []schemas.InteractionType{
-	schemas.View, schemas.Click, schemas.Like, schemas.Dislike, schemas.AddToCart, schemas.Purchase, schemas.Rating, schemas.Complete,
-	schemas.Hide,
-}}
+var Everything = towers.AllInputs()
 
 // Created is when every test bundle says it was made.
 var Created = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
