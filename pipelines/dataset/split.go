@@ -11,6 +11,8 @@ type Case struct {
 	User int32
 	// History is what the user did so far, oldest first.
 	History []int32
+	// Timeline is the same with kinds and times, and with what the user turned down; nil where the protocol knows items alone.
+	Timeline []Event
 	// Targets are the items that came later, in order, without repeats; none of them is in History, unless the protocol leaves
 	// seen items in the lists.
 	Targets []int32
@@ -30,13 +32,15 @@ func SplitByTime(d *Dataset, fraction float64) (past, later *Dataset) {
 // from then on. Where nobody meets an item twice, that is the usual leave-one-out; where a view is followed by a purchase
 // of the same item, the question stays one that has not been answered before. rest is what may be trained on.
 func LeaveLastOut(d *Dataset) (rest *Dataset, cases []Case) {
-	histories := d.Histories()
+	histories, timelines := d.Histories(), d.Timelines()
 	keep := make([]int, len(histories)) // how many items of the user stay
 	for u, history := range histories {
 		keep[u] = math.MaxInt
 		if at := lastNew(history); at > 0 {
 			keep[u] = at
-			cases = append(cases, Case{User: int32(u), History: history[:at:at], Targets: history[at : at+1 : at+1]})
+			cases = append(cases, Case{
+				User: int32(u), History: history[:at:at], Timeline: through(timelines[u], at), Targets: history[at : at+1 : at+1],
+			})
 		}
 	}
 	part := *d

@@ -39,6 +39,16 @@ func TestSplitByTimeKeepsAMomentTogether(t *testing.T) {
 	require.NotEqual(t, past.Interaction(0).EventID, later.Interaction(0).EventID)
 }
 
+func TestTimelines(t *testing.T) {
+	d := small([3]int{0, 0, 1}, [3]int{1, 1, 2}, [3]int{0, 2, 3}, [3]int{0, 3, 4}, [3]int{0, 1, 5}, [3]int{0, 2, 6})
+	d.Events[2].Type, d.Events[3].Type, d.Events[4].Type = schemas.Impression, schemas.Dislike, schemas.Purchase
+	timelines := d.Timelines()
+	require.Equal(t, [][]Event{{d.Events[0], d.Events[3], d.Events[4], d.Events[5]}, {d.Events[1]}}, timelines[:2])
+	require.Empty(t, through(timelines[0], 0))
+	require.Equal(t, timelines[0][:1], through(timelines[0], 1))
+	require.Equal(t, timelines[0][:3], through(timelines[0], 2))
+}
+
 func TestLeaveLastOut(t *testing.T) {
 	d := small(
 		[3]int{0, 0, 1}, [3]int{0, 1, 2}, [3]int{0, 2, 3},
@@ -49,8 +59,8 @@ func TestLeaveLastOut(t *testing.T) {
 		Event{User: 0, Item: 3, At: 6, Type: schemas.Impression}, Event{User: 2, Item: 0, At: 7, Type: schemas.Hide})
 	rest, cases := LeaveLastOut(d)
 	require.Equal(t, []Case{
-		{User: 0, History: []int32{0, 1}, Targets: []int32{2}},
-		{User: 1, History: []int32{0}, Targets: []int32{1}},
+		{User: 0, History: []int32{0, 1}, Timeline: []Event{d.Events[0], d.Events[2]}, Targets: []int32{2}},
+		{User: 1, History: []int32{0}, Timeline: []Event{d.Events[1]}, Targets: []int32{1}},
 	}, cases)
 	require.Equal(t, [][]int32{{0, 1}, {0}, {3}}, rest.Histories())
 	require.Len(t, rest.Events, 5, "a user of whom nothing is held back keeps everything")

@@ -179,7 +179,7 @@ func (e *evaluation) run(ctx context.Context) error {
 
 // rank scores one case, looks where its targets stand and what its list is like, and fills the case's row.
 func (e *evaluation) rank(w *ranking, c *dataset.Case, row []float64) {
-	e.scorer.Score(w.scores, c.User, c.History)
+	scoreCase(e.scorer, w.scores, c)
 	if !e.IncludeSeen {
 		for _, item := range c.History {
 			w.excluded[item] = true

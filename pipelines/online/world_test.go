@@ -52,7 +52,7 @@ func newWorld(t testing.TB, changes ...func(*settings.Settings)) *world {
 	w := &world{t: t, stack: servertest.StartStack(t)}
 	w.settings = testSettings(w.stack)
 	w.settings.Consumers.Group = w.stack.Kafka.Name(strings.ReplaceAll(t.Name(), "/", "-")) // to be told apart in logs
-	w.settings.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16}, nil)
+	w.settings.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16, Reads: towertest.Everything}, nil)
 	for _, change := range changes {
 		change(&w.settings)
 	}

@@ -12,9 +12,10 @@ import (
 // ensemble trains the heads one after the other and puts them side by side.
 type ensemble struct {
 	cfg       *Config
+	reads     towers.Inputs
 	table     *itemTable
-	sequences [][]int32
-	cases     []Case
+	sequences [][]event
+	cases     []heldOut
 	progress  func(Progress)
 	begin     time.Time
 
@@ -29,7 +30,7 @@ const seedStep = 0x9e3779b97f4a7c15
 // train trains every head. A head that the caller cuts short counts only where there is no whole one.
 func (e *ensemble) train(ctx context.Context) error {
 	for k := range e.cfg.Heads {
-		r := newRun(e.headConfig(k), e.table.fresh(), e.sequences, e.cases, e.report(k))
+		r := newRun(e.headConfig(k), e.table.fresh(), e.reads, e.sequences, e.cases, e.report(k))
 		err := r.train(ctx)
 		if k == 0 {
 			e.result = r.result
@@ -127,14 +128,14 @@ func (r *Result) metrics() map[string]float64 {
 }
 
 // validate ranks the cases' targets by the model as it will serve.
-func (m *Model) validate(cases []Case, cfg *Config) score {
+func (m *Model) validate(cases []heldOut, cfg *Config) score {
 	parts := make([]ranking, cfg.workers())
 	var wg sync.WaitGroup
 	for w := range parts {
 		wg.Go(func() {
 			scores := make([]float32, len(m.vectors)/m.Dim())
 			for _, c := range cases[w*len(cases)/len(parts) : (w+1)*len(cases)/len(parts)] {
-				m.Score(c.History[max(0, len(c.History)-cfg.ValidationWindow):], scores)
+				m.score(c.history[max(0, len(c.history)-cfg.ValidationWindow):], scores)
 				parts[w].add(rankOf(scores, c, cfg.Repeats))
 			}
 		})

@@ -25,11 +25,11 @@ type Model struct {
 // scoring is one call's memory.
 type scoring struct {
 	state, embedding []float32
-	history          [][]float32
+	history          []towers.Event
 }
 
 // newModel serves heads over the catalogue; table holds the weights of all heads' item vectors.
-func newModel(cfg *Config, table *itemTable, heads []*towers.UserWeights, in *Input, sequences [][]int32) *Model {
+func newModel(cfg *Config, table *itemTable, heads []*towers.UserWeights, in *Input, sequences [][]event) *Model {
 	m := &Model{
 		items: table.w, heads: heads, tower: towers.NewUserTower("trained", heads...),
 		vectors: make([]float32, len(in.Items)*table.w.Dim),
@@ -58,12 +58,19 @@ func (m *Model) Vector(i int32) []float32 {
 }
 
 // Score writes the score of every item of the training input for a user with this history, oldest first; scores is as long
-// as Input.Items. It may be called from many goroutines at once.
+// as Input.Items. Nothing is known of the events' kinds and times. It may be called from many goroutines at once.
 func (m *Model) Score(history []int32, scores []float32) {
+	m.score(eventsOf(history, nil, nil, towers.Inputs{}), scores)
+}
+
+func (m *Model) score(history []event, scores []float32) {
 	s := m.scratch.Get().(*scoring)
 	s.history = s.history[:0]
-	for _, item := range history[max(0, len(history)-m.window):] {
-		s.history = append(s.history, m.Vector(item))
+	for i, e := range history[max(0, len(history)-m.window):] {
+		if i == 0 {
+			e.gap = 0 // as in a pack
+		}
+		s.history = append(s.history, towers.Event{Item: m.Vector(e.item), Kind: e.kind, Gap: e.gap})
 	}
 	m.tower.Encode(s.state, s.embedding, s.history)
 	d := m.Dim()

@@ -34,7 +34,7 @@ type trainer struct {
 	raise     []float32
 	byContent []bool // by slot
 	vectors   []float32
-	shares    [][][]int32
+	shares    [][][]event
 }
 
 // worker is one goroutine's share of a step.
@@ -50,9 +50,9 @@ type worker struct {
 	total           float64
 }
 
-func newTrainer(cfg *Config, table *itemTable) *trainer {
+func newTrainer(cfg *Config, table *itemTable, reads towers.Inputs) *trainer {
 	rng := rand.New(rand.NewPCG(cfg.Seed, 0x66726573686574))
-	t := &trainer{cfg: cfg, table: table, users: towers.NewUserWeights(cfg.Dim, cfg.Layers), rng: rng}
+	t := &trainer{cfg: cfg, table: table, users: towers.NewEventWeights(cfg.Dim, cfg.Layers, reads), rng: rng}
 	t.users.Randomise(rng)
 	table.w.Randomise(rng)
 	t.candidates = table.trained()
@@ -71,10 +71,10 @@ func newTrainer(cfg *Config, table *itemTable) *trainer {
 		t.workers = append(t.workers, &worker{
 			body: newBody(t.users, newDropout(cfg.Dropout)),
 			loss: softmaxLoss{dim: cfg.Dim},
-			grad: towers.NewUserWeights(cfg.Dim, cfg.Layers),
+			grad: towers.NewEventWeights(cfg.Dim, cfg.Layers, reads),
 		})
 	}
-	t.shares = make([][][]int32, len(t.workers))
+	t.shares = make([][][]event, len(t.workers))
 	return t
 }
 
@@ -93,7 +93,7 @@ func (t *trainer) part(w, n int) (from, to int) {
 }
 
 // step learns from a batch of windows at the given rate and returns the sum of the losses over its positions.
-func (t *trainer) step(batch [][]int32, rate float64) (total float64, positions int) {
+func (t *trainer) step(batch [][]event, rate float64) (total float64, positions int) {
 	total, positions = t.gradient(batch)
 	t.steps++
 	p := newPace(rate, t.steps)
@@ -106,7 +106,7 @@ func (t *trainer) step(batch [][]int32, rate float64) (total float64, positions 
 }
 
 // gradient leaves the gradient of the batch's mean loss in the workers' grad and dVectors.
-func (t *trainer) gradient(batch [][]int32) (total float64, positions int) {
+func (t *trainer) gradient(batch [][]event) (total float64, positions int) {
 	t.chooseItems(batch)
 	share(t.shares, batch)
 	for _, window := range batch {
@@ -126,7 +126,7 @@ func (t *trainer) gradient(batch [][]int32) (total float64, positions int) {
 }
 
 // chooseItems fills active, slot and byContent for a batch.
-func (t *trainer) chooseItems(batch [][]int32) {
+func (t *trainer) chooseItems(batch [][]event) {
 	if t.sampler == nil && len(t.active) > 0 {
 		t.dropIDs() // all items, as in the step before
 		return
@@ -144,11 +144,10 @@ func (t *trainer) chooseItems(batch [][]int32) {
 		t.slot[item] = int32(s)
 	}
 	for _, window := range batch {
-		for _, item := range window {
-			item &^= repeated
-			if t.slot[item] < 0 {
-				t.slot[item] = int32(len(t.active))
-				t.active = append(t.active, item)
+		for _, e := range window {
+			if t.slot[e.item] < 0 {
+				t.slot[e.item] = int32(len(t.active))
+				t.active = append(t.active, e.item)
 			}
 		}
 	}
@@ -172,7 +171,7 @@ func (t *trainer) encodeItems(w int) {
 }
 
 // run takes windows pack by pack forward and backward.
-func (w *worker) run(t *trainer, windows [][]int32, weight float32) {
+func (w *worker) run(t *trainer, windows [][]event, weight float32) {
 	clear(w.grad.Flat)
 	resize(&w.dVectors, len(t.active)*t.cfg.Dim)
 	clear(w.dVectors)

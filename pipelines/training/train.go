@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/freshet/freshet/services/towers"
 )
 
 // Stop is why training ended.
@@ -21,7 +23,8 @@ const (
 
 // Result says how training went.
 type Result struct {
-	Objective  string // what the loss ranked the next item against
+	Objective  string        // what the loss ranked the next item against
+	Reads      towers.Inputs // what the user tower reads beside items
 	Stop       Stop
 	Epochs     int // begun
 	BestEpoch  int // whose weights the model has
@@ -46,7 +49,7 @@ type HeadResult struct {
 
 // String is one line for people.
 func (r Result) String() string {
-	s := fmt.Sprintf("%s, %d epochs (%s), loss %.3f", r.Objective, r.Epochs, r.Stop, r.Loss)
+	s := fmt.Sprintf("%s, from %v, %d epochs (%s), loss %.3f", r.Objective, r.Reads, r.Epochs, r.Stop, r.Loss)
 	switch heads := len(r.Heads); {
 	case r.Cases > 0 && heads > 1:
 		s += fmt.Sprintf(", recall@10 %.4f and NDCG@10 %.4f on %d validation cases with %d heads", r.Recall, r.NDCG, r.Cases, heads)
@@ -70,13 +73,17 @@ func Train(ctx context.Context, in Input, cfg Config, progress func(Progress)) (
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	sequences, cases := in.split(cfg.ValidationUsers)
+	reads, err := in.reads(&cfg)
+	if err != nil {
+		return nil, Result{}, fmt.Errorf("training: %w", err)
+	}
+	sequences, cases := in.split(cfg.ValidationUsers, reads)
 	table := newItemTable(in.Items, sequences, &cfg)
-	sequences, err := prepare(sequences, table, &cfg)
+	sequences, err = prepare(sequences, table, &cfg)
 	if err != nil {
 		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
 	}
-	e := &ensemble{cfg: &cfg, table: table, sequences: sequences, cases: cases, progress: progress, begin: time.Now()}
+	e := &ensemble{cfg: &cfg, reads: reads, table: table, sequences: sequences, cases: cases, progress: progress, begin: time.Now()}
 	if err := e.train(ctx); err != nil {
 		return nil, e.result, fmt.Errorf("training: %w", err)
 	}
@@ -85,10 +92,10 @@ func Train(ctx context.Context, in Input, cfg Config, progress func(Progress)) (
 }
 
 // prepare leaves out what cannot be learnt from.
-func prepare(sequences [][]int32, table *itemTable, cfg *Config) ([][]int32, error) {
+func prepare(sequences [][]event, table *itemTable, cfg *Config) ([][]event, error) {
 	sequences = table.known(sequences)
 	if !cfg.Repeats {
-		sequences = markRepeats(sequences, len(table.idRow))
+		leaveRepeatsAside(sequences, len(table.idRow))
 	}
 	for _, seq := range sequences {
 		if len(seq) > 1 && targetsIn(seq) > 0 {
@@ -100,14 +107,14 @@ func prepare(sequences [][]int32, table *itemTable, cfg *Config) ([][]int32, err
 }
 
 // newRun prepares the training of one head.
-func newRun(cfg *Config, table *itemTable, sequences [][]int32, cases []Case, report func(Progress)) *run {
-	t := newTrainer(cfg, table)
+func newRun(cfg *Config, table *itemTable, reads towers.Inputs, sequences [][]event, cases []heldOut, report func(Progress)) *run {
+	t := newTrainer(cfg, table, reads)
 	r := &run{
 		trainer: t, cfg: cfg, sequences: sequences, validator: newValidator(t, cases), report: report,
 		begin: time.Now(), windows: rand.New(rand.NewPCG(cfg.Seed, 0x77696e646f7773)),
 		bestNDCG: math.Inf(-1),
 	}
-	r.result = Result{Objective: t.objective(), Cases: len(cases), Parameters: t.parameters()}
+	r.result = Result{Objective: t.objective(), Reads: reads, Cases: len(cases), Parameters: t.parameters()}
 	return r
 }
 
@@ -126,7 +133,7 @@ func (t *trainer) objective() string {
 type run struct {
 	*trainer
 	cfg       *Config
-	sequences [][]int32
+	sequences [][]event
 	validator *validator
 	report    func(Progress)
 	result    Result

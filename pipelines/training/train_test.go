@@ -91,6 +91,8 @@ func TestForwardEqualsServer(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 60, manifest.Data.Users)
 	require.Contains(t, manifest.Metrics, "validation_recall_at_10")
+	require.Equal(t, []schemas.InteractionType{schemas.View, schemas.Dislike, schemas.Purchase}, manifest.Features.EventKinds)
+	require.Equal(t, towers.Gaps, manifest.Features.EventGaps)
 
 	items, err := towers.LoadItemTower(dir)
 	require.NoError(t, err)
@@ -103,16 +105,18 @@ func TestForwardEqualsServer(t *testing.T) {
 	}
 
 	p := &pack{offsets: []int32{0}}
-	for _, seq := range in.Sequences {
-		p.inputs = append(p.inputs, seq...)
-		p.offsets = append(p.offsets, int32(len(p.inputs)))
+	for _, seq := range in.events(users.Inputs()) {
+		p.read(seq, func(item int32) int32 { return item })
 	}
 	trained := newBody(model.heads[0], newDropout(0)).forward(p, model.vectors)
 	embedding, row := make([]float32, cfg.Dim), 0
-	for _, seq := range in.Sequences {
-		state := make([]float32, users.StateSize())
-		for _, item := range seq {
-			users.Advance(state, embedding, model.Vector(item))
+	for u, seq := range in.Sequences {
+		state, before := make([]float32, users.StateSize()), int64(towers.Never)
+		for i, item := range seq {
+			users.Advance(state, embedding, towers.Event{
+				Item: model.Vector(item), Kind: in.Kinds[u][i], Gap: towers.GapBetween(before, in.Times[u][i]),
+			})
+			before = in.Times[u][i]
 			require.InDeltaSlice(t, trained[row*cfg.Dim:(row+1)*cfg.Dim], embedding, 1e-5)
 			row++
 		}
@@ -198,25 +202,28 @@ func TestFromDataset(t *testing.T) {
 		},
 	})
 	require.Equal(t, []towers.ItemFeatures{{ItemID: "a", Title: "A"}, {ItemID: "b"}}, in.Items)
-	require.Equal(t, [][]int32{{0, 1}, {0}}, in.Sequences)
+	require.Equal(t, [][]int32{{0, 1, 1}, {0}}, in.Sequences, "impressions are nobody's doing")
+	require.Equal(t, [][]schemas.InteractionType{{schemas.View, schemas.Click, schemas.Hide}, {schemas.Purchase}}, in.Kinds)
+	require.Equal(t, [][]int64{{3000, 5000, 20000}, {9000}}, in.Times)
 	require.Equal(t, time.Unix(1, 0).UTC(), in.Data.From)
 	require.Equal(t, time.Unix(20, 0).UTC(), in.Data.To)
 }
 
 func TestSplitHoldsOutTheLastNewItem(t *testing.T) {
+	alone := towers.Inputs{}
 	in := Input{Sequences: [][]int32{{1, 2, 3, 3}, {1, 2}, {1, 1, 1}, {4, 5, 6}, {7, 8, 9}, {1, 2, 3}, {4, 5, 6}}}
-	train, cases := in.split(10)
-	require.Equal(t, []Case{
-		{History: []int32{1, 2}, Target: 3}, {History: []int32{4, 5}, Target: 6}, {History: []int32{1, 2}, Target: 3},
-	}, cases, "every other who has three events")
-	require.Equal(t, [][]int32{{1, 2}, {1, 2}, {1, 1, 1}, {4, 5}, {7, 8, 9}, {1, 2}, {4, 5, 6}}, train)
+	train, cases := in.split(10, alone)
+	require.Equal(t, []heldOut{{sequence(1, 2), 3}, {sequence(4, 5), 6}, {sequence(1, 2), 3}}, cases, "every other who has three events")
+	require.Equal(t, [][]event{
+		sequence(1, 2), sequence(1, 2), sequence(1, 1, 1), sequence(4, 5), sequence(7, 8, 9), sequence(1, 2), sequence(4, 5, 6),
+	}, train)
 
-	_, cases = in.split(0)
+	_, cases = in.split(0, alone)
 	require.Empty(t, cases)
-	in.Validation = []Case{{Target: 1}}
-	train, cases = in.split(10)
-	require.Equal(t, in.Sequences, train)
-	require.Equal(t, in.Validation, cases)
+	in.Validation = []Case{{History: []int32{3}, Target: 1}}
+	train, cases = in.split(10, alone)
+	require.Equal(t, in.events(alone), train)
+	require.Equal(t, []heldOut{{sequence(3), 1}}, cases)
 }
 
 func TestPrinterPrintsLines(t *testing.T) {

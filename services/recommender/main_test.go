@@ -84,6 +84,9 @@ func newRigWithoutLive(t testing.TB, settings ...setting) *rig {
 	}
 	for i, version := range []string{model, otherModel} {
 		shape := towertest.Shape{Version: version, Dim: dim, Seed: uint64(i)}
+		if version == model { // the other one reads items alone
+			shape.Reads = towertest.Everything
+		}
 		r.itemTowers[version], r.userTowers[version] = towertest.Towers(shape, features(200))
 	}
 	r.load(model)
@@ -285,15 +288,35 @@ func (r *rig) nearest(t testing.TB, version string, vector []float32, n int) []s
 	return ids
 }
 
-// taste is the user vector of somebody who chose these items, oldest first.
-func (r *rig) taste(t testing.TB, version string, ids ...string) []float32 {
+// taste is the user vector of somebody who did this, in the order of time; the items have vectors.
+func (r *rig) taste(t testing.TB, version string, done ...schemas.RecentEvent) []float32 {
 	t.Helper()
+	done = slices.Clone(done)
+	slices.SortStableFunc(done, func(a, b schemas.RecentEvent) int { return a.OccurredAt.Compare(b.OccurredAt) })
+	var ids []string
+	for _, e := range done {
+		ids = append(ids, e.ItemID)
+	}
 	vectors, err := r.items.Vectors(t.Context(), version, ids)
 	require.NoError(t, err)
 	tower := r.userTowers[version]
-	embedding := make([]float32, dim)
-	tower.Encode(make([]float32, tower.StateSize()), embedding, vectors)
+	state, embedding := make([]float32, tower.StateSize()), make([]float32, dim)
+	before := int64(towers.Never)
+	for i, e := range done {
+		at := e.OccurredAt.UnixMilli()
+		tower.Advance(state, embedding, towers.Event{Item: vectors[i], Kind: e.Type, Gap: towers.GapBetween(before, at)})
+		before = at
+	}
 	return embedding
+}
+
+// past is what the profile says that a user did.
+func (r *rig) past(t testing.TB, user string) (done []schemas.RecentEvent) {
+	t.Helper()
+	for _, e := range r.profile(t, user).History {
+		done = append(done, recent(e.Type, e.ItemID, e.OccurredAt))
+	}
+	return done
 }
 
 // without drops what is in gone from list, and keeps the first n of the rest.

@@ -66,6 +66,9 @@ func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
 		if first := b.Users[0]; head.Dim != first.Dim || head.Layers != first.Layers {
 			return Manifest{}, nil, fmt.Errorf("a head has %d dimensions in %d layers, another %d in %d: train heads of one shape",
 				first.Dim, first.Layers, head.Dim, head.Layers)
+		} else if !head.Reads.equal(first.Reads) {
+			return Manifest{}, nil, fmt.Errorf("a head reads %s %v, another %s %v: train heads of the same inputs",
+				first.Reads, first.Reads.Kinds, head.Reads, head.Reads.Kinds)
 		}
 	}
 	if dim == 0 || b.Items.Dim != dim {
@@ -77,12 +80,16 @@ func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
 		userFile:       encodeTensors(headTensors(b.Users)),
 		vocabularyFile: encodeLists(b.Items.IDs, b.Items.Tokens),
 	}
+	reads := b.Users[0].Reads
 	m := Manifest{
 		Format: bundleFormat, FormatVersion: bundleVersion,
 		Version: b.Version, Created: b.Created.UTC().Truncate(time.Second),
 		Dim: dim, Layers: b.Users[0].Layers, Heads: len(b.Users),
-		Features: Features{Items: len(b.Items.IDs), Tokens: len(b.Items.Tokens), Vocabulary: b.Vocabulary},
-		Data:     b.Data, Metrics: b.Metrics, Checksums: map[string]Checksum{},
+		Features: Features{
+			Items: len(b.Items.IDs), Tokens: len(b.Items.Tokens), Vocabulary: b.Vocabulary,
+			EventKinds: reads.Kinds, EventGaps: reads.gapRows(),
+		},
+		Data: b.Data, Metrics: b.Metrics, Checksums: map[string]Checksum{},
 	}
 	var sums []byte
 	for _, name := range slices.Sorted(maps.Keys(files)) {

@@ -9,12 +9,16 @@
 //
 //	x = LayerNorm(e)
 //	per layer:
-//	  a, c, g = LayerNorm(x) W_p + b_p          three parts, each Dim wide
+//	  a, c, g = LayerNorm(x) W_p + b_p + K[kind] + G[gap]       three parts, each Dim wide
 //	  f       = sigmoid(a)
 //	  h       = f * h + (1 - f) * c             the state
 //	  x       = x + (LayerNorm(h) * silu(g)) W_o + b_o
 //	  x       = x + gelu(LayerNorm(x) W_1 + b_1) W_2 + b_2      4 x Dim wide inside
 //	u = LayerNorm(x)
+//
+// K has a row for each kind of event that the tower has learnt to tell apart, G one for each octave of the time since the event
+// that moved the tower before. So a purchase may weigh more than a view, a dislike push away, and what is long ago be forgotten
+// sooner, as far as the data says so. Towers of data without kinds or times have no such tables.
 //
 // A user tower has one such recurrence or several, its heads, trained apart and served side by side: vector, state and
 // embedding are the heads' parts one after the other, so that u · e is the sum of the heads' scores. Seeds that disagree on a
@@ -24,7 +28,9 @@
 //
 // What always holds in it:
 //   - Advance, AdvanceBatch and Encode give the same bits for the same events on one machine, however these are cut into
-//     calls. Between machines with other vector units the last bits may differ.
+//     calls. Between machines with other vector units the last bits may differ. A history that has lost its oldest events
+//     makes another embedding than the state that saw them: the state forgets by itself, and the first event that is left
+//     has a gap of 0, unknown.
 //   - A tower never changes after it was loaded, and all its methods may be called from many goroutines at once.
 //   - One definition of features (Features.Tokens) serves training and serving.
 //   - A bundle is verified on load (format, sizes, checksums, dimensions), and each refusal says what is wrong and what to do.

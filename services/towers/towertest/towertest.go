@@ -15,11 +15,16 @@ type Shape struct {
 	Dim, Layers int
 	// Heads share Dim among them; 0 means one.
 	Heads int
+	// Reads are inputs beside the items; their tables get random weights, so that an input that is forgotten shows.
+	Reads towers.Inputs
 	// Seed makes the weights: the same seed, shape and items give the same bits.
 	Seed uint64
 	// Unknown leaves these items without an id embedding.
 	Unknown map[string]bool
 }
+
+// Everything is all that a user tower may read of an event.
+var Everything = towers.AllInputs()
 
 // Created is when every test bundle says it was made.
 var Created = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -44,8 +49,16 @@ func Bundle(s Shape, items []towers.ItemFeatures) *towers.Bundle {
 	itemWeights.Randomise(rng)
 	heads := make([]*towers.UserWeights, max(s.Heads, 1))
 	for k := range heads {
-		heads[k] = towers.NewUserWeights(s.Dim/len(heads), s.Layers)
+		heads[k] = towers.NewEventWeights(s.Dim/len(heads), s.Layers, s.Reads)
 		heads[k].Randomise(rng)
+		for i := range heads[k].Layer {
+			layer := &heads[k].Layer[i]
+			for _, table := range [][]float32{layer.Kinds, layer.Gaps} {
+				for j := range table {
+					table[j] = float32(rng.NormFloat64())
+				}
+			}
+		}
 	}
 	return &towers.Bundle{
 		Version: s.Version, Created: Created, Vocabulary: vocabulary,
