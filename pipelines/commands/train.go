@@ -3,6 +3,8 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/freshet/freshet/pipelines/training"
@@ -17,9 +19,12 @@ type Train struct {
 	Seed    *uint64        `placeholder:"N" help:"Seed of all that is drawn by lot; the configuration's by default."`
 	Workers *int           `placeholder:"N" help:"Goroutines that share a step; the configuration's by default."`
 	Budget  *time.Duration `placeholder:"TIME" help:"End training after this time, such as 5m, with the best weights so far."`
+
+	Checkpoint string `type:"path" placeholder:"FILE" help:"File that keeps the training after each epoch, and that the same command goes on from; BUNDLE.checkpoint by default. It goes when training has come to its end."`
+	Restart    bool   `help:"Train anew where a checkpoint is, instead of going on from it."`
 }
 
-// Run trains and writes the bundle. Ctrl-C ends training and keeps the best weights so far.
+// Run trains and writes the bundle. Ctrl-C ends training and keeps the best weights so far; the same command goes on from there.
 func (c *Train) Run(env *Env) error {
 	s, err := env.Settings()
 	if err != nil {
@@ -37,23 +42,35 @@ func (c *Train) Run(env *Env) error {
 	if err := config.Validate(); err != nil {
 		return usageError{fmt.Errorf("checking the flags: training: %w", err)}
 	}
-	model, result, err := training.Train(env.Context, input, config, training.NewPrinter(env.Err).Print)
+	out := s.Bundle
+	if c.Out != "" {
+		out = c.Out
+	}
+	if c.Checkpoint == "" {
+		c.Checkpoint = filepath.Clean(out) + ".checkpoint"
+	}
+	model, result, err := training.TrainWith(env.Context, input, config, training.Options{
+		Progress: training.NewPrinter(env.Err).Print, Say: func(line string) { fmt.Fprintln(env.Err, line) },
+		Checkpoint: c.Checkpoint, Restart: c.Restart,
+	})
 	if err != nil {
 		return err
 	}
 	if result.Stop == training.StopCaller && result.Cases > 0 && result.Recall == 0 {
 		return errors.New("stopped before the model had learnt anything: no bundle was written, an earlier one stays")
 	}
-	out := s.Bundle
-	if c.Out != "" {
-		out = c.Out
-	}
 	manifest, err := model.WriteBundle(out)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Out, "%s\nmodel %s written to %s\n", result, manifest.Version, out)
-	return err
+	fmt.Fprintf(env.Out, "%s\nmodel %s written to %s\n", result, manifest.Version, out)
+	if result.Stop != training.StopCaller {
+		return training.RemoveCheckpoint(c.Checkpoint)
+	}
+	if _, err := os.Stat(c.Checkpoint); err == nil {
+		fmt.Fprintf(env.Out, "the same command goes on from %s\n", c.Checkpoint)
+	}
+	return nil
 }
 
 // input reads what to learn from, and suits the configuration to it.

@@ -16,9 +16,12 @@ type ensemble struct {
 	sequences [][]int32
 	cases     []Case
 	progress  func(Progress)
+	say       func(string)
+	keeper    *keeper // nil keeps no checkpoint
 	begin     time.Time
 
 	done     []*run
+	current  *run          // what a checkpoint gave to go on with
 	learning time.Duration // of all done, without validation
 	result   Result
 }
@@ -28,8 +31,12 @@ const seedStep = 0x9e3779b97f4a7c15
 
 // train trains every head. A head that the caller cuts short counts only where there is no whole one.
 func (e *ensemble) train(ctx context.Context) error {
-	for k := range e.cfg.Heads {
-		r := newRun(e.headConfig(k), e.table.fresh(), e.sequences, e.cases, e.report(k))
+	for k := len(e.done); k < e.cfg.Heads; k++ {
+		r := e.current
+		if e.current = nil; r == nil {
+			r = newRun(e.headConfig(k), e.table.fresh(), e.sequences, e.cases, e.report(k))
+		}
+		r.keep = func() { e.keep(r) }
 		err := r.train(ctx)
 		if k == 0 {
 			e.result = r.result

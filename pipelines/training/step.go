@@ -25,6 +25,7 @@ type trainer struct {
 	userMoments, idMoments, contentMoments *adam
 	itemGrad                               *itemGradient
 	rng                                    *rand.Rand
+	lots                                   *rand.PCG // beneath rng
 	steps                                  int
 
 	// A step's: active are the items that take part, candidates first; slot is the inverse of active; vectors has a row for each.
@@ -51,8 +52,9 @@ type worker struct {
 }
 
 func newTrainer(cfg *Config, table *itemTable) *trainer {
-	rng := rand.New(rand.NewPCG(cfg.Seed, 0x66726573686574))
-	t := &trainer{cfg: cfg, table: table, users: towers.NewUserWeights(cfg.Dim, cfg.Layers), rng: rng}
+	lots := rand.NewPCG(cfg.Seed, 0x66726573686574)
+	rng := rand.New(lots)
+	t := &trainer{cfg: cfg, table: table, users: towers.NewUserWeights(cfg.Dim, cfg.Layers), rng: rng, lots: lots}
 	t.users.Randomise(rng)
 	table.w.Randomise(rng)
 	t.candidates = table.trained()

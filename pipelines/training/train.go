@@ -61,27 +61,7 @@ func (r Result) String() string {
 // When ctx ends, Train returns soon, with the best weights so far and no error; the error is ctx's only when not one step
 // was done by then.
 func Train(ctx context.Context, in Input, cfg Config, progress func(Progress)) (*Model, Result, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, Result{}, fmt.Errorf("training: %w", err)
-	}
-	if err := in.validate(); err != nil {
-		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
-	}
-	if progress == nil {
-		progress = func(Progress) {}
-	}
-	sequences, cases := in.split(cfg.ValidationUsers)
-	table := newItemTable(in.Items, sequences, &cfg)
-	sequences, err := prepare(sequences, table, &cfg)
-	if err != nil {
-		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
-	}
-	e := &ensemble{cfg: &cfg, table: table, sequences: sequences, cases: cases, progress: progress, begin: time.Now()}
-	if err := e.train(ctx); err != nil {
-		return nil, e.result, fmt.Errorf("training: %w", err)
-	}
-	model := e.model(&in)
-	return model, e.result, nil
+	return TrainWith(ctx, in, cfg, Options{Progress: progress})
 }
 
 // prepare leaves out what cannot be learnt from.
@@ -102,9 +82,10 @@ func prepare(sequences [][]int32, table *itemTable, cfg *Config) ([][]int32, err
 // newRun prepares the training of one head.
 func newRun(cfg *Config, table *itemTable, sequences [][]int32, cases []Case, report func(Progress)) *run {
 	t := newTrainer(cfg, table)
+	lots := rand.NewPCG(cfg.Seed, 0x77696e646f7773)
 	r := &run{
-		trainer: t, cfg: cfg, sequences: sequences, validator: newValidator(t, cases), report: report,
-		begin: time.Now(), windows: rand.New(rand.NewPCG(cfg.Seed, 0x77696e646f7773)),
+		trainer: t, cfg: cfg, sequences: sequences, validator: newValidator(t, cases), report: report, keep: func() {},
+		begin: time.Now(), windows: rand.New(lots), windowLots: lots,
 		bestNDCG: math.Inf(-1),
 	}
 	r.result = Result{Objective: t.objective(), Cases: len(cases), Parameters: t.parameters()}
@@ -129,9 +110,11 @@ type run struct {
 	sequences [][]int32
 	validator *validator
 	report    func(Progress)
+	keep      func() // writes a checkpoint
 	result    Result
 
 	windows       *rand.Rand
+	windowLots    *rand.PCG // beneath windows
 	begin         time.Time
 	reported      time.Time
 	learning      time.Duration // without validation
@@ -144,14 +127,15 @@ type run struct {
 }
 
 func (r *run) train(ctx context.Context) error {
-	for epoch := 1; epoch <= r.cfg.Epochs && r.result.Stop == ""; epoch++ {
-		r.result.Epochs = epoch
+	for r.result.Epochs < r.cfg.Epochs && r.result.Stop == "" {
+		r.result.Epochs++
 		r.epoch(ctx)
 		if r.steps == 0 {
 			return ctx.Err()
 		}
 		if r.result.Stop != StopCaller {
 			r.judge()
+			r.keep()
 		}
 	}
 	if r.result.Stop == "" {

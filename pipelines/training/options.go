@@ -1,0 +1,54 @@
+package training
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Options are what a training may have beyond its input and its configuration.
+type Options struct {
+	// Progress, if not nil, is called some times a second from the calling goroutine.
+	Progress func(Progress)
+	// Say, if not nil, gets each line that people should read before training goes on.
+	Say func(line string)
+
+	// Checkpoint is the file that keeps what is trained after each epoch; empty keeps nothing. Where it exists, training goes on
+	// from it, to the same bits that it would have come to without a pause. RemoveCheckpoint takes it away.
+	Checkpoint string
+	// Restart overwrites a checkpoint that is there instead of going on from it.
+	Restart bool
+}
+
+// TrainWith is Train with options.
+func TrainWith(ctx context.Context, in Input, cfg Config, o Options) (*Model, Result, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, Result{}, fmt.Errorf("training: %w", err)
+	}
+	if err := in.validate(); err != nil {
+		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	if o.Say == nil {
+		o.Say = func(string) {}
+	}
+	sequences, cases := in.split(cfg.ValidationUsers)
+	table := newItemTable(in.Items, sequences, &cfg)
+	sequences, err := prepare(sequences, table, &cfg)
+	if err != nil {
+		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
+	}
+	e := &ensemble{cfg: &cfg, table: table, sequences: sequences, cases: cases, progress: o.Progress, say: o.Say, begin: time.Now()}
+	if o.Checkpoint != "" {
+		if err := e.keepAt(o.Checkpoint, o.Restart, fingerprintOf(&in, &cfg)); err != nil {
+			return nil, Result{}, fmt.Errorf("resuming training: %w", err)
+		}
+	}
+	if err := e.train(ctx); err != nil {
+		return nil, e.result, fmt.Errorf("training: %w", err)
+	}
+	model := e.model(&in)
+	return model, e.result, nil
+}
