@@ -40,6 +40,8 @@ type Config struct {
 	// of them, drawn anew for each step.
 	FullSoftmaxMaxItems int `yaml:"full_softmax_max_items" env:"FULL_SOFTMAX_MAX_ITEMS"`
 	Negatives           int `yaml:"negatives" env:"NEGATIVES"`
+	// Mixture says where those come from.
+	Mixture Mixture `yaml:"mixture" envPrefix:"MIXTURE_"`
 
 	// Repeats says whether an item that the user had before is worth predicting; it always moves the tower.
 	Repeats bool `yaml:"repeats" env:"REPEATS"`
@@ -65,7 +67,7 @@ func DefaultConfig() Config {
 		Heads: 1, Dim: 64, Layers: 2,
 		LearningRate: 0.015, Epochs: 14, MaxWindow: 200,
 		Dropout: 0.2, IDDropout: 0.05, MinItemEvents: 3,
-		FullSoftmaxMaxItems: 5000, Negatives: 1024,
+		FullSoftmaxMaxItems: 5000, Negatives: 1024, Mixture: DefaultMixture(),
 		ValidationUsers: 512, ValidationWindow: 64, Patience: 5,
 		Seed: 1, Vocabulary: towers.DefaultVocabularyConfig(),
 	}
@@ -104,6 +106,9 @@ func (c Config) Validate() error {
 		if !check.ok {
 			return fmt.Errorf("%s is %v: %s", check.field, check.value, check.remedy)
 		}
+	}
+	if err := c.Mixture.Validate(); err != nil {
+		return fmt.Errorf("mixture.%w", err)
 	}
 	if err := c.Vocabulary.Validate(); err != nil {
 		return fmt.Errorf("vocabulary.%w", err)

@@ -100,7 +100,8 @@ func (t *trainer) objective() string {
 	if t.sampler == nil {
 		return fmt.Sprintf("full softmax over %d items", len(t.candidates))
 	}
-	return fmt.Sprintf("sampled softmax, about %d of %d items a step", min(t.cfg.Negatives, len(t.candidates)), len(t.candidates))
+	return fmt.Sprintf("sampled softmax with logQ correction, about %d of %d items a step (%v)",
+		min(t.cfg.Negatives, len(t.candidates)), len(t.candidates), t.sampler.mixture)
 }
 
 // run is one head's training from its first step to its last.
@@ -161,6 +162,9 @@ func (r *run) epoch(ctx context.Context) {
 		r.stepsPerEpoch = (len(all) + r.batchSize - 1) / r.batchSize
 	}
 	size := r.batchSize
+	if r.sampler != nil {
+		r.sampler.begin(all, size)
+	}
 	total, positions := 0.0, 0
 	for start := 0; start < len(all); start += size {
 		if r.interrupted(ctx) {
