@@ -43,6 +43,7 @@ func TestInterruptedTrainingComesToTheSameBits(t *testing.T) {
 		"sampled softmax":       func(c *Config) { c.FullSoftmaxMaxItems, c.Negatives = 0, 15 },
 		"heads that stop early": func(c *Config) { c.Heads, c.Patience, c.Epochs = 3, 1, 9 },
 		"no validation":         func(c *Config) { c.ValidationUsers = 0 },
+		"warm start":            func(c *Config) { c.WarmStart = WarmStart{Epochs: 1, LearningRate: 1}; c.Heads = 2 },
 	}
 	for name, edit := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -50,11 +51,15 @@ func TestInterruptedTrainingComesToTheSameBits(t *testing.T) {
 			cfg.Epochs, cfg.Dim, cfg.Layers, cfg.IDDropout = 5, 8, 1, 0.2
 			edit(&cfg)
 			in := cycles(120)
-			want, whole, err := Train(t.Context(), in, cfg, nil)
+			o := Options{}
+			if name == "warm start" {
+				o.From = trainedBundle(t, cycles(60), cfg)
+			}
+			want, whole, err := TrainWith(t.Context(), in, cfg, o)
 			require.NoError(t, err)
 
 			lots := rand.New(rand.NewPCG(1, uint64(len(name))))
-			o := Options{Checkpoint: filepath.Join(t.TempDir(), "folder", "checkpoint")}
+			o.Checkpoint = filepath.Join(t.TempDir(), "folder", "checkpoint")
 			stops := 0
 			for {
 				// An epoch has about 8 steps: less than 9 would never come to the end of one.

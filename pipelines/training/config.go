@@ -52,6 +52,9 @@ type Config struct {
 	ValidationWindow int `yaml:"validation_window" env:"VALIDATION_WINDOW"`
 	Patience         int `yaml:"patience" env:"PATIENCE"`
 
+	// WarmStart says how much of the training is done when it begins with an earlier bundle.
+	WarmStart WarmStart `yaml:"warm_start" envPrefix:"WARM_START_"`
+
 	// Workers is how many goroutines share a step; 0 means one for each core.
 	Workers int `yaml:"workers" env:"WORKERS"`
 	// Seed decides all that is drawn by lot: with as many workers it gives the same model again.
@@ -69,7 +72,8 @@ func DefaultConfig() Config {
 		Dropout: 0.2, IDDropout: 0.05, MinItemEvents: 3,
 		FullSoftmaxMaxItems: 5000, Negatives: 1024, Mixture: DefaultMixture(),
 		ValidationUsers: 512, ValidationWindow: 64, Patience: 5,
-		Seed: 1, Vocabulary: towers.DefaultVocabularyConfig(),
+		WarmStart: DefaultWarmStart(),
+		Seed:      1, Vocabulary: towers.DefaultVocabularyConfig(),
 	}
 }
 
@@ -109,6 +113,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Mixture.Validate(); err != nil {
 		return fmt.Errorf("mixture.%w", err)
+	}
+	if err := c.WarmStart.Validate(); err != nil {
+		return fmt.Errorf("warm_start.%w", err)
 	}
 	if err := c.Vocabulary.Validate(); err != nil {
 		return fmt.Errorf("vocabulary.%w", err)

@@ -15,6 +15,7 @@ type ensemble struct {
 	table     *itemTable
 	sequences [][]int32
 	cases     []Case
+	from      *start // nil begins with what is drawn
 	progress  func(Progress)
 	say       func(string)
 	keeper    *keeper // nil keeps no checkpoint
@@ -34,7 +35,7 @@ func (e *ensemble) train(ctx context.Context) error {
 	for k := len(e.done); k < e.cfg.Heads; k++ {
 		r := e.current
 		if e.current = nil; r == nil {
-			r = newRun(e.headConfig(k), e.table.fresh(), e.sequences, e.cases, e.report(k))
+			r = e.newRun(k)
 		}
 		r.keep = func() { e.keep(r) }
 		err := r.train(ctx)
@@ -54,6 +55,15 @@ func (e *ensemble) train(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (e *ensemble) newRun(k int) *run {
+	r := newRun(e.headConfig(k), e.table.fresh(), e.sequences, e.cases, e.report(k))
+	if e.from != nil {
+		e.from.apply(k, r.trainer)
+		r.warm = true
+	}
+	return r
 }
 
 // headConfig is head k's: its seed, and its share of the time that is left.

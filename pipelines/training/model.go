@@ -42,10 +42,12 @@ func newModel(cfg *Config, table *itemTable, heads []*towers.UserWeights, in *In
 	for _, seq := range sequences {
 		m.data.Events += len(seq)
 	}
-	m.scratch.New = func() any {
-		return &scoring{state: make([]float32, m.tower.StateSize()), embedding: make([]float32, m.tower.Dim())}
-	}
+	m.scratch.New = m.newScoring
 	return m
+}
+
+func (m *Model) newScoring() any {
+	return &scoring{state: make([]float32, m.tower.StateSize()), embedding: make([]float32, m.tower.Dim())}
 }
 
 // Dim is the length of a vector.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/freshet/freshet/services/towers"
 )
 
 // Options are what a training may have beyond its input and its configuration.
@@ -18,6 +20,10 @@ type Options struct {
 	Checkpoint string
 	// Restart overwrites a checkpoint that is there instead of going on from it.
 	Restart bool
+
+	// From, if not nil, is an earlier bundle to begin with, of the configuration's heads, dim and layers; the catalogue may
+	// have new items. Config.WarmStart says how much is trained then.
+	From *towers.Bundle
 }
 
 // TrainWith is Train with options.
@@ -28,6 +34,16 @@ func TrainWith(ctx context.Context, in Input, cfg Config, o Options) (*Model, Re
 	if err := in.validate(); err != nil {
 		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
 	}
+	fingerprint := fingerprintOf(&in, &cfg)
+	var from *start
+	if o.From != nil {
+		var err error
+		if from, err = newStart(o.From, &cfg); err != nil {
+			return nil, Result{}, fmt.Errorf("beginning with an earlier bundle: %w", err)
+		}
+		fingerprint["the earlier bundle"] = from.version
+		cfg = cfg.warm()
+	}
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
 	}
@@ -36,13 +52,19 @@ func TrainWith(ctx context.Context, in Input, cfg Config, o Options) (*Model, Re
 	}
 	sequences, cases := in.split(cfg.ValidationUsers)
 	table := newItemTable(in.Items, sequences, &cfg)
+	if from != nil {
+		table.keepIDs(in.Items, from)
+	}
 	sequences, err := prepare(sequences, table, &cfg)
 	if err != nil {
 		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
 	}
-	e := &ensemble{cfg: &cfg, table: table, sequences: sequences, cases: cases, progress: o.Progress, say: o.Say, begin: time.Now()}
+	e := &ensemble{
+		cfg: &cfg, table: table, sequences: sequences, cases: cases, from: from,
+		progress: o.Progress, say: o.Say, begin: time.Now(),
+	}
 	if o.Checkpoint != "" {
-		if err := e.keepAt(o.Checkpoint, o.Restart, fingerprintOf(&in, &cfg)); err != nil {
+		if err := e.keepAt(o.Checkpoint, o.Restart, fingerprint); err != nil {
 			return nil, Result{}, fmt.Errorf("resuming training: %w", err)
 		}
 	}

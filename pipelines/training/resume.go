@@ -69,7 +69,7 @@ func (e *ensemble) resume(f *os.File) error {
 		done, into = append(done, r), append(into, r.weights()...)
 	}
 	k := len(done)
-	current := newRun(e.headConfig(k), e.table.fresh(), e.sequences, e.cases, e.report(k))
+	current := e.newRun(k)
 	current.cfg.TimeBudget = c.head.Current.Budget
 	into = append(into, current.tensors(c.head.Current.Kept)...)
 	if err := c.tensors(into); err != nil {

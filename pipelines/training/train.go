@@ -112,6 +112,7 @@ type run struct {
 	validator *validator
 	report    func(Progress)
 	keep      func() // writes a checkpoint
+	warm      bool   // begins with an earlier bundle's weights
 	result    Result
 
 	windows       *rand.Rand
@@ -128,6 +129,9 @@ type run struct {
 }
 
 func (r *run) train(ctx context.Context) error {
+	if r.warm && r.steps == 0 && len(r.validator.cases) > 0 {
+		r.judge() // the earlier weights stay the best unless training betters them
+	}
 	for r.result.Epochs < r.cfg.Epochs && r.result.Stop == "" {
 		r.result.Epochs++
 		r.epoch(ctx)
@@ -194,7 +198,7 @@ func (r *run) interrupted(ctx context.Context) bool {
 
 // done is the share of training that is over, by steps or, if that is more, by the clock.
 func (r *run) done() float64 {
-	done := float64(r.steps) / float64(r.cfg.Epochs*r.stepsPerEpoch)
+	done := float64(r.steps) / float64(max(r.cfg.Epochs*r.stepsPerEpoch, 1))
 	if r.cfg.TimeBudget > 0 {
 		done = max(done, float64(time.Since(r.begin))/float64(r.cfg.TimeBudget))
 	}
