@@ -65,6 +65,7 @@ func (c *Train) Run(env *Env) error {
 		Progress: training.NewPrinter(env.Err).Print, Say: func(line string) { fmt.Fprintln(env.Err, line) },
 		Checkpoint: c.Checkpoint, Restart: c.Restart,
 	}
+	_, options.Commit = built()
 	warm := config
 	if c.From != "" {
 		if options.From, err = towers.ReadWeights(c.From); err != nil {

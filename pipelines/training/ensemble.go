@@ -134,7 +134,9 @@ func (e *ensemble) model(in *Input) *Model {
 }
 
 func (r *Result) metrics() map[string]float64 {
-	m := map[string]float64{"train_loss": r.Loss, "epoch": float64(r.BestEpoch)}
+	m := map[string]float64{
+		"train_loss": r.Loss, "epoch": float64(r.BestEpoch), "train_examples": float64(r.Examples), "train_seconds": r.Elapsed.Seconds(),
+	}
 	if r.Cases > 0 {
 		m["validation_recall_at_10"] = r.Recall
 		m["validation_ndcg_at_10"] = r.NDCG

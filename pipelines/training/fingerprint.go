@@ -8,7 +8,6 @@ import (
 	"hash"
 	"maps"
 	"slices"
-	"strconv"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -19,7 +18,6 @@ type fingerprint map[string]string
 func fingerprintOf(in *Input, cfg *Config) fingerprint {
 	f := fingerprint{}
 	f.settings("", cfg.Recipe())
-	f["workers"] = strconv.Itoa(cfg.workers()) // 0 is another number on another machine
 	f["the catalogue"] = digest(len(in.Items), "items", func(h hash.Hash) {
 		e := json.NewEncoder(h)
 		for i := range in.Items {
@@ -83,7 +81,8 @@ func (f fingerprint) differences(other fingerprint) []string {
 	return all
 }
 
-// Recipe is the configuration by the names that it has in a file.
+// Recipe is the configuration by the names that it has in a file, with the number of workers that 0 stands for on this machine:
+// what gives the same model again.
 func (c *Config) Recipe() map[string]any {
 	text, err := yaml.Marshal(c)
 	if err != nil {
@@ -93,5 +92,6 @@ func (c *Config) Recipe() map[string]any {
 	if err := yaml.Unmarshal(text, &recipe); err != nil {
 		panic(err)
 	}
+	recipe["workers"] = c.workers()
 	return recipe
 }

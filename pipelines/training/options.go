@@ -24,6 +24,9 @@ type Options struct {
 	// From, if not nil, is an earlier bundle to begin with, of the configuration's heads, dim and layers; the catalogue may
 	// have new items. Config.WarmStart says how much is trained then.
 	From *towers.Bundle
+
+	// Commit is of the program's source, for the manifest; empty where it is not known.
+	Commit string
 }
 
 // TrainWith is Train with options.
@@ -34,7 +37,7 @@ func TrainWith(ctx context.Context, in Input, cfg Config, o Options) (*Model, Re
 	if err := in.validate(); err != nil {
 		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
 	}
-	fingerprint := fingerprintOf(&in, &cfg)
+	fingerprint, recipe := fingerprintOf(&in, &cfg), cfg.Recipe()
 	var from *start
 	if o.From != nil {
 		var err error
@@ -72,5 +75,9 @@ func TrainWith(ctx context.Context, in Input, cfg Config, o Options) (*Model, Re
 		return nil, e.result, fmt.Errorf("training: %w", err)
 	}
 	model := e.model(&in)
+	model.commit, model.recipe = o.Commit, recipe
+	if from != nil {
+		model.from = from.version
+	}
 	return model, e.result, nil
 }

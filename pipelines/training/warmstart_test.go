@@ -113,7 +113,10 @@ func TestWarmStartBeginsAsTheBundleIs(t *testing.T) {
 	require.InDelta(t, asIs.NDCG, first.NDCG, 1e-9)
 	require.Equal(t, 4, result.Epochs, "a share of the ten")
 	require.Greater(t, result.NDCG, asIs.NDCG)
-	require.NotNil(t, model)
+	dir := filepath.Join(t.TempDir(), "bundle")
+	manifest, err := model.WriteBundle(dir)
+	require.NoError(t, err)
+	require.Equal(t, b.Version, manifest.From)
 
 	// Stopped at once, it is the bundle that was.
 	model, result, err = TrainWith(&countdown{t.Context(), 1}, in, cfg, Options{From: b})

@@ -21,6 +21,9 @@ type Bundle struct {
 	Vocabulary VocabularyConfig
 	Data       DataRange
 	Metrics    map[string]float64
+	Commit     string
+	From       string
+	Recipe     json.RawMessage
 	Items      *ItemWeights
 	Users      []*UserWeights // the heads
 }
@@ -83,6 +86,7 @@ func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
 		Dim: dim, Layers: b.Users[0].Layers, Heads: len(b.Users),
 		Features: Features{Items: len(b.Items.IDs), Tokens: len(b.Items.Tokens), Vocabulary: b.Vocabulary},
 		Data:     b.Data, Metrics: b.Metrics, Checksums: map[string]Checksum{},
+		Commit: b.Commit, From: b.From, Recipe: b.Recipe,
 	}
 	var sums []byte
 	for _, name := range slices.Sorted(maps.Keys(files)) {

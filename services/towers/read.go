@@ -22,6 +22,7 @@ func ReadWeights(dir string) (*Bundle, error) {
 	}
 	return &Bundle{
 		Version: m.Version, Created: m.Created, Vocabulary: m.Features.Vocabulary, Data: m.Data, Metrics: m.Metrics,
+		Commit: m.Commit, From: m.From, Recipe: m.Recipe,
 		Items: items.w, Users: users.heads,
 	}, nil
 }

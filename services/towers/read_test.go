@@ -1,6 +1,7 @@
 package towers
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -11,13 +12,15 @@ import (
 
 func TestReadWeightsGivesBackWhatWasWritten(t *testing.T) {
 	b := testBundle(4)
+	b.Commit, b.From, b.Recipe = "1f2e", "20261101t000000_00000000", json.RawMessage(`{"seed":18446744073709551615}`)
 	dir := filepath.Join(t.TempDir(), "bundle")
 	m, err := WriteBundle(dir, b)
 	require.NoError(t, err)
 	read, err := ReadWeights(dir)
 	require.NoError(t, err)
 	require.Equal(t, m.Version, read.Version)
-	b.Version, b.Created = read.Version, read.Created
+	require.JSONEq(t, string(b.Recipe), string(read.Recipe))
+	b.Version, b.Created, b.Recipe = read.Version, read.Created, read.Recipe
 	require.Equal(t, b, read)
 
 	again, err := WriteBundle(filepath.Join(t.TempDir(), "copy"), read)
