@@ -90,9 +90,11 @@ func (e *ensemble) report(k int) func(Progress) {
 	}
 }
 
-// add keeps a head and sums up.
+// add keeps a head, without what it took to train it, and sums up.
 func (e *ensemble) add(r *run) {
-	e.done = append(e.done, r)
+	e.done = append(e.done, &run{
+		trainer: &trainer{table: r.table, users: r.users}, cfg: r.cfg, result: r.result, learning: r.learning, begin: r.begin,
+	})
 	e.learning += r.learning
 	sum := r.result
 	sum.Heads = append(slices.Clone(e.result.Heads), HeadResult{

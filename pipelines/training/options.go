@@ -62,10 +62,12 @@ func TrainWith(ctx context.Context, in Input, cfg Config, o Options) (*Model, Re
 	if err != nil {
 		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
 	}
+	table.w.ID, table.w.Content = nil, nil // each head has its own
 	e := &ensemble{
 		cfg: &cfg, table: table, sequences: sequences, cases: cases, from: from,
 		progress: o.Progress, say: o.Say, begin: time.Now(),
 	}
+	e.say(EstimateMemory(cfg, e.shape()).String())
 	if o.Checkpoint != "" {
 		if err := e.keepAt(o.Checkpoint, o.Restart, fingerprint); err != nil {
 			return nil, Result{}, fmt.Errorf("resuming training: %w", err)

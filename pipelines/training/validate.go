@@ -52,8 +52,10 @@ type validator struct {
 func newValidator(t *trainer, cases []Case) *validator {
 	v := &validator{
 		cases: cases, window: t.cfg.ValidationWindow, repeats: t.cfg.Repeats,
-		vectors: make([]float32, len(t.table.idRow)*t.cfg.Dim),
-		packs:   make([]pack, len(t.workers)), scores: make([][]float32, len(t.workers)),
+		packs: make([]pack, len(t.workers)), scores: make([][]float32, len(t.workers)),
+	}
+	if len(cases) > 0 {
+		v.vectors = make([]float32, len(t.table.idRow)*t.cfg.Dim)
 	}
 	for range t.workers {
 		v.bodies = append(v.bodies, newBody(t.users, newDropout(0)))
