@@ -29,7 +29,7 @@ const (
 
 // checkpoint is the head: everything but the tensors, of which it has the lengths.
 type checkpoint struct {
-	Fingerprint fingerprint   `json:"fingerprint"`
+	Fingerprint Fingerprint   `json:"fingerprint"`
 	Elapsed     time.Duration `json:"elapsed"`
 	// Done are the heads that are trained, Current the one that is being trained, as it was at the end of an epoch.
 	Done    []runState `json:"done"`

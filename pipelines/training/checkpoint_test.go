@@ -177,7 +177,7 @@ func TestCheckpointThatCannotBeWritten(t *testing.T) {
 
 func FuzzCheckpoint(f *testing.F) {
 	head := checkpoint{
-		Fingerprint: fingerprint{"dim": "8"}, Elapsed: time.Minute,
+		Fingerprint: Fingerprint{"dim": "8"}, Elapsed: time.Minute,
 		Current: runState{Steps: 3, Loss: exact(math.NaN()), BestNDCG: exact(math.Inf(-1)), Lots: []byte{1}},
 	}
 	var b bytes.Buffer

@@ -128,7 +128,7 @@ func (e *ensemble) model(in *Input) *Model {
 	m := newModel(e.cfg, table, heads, in, e.sequences)
 	if len(heads) > 1 && len(e.cases) > 0 {
 		mean := m.validate(e.cases, e.cfg)
-		e.result.Recall, e.result.NDCG = mean.recall10, mean.ndcg10
+		e.result.Recall, e.result.NDCG, e.result.WholeNDCG = mean.recall10, mean.ndcg10, mean.ndcg
 	}
 	e.result.Elapsed = time.Since(e.begin)
 	m.metrics = e.result.metrics()

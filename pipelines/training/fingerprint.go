@@ -12,11 +12,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// fingerprint names all that decides a training's bits: each setting by its path, and digests of the data.
-type fingerprint map[string]string
+// Fingerprint names all that decides a training's bits: each setting by its path, and digests of the data.
+type Fingerprint map[string]string
 
-func fingerprintOf(in *Input, cfg *Config) fingerprint {
-	f := fingerprint{}
+// FingerprintOf reads all of the input.
+func FingerprintOf(in *Input, cfg *Config) Fingerprint {
+	f := Fingerprint{}
 	f.settings("", cfg.Recipe())
 	f["the catalogue"] = digest(len(in.Items), "items", func(h hash.Hash) {
 		e := json.NewEncoder(h)
@@ -50,7 +51,7 @@ func digest(n int, what string, write func(hash.Hash)) string {
 	return fmt.Sprintf("%d %s (%x)", n, what, h.Sum(nil)[:8])
 }
 
-func (f fingerprint) settings(path string, section map[string]any) {
+func (f Fingerprint) settings(path string, section map[string]any) {
 	for name, value := range section {
 		if inner, ok := value.(map[string]any); ok {
 			f.settings(path+name+".", inner)
@@ -60,8 +61,8 @@ func (f fingerprint) settings(path string, section map[string]any) {
 	}
 }
 
-// differences tells what is not as it was in other.
-func (f fingerprint) differences(other fingerprint) []string {
+// Differences tells what is not as it was in other.
+func (f Fingerprint) Differences(other Fingerprint) []string {
 	var all []string
 	names := maps.Clone(f)
 	maps.Copy(names, other)

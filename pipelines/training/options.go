@@ -37,7 +37,7 @@ func TrainWith(ctx context.Context, in Input, cfg Config, o Options) (*Model, Re
 	if err := in.validate(); err != nil {
 		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
 	}
-	fingerprint, recipe := fingerprintOf(&in, &cfg), cfg.Recipe()
+	fingerprint, recipe := FingerprintOf(&in, &cfg), cfg.Recipe()
 	var from *start
 	if o.From != nil {
 		var err error

@@ -72,6 +72,8 @@ func TestRankOf(t *testing.T) {
 		"history left out":   {[]float32{3, 2, 1}, Case{Target: 2, History: []int32{0, 1}}, false, 1},
 		"history ranked":     {[]float32{3, 2, 1}, Case{Target: 2, History: []int32{0, 1}}, true, 3},
 		"ties count against": {[]float32{1, 1, 1}, Case{Target: 0}, false, 3},
+		"no number":          {[]float32{1, float32(math.NaN()), 1}, Case{Target: 1}, false, 3},
+		"others no numbers":  {[]float32{1, float32(math.NaN()), 0}, Case{Target: 0}, false, 2},
 		"target seen before": {[]float32{3, 2, 1}, Case{Target: 1, History: []int32{1}}, false, 2},
 		"target repeated":    {[]float32{3, 2, 1}, Case{Target: 1, History: []int32{1}}, true, 2},
 	}

@@ -15,12 +15,12 @@ import (
 // keeper writes checkpoints of an ensemble.
 type keeper struct {
 	path        string
-	fingerprint fingerprint
+	fingerprint Fingerprint
 }
 
 // keepAt has the ensemble keep a checkpoint at path after each epoch, and goes on from the one that is there unless restart is
 // set.
-func (e *ensemble) keepAt(path string, restart bool, now fingerprint) error {
+func (e *ensemble) keepAt(path string, restart bool, now Fingerprint) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("making the checkpoint's folder: %w", err)
 	}
@@ -54,7 +54,7 @@ func (e *ensemble) resume(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	if differ := e.keeper.fingerprint.differences(c.head.Fingerprint); len(differ) > 0 {
+	if differ := e.keeper.fingerprint.Differences(c.head.Fingerprint); len(differ) > 0 {
 		return fmt.Errorf("it is of another training (%s)", strings.Join(differ, "; "))
 	}
 	if len(c.head.Done) >= e.cfg.Heads {
@@ -146,6 +146,9 @@ func (r *run) take(s *runState) {
 	r.result.Loss, r.result.Recall, r.result.NDCG = float64(s.Loss), float64(s.Recall), float64(s.NDCG)
 	r.bestNDCG, r.sinceTop, r.steps = float64(s.BestNDCG), s.SinceTop, s.Steps
 	r.batchSize, r.stepsPerEpoch = s.BatchSize, s.StepsPerEpoch
+	if r.result.Cases > 0 {
+		r.result.WholeNDCG = r.bestNDCG
+	}
 	r.learning, r.begin = s.Learning, time.Now().Add(-s.Elapsed)
 }
 

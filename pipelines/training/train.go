@@ -28,6 +28,7 @@ type Result struct {
 	Loss       float64
 	Recall     float64 // recall@10 on validation, 0 without
 	NDCG       float64 // NDCG@10 on validation, 0 without
+	WholeNDCG  float64 // not cut at 10: the best epoch is chosen by it, since every case's place says something
 	Cases      int     // validation's
 	Parameters int
 	Examples   int // positions learnt from
@@ -212,7 +213,7 @@ func (r *run) judge() {
 		now := r.validator.run(r.trainer)
 		better = now.ndcg > r.bestNDCG
 		if better {
-			r.bestNDCG, r.result.Recall, r.result.NDCG = now.ndcg, now.recall10, now.ndcg10
+			r.bestNDCG, r.result.WholeNDCG, r.result.Recall, r.result.NDCG = now.ndcg, now.ndcg, now.recall10, now.ndcg10
 		}
 	}
 	if better {

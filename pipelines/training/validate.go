@@ -126,6 +126,9 @@ func (v *validator) rank(into *ranking, w int, cases []Case) {
 // not count.
 func rankOf(scores []float32, c Case, repeats bool) int {
 	target := scores[c.Target]
+	if math.IsNaN(float64(target)) { // of a model that diverged
+		return len(scores)
+	}
 	if !repeats {
 		for _, item := range c.History {
 			scores[item] = float32(math.Inf(-1))
@@ -134,7 +137,7 @@ func rankOf(scores []float32, c Case, repeats bool) int {
 	scores[c.Target] = float32(math.Inf(-1))
 	rank := 1
 	for _, s := range scores {
-		if s >= target {
+		if !(s < target) { // like a tie, what is no number counts against
 			rank++
 		}
 	}
