@@ -16,6 +16,7 @@ type table struct {
 	Demo        commands.Demo        `cmd:"" help:"Show the whole pipeline on this machine in a minute, each step checked."`
 	Run         commands.Run         `cmd:"" help:"Run the online roles until a signal ends them."`
 	Train       commands.Train       `cmd:"" help:"Train the two towers and write a model bundle."`
+	Tune        commands.Tune        `cmd:"" help:"Search a recipe of training on the validation cases."`
 	Evaluate    commands.Evaluate    `cmd:"" help:"Measure recall of a bundle beside baselines, all items ranked."`
 	Publish     commands.Publish     `cmd:"" help:"Publish interactions or items from JSON lines."`
 	Recommend   commands.Recommend   `cmd:"" help:"Ask for recommendations over Kafka and print the reply."`

@@ -50,6 +50,18 @@ func TestCommands(t *testing.T) {
 		other := filepath.Join(t.TempDir(), "other")
 		require.Contains(t, ok(t, "", "train", "--data", movieLens, "--epochs", "1", "--seed", "7", "-o", other), other)
 		require.FileExists(t, filepath.Join(other, "manifest.json"))
+		require.NoFileExists(t, other+".checkpoint")
+	})
+
+	t.Run("train beside a checkpoint", func(t *testing.T) {
+		kept := filepath.Join(t.TempDir(), "kept")
+		require.NoError(t, os.WriteFile(kept, []byte("no checkpoint"), 0o600))
+		arguments := []string{"train", "--data", movieLens, "--epochs", "1", "--checkpoint", kept}
+		o := run("", arguments...)
+		require.Equal(t, 1, o.code)
+		require.Contains(t, o.err, "give --restart")
+		ok(t, "", append(arguments, "--restart")...)
+		require.NoFileExists(t, kept, "training has come to its end")
 	})
 
 	t.Run("evaluate", func(t *testing.T) {

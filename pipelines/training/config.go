@@ -40,6 +40,8 @@ type Config struct {
 	// of them, drawn anew for each step.
 	FullSoftmaxMaxItems int `yaml:"full_softmax_max_items" env:"FULL_SOFTMAX_MAX_ITEMS"`
 	Negatives           int `yaml:"negatives" env:"NEGATIVES"`
+	// Mixture says where those come from.
+	Mixture Mixture `yaml:"mixture" envPrefix:"MIXTURE_"`
 
 	// Repeats says whether an item that the user had before is worth predicting; it always moves the tower.
 	Repeats bool `yaml:"repeats" env:"REPEATS"`
@@ -56,6 +58,9 @@ type Config struct {
 	ValidationWindow int `yaml:"validation_window" env:"VALIDATION_WINDOW"`
 	Patience         int `yaml:"patience" env:"PATIENCE"`
 
+	// WarmStart says how much of the training is done when it begins with an earlier bundle.
+	WarmStart WarmStart `yaml:"warm_start" envPrefix:"WARM_START_"`
+
 	// Workers is how many goroutines share a step; 0 means one for each core.
 	Workers int `yaml:"workers" env:"WORKERS"`
 	// Seed decides all that is drawn by lot: with as many workers it gives the same model again.
@@ -71,9 +76,11 @@ func DefaultConfig() Config {
 		Heads: 1, Dim: 64, Layers: 2,
 		LearningRate: 0.015, Epochs: 14, MaxWindow: 200,
 		Dropout: 0.2, IDDropout: 0.05, MinItemEvents: 3,
-		EventKinds: Auto, EventGaps: Auto, FullSoftmaxMaxItems: 5000, Negatives: 1024,
+		EventKinds: Auto, EventGaps: Auto,
+		FullSoftmaxMaxItems: 5000, Negatives: 1024, Mixture: DefaultMixture(),
 		ValidationUsers: 512, ValidationWindow: 64, Patience: 5,
-		Seed: 1, Vocabulary: towers.DefaultVocabularyConfig(),
+		WarmStart: DefaultWarmStart(),
+		Seed:      1, Vocabulary: towers.DefaultVocabularyConfig(),
 	}
 }
 
@@ -112,6 +119,12 @@ func (c Config) Validate() error {
 		if !check.ok {
 			return fmt.Errorf("%s is %v: %s", check.field, check.value, check.remedy)
 		}
+	}
+	if err := c.Mixture.Validate(); err != nil {
+		return fmt.Errorf("mixture.%w", err)
+	}
+	if err := c.WarmStart.Validate(); err != nil {
+		return fmt.Errorf("warm_start.%w", err)
 	}
 	if err := c.Vocabulary.Validate(); err != nil {
 		return fmt.Errorf("vocabulary.%w", err)

@@ -16,10 +16,14 @@ type ensemble struct {
 	table     *itemTable
 	sequences [][]event
 	cases     []heldOut
+	from      *start // nil begins with what is drawn
 	progress  func(Progress)
+	say       func(string)
+	keeper    *keeper // nil keeps no checkpoint
 	begin     time.Time
 
 	done     []*run
+	current  *run          // what a checkpoint gave to go on with
 	learning time.Duration // of all done, without validation
 	result   Result
 }
@@ -29,8 +33,12 @@ const seedStep = 0x9e3779b97f4a7c15
 
 // train trains every head. A head that the caller cuts short counts only where there is no whole one.
 func (e *ensemble) train(ctx context.Context) error {
-	for k := range e.cfg.Heads {
-		r := newRun(e.headConfig(k), e.table.fresh(), e.reads, e.sequences, e.cases, e.report(k))
+	for k := len(e.done); k < e.cfg.Heads; k++ {
+		r := e.current
+		if e.current = nil; r == nil {
+			r = e.newRun(k)
+		}
+		r.keep = func() { e.keep(r) }
 		err := r.train(ctx)
 		if k == 0 {
 			e.result = r.result
@@ -48,6 +56,15 @@ func (e *ensemble) train(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (e *ensemble) newRun(k int) *run {
+	r := newRun(e.headConfig(k), e.table.fresh(), e.reads, e.sequences, e.cases, e.report(k))
+	if e.from != nil {
+		e.from.apply(k, r.trainer)
+		r.warm = true
+	}
+	return r
 }
 
 // headConfig is head k's: its seed, and its share of the time that is left.
@@ -74,9 +91,11 @@ func (e *ensemble) report(k int) func(Progress) {
 	}
 }
 
-// add keeps a head and sums up.
+// add keeps a head, without what it took to train it, and sums up.
 func (e *ensemble) add(r *run) {
-	e.done = append(e.done, r)
+	e.done = append(e.done, &run{
+		trainer: &trainer{table: r.table, users: r.users}, cfg: r.cfg, result: r.result, learning: r.learning, begin: r.begin,
+	})
 	e.learning += r.learning
 	sum := r.result
 	sum.Heads = append(slices.Clone(e.result.Heads), HeadResult{
@@ -110,7 +129,7 @@ func (e *ensemble) model(in *Input) *Model {
 	m := newModel(e.cfg, table, heads, in, e.sequences)
 	if len(heads) > 1 && len(e.cases) > 0 {
 		mean := m.validate(e.cases, e.cfg)
-		e.result.Recall, e.result.NDCG = mean.recall10, mean.ndcg10
+		e.result.Recall, e.result.NDCG, e.result.WholeNDCG = mean.recall10, mean.ndcg10, mean.ndcg
 	}
 	e.result.Elapsed = time.Since(e.begin)
 	m.metrics = e.result.metrics()
@@ -118,7 +137,9 @@ func (e *ensemble) model(in *Input) *Model {
 }
 
 func (r *Result) metrics() map[string]float64 {
-	m := map[string]float64{"train_loss": r.Loss, "epoch": float64(r.BestEpoch)}
+	m := map[string]float64{
+		"train_loss": r.Loss, "epoch": float64(r.BestEpoch), "train_examples": float64(r.Examples), "train_seconds": r.Elapsed.Seconds(),
+	}
 	if r.Cases > 0 {
 		m["validation_recall_at_10"] = r.Recall
 		m["validation_ndcg_at_10"] = r.NDCG

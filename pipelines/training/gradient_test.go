@@ -266,6 +266,10 @@ func TestModelGradient(t *testing.T) {
 			tr := newTrainer(&cfg, table, reads)
 			require.Equal(t, full == 0, tr.sampler != nil)
 			batch := cutWindows(nil, sequences, 5, rand.New(rand.NewPCG(1, 1)))
+			if tr.sampler != nil {
+				tr.sampler.begin(batch, len(batch)/2)
+				batch = batch[:len(batch)/2]
+			}
 			loss := func() float64 {
 				tr.rng = rand.New(rand.NewPCG(2, 2))
 				total, positions := tr.gradient(batch)

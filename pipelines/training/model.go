@@ -1,6 +1,7 @@
 package training
 
 import (
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -19,7 +20,10 @@ type Model struct {
 	vocabulary towers.VocabularyConfig
 	data       towers.DataRange
 	metrics    map[string]float64
-	scratch    sync.Pool // *scoring
+	commit     string
+	from       string         // the version that training began with
+	recipe     map[string]any // the configuration
+	scratch    sync.Pool      // *scoring
 }
 
 // scoring is one call's memory.
@@ -42,10 +46,12 @@ func newModel(cfg *Config, table *itemTable, heads []*towers.UserWeights, in *In
 	for _, seq := range sequences {
 		m.data.Events += len(seq)
 	}
-	m.scratch.New = func() any {
-		return &scoring{state: make([]float32, m.tower.StateSize()), embedding: make([]float32, m.tower.Dim())}
-	}
+	m.scratch.New = m.newScoring
 	return m
+}
+
+func (m *Model) newScoring() any {
+	return &scoring{state: make([]float32, m.tower.StateSize()), embedding: make([]float32, m.tower.Dim())}
 }
 
 // Dim is the length of a vector.
@@ -80,8 +86,13 @@ func (m *Model) score(history []event, scores []float32) {
 
 // WriteBundle writes the model as a bundle folder; the version is made of the time and the weights.
 func (m *Model) WriteBundle(dir string) (towers.Manifest, error) {
+	recipe, err := json.Marshal(m.recipe)
+	if err != nil {
+		return towers.Manifest{}, fmt.Errorf("writing the model's recipe: %w", err)
+	}
 	manifest, err := towers.WriteBundle(dir, &towers.Bundle{
-		Created: time.Now(), Vocabulary: m.vocabulary, Data: m.data, Metrics: m.metrics, Items: m.items, Users: m.heads,
+		Created: time.Now(), Vocabulary: m.vocabulary, Data: m.data, Metrics: m.metrics,
+		Commit: m.commit, From: m.from, Recipe: recipe, Items: m.items, Users: m.heads,
 	})
 	if err != nil {
 		return towers.Manifest{}, fmt.Errorf("writing the model: %w", err)

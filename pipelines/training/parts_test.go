@@ -2,7 +2,6 @@ package training
 
 import (
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,40 +33,6 @@ func TestDropoutKeepsTheMean(t *testing.T) {
 	}
 	d.repeat(again, mask)
 	require.Equal(t, x, again)
-}
-
-func TestSamplerIsUnbiased(t *testing.T) {
-	items, events := make([]int32, 50), make([]int, 50)
-	for i := range items {
-		items[i], events[i] = int32(i), 1+i*i
-	}
-	s := newSampler(items, events, 20)
-	want := 0.0
-	for i, p := range s.probability {
-		require.Greater(t, p, 0.0)
-		require.LessOrEqual(t, p, 1.0)
-		require.InDelta(t, -math.Log(p), s.raise[i], 1e-6)
-		want += p
-	}
-	require.InDelta(t, 20, want, 1e-9)
-	rng := rand.New(rand.NewPCG(1, 1))
-	counts := make([]float64, 50)
-	const draws = 4000
-	for range draws {
-		drawn, raise := s.draw(nil, nil, rng)
-		require.Len(t, raise, len(drawn))
-		for _, item := range drawn {
-			counts[item] += 1.0 / draws
-		}
-	}
-	for i, p := range s.probability {
-		require.InDelta(t, p, counts[i], 0.04)
-	}
-}
-
-func TestSamplerOfAsManyAsThereAre(t *testing.T) {
-	s := newSampler([]int32{0, 1, 2}, []int{5, 1, 2}, 10)
-	require.Equal(t, []float64{1, 1, 1}, s.probability)
 }
 
 // TestAdamFollowsThePaper holds the folded bias corrections against the algorithm as published.
@@ -107,6 +72,8 @@ func TestRankOf(t *testing.T) {
 		"history left out":   {[]float32{3, 2, 1}, heldOut{target: 2, history: sequence(0, 1)}, false, 1},
 		"history ranked":     {[]float32{3, 2, 1}, heldOut{target: 2, history: sequence(0, 1)}, true, 3},
 		"ties count against": {[]float32{1, 1, 1}, heldOut{target: 0}, false, 3},
+		"no number":          {[]float32{1, float32(math.NaN()), 1}, heldOut{target: 1}, false, 3},
+		"others no numbers":  {[]float32{1, float32(math.NaN()), 0}, heldOut{target: 0}, false, 2},
 		"target seen before": {[]float32{3, 2, 1}, heldOut{target: 1, history: sequence(1)}, false, 2},
 		"target repeated":    {[]float32{3, 2, 1}, heldOut{target: 1, history: sequence(1)}, true, 2},
 	}

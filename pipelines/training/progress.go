@@ -44,11 +44,17 @@ func (p Progress) String() string {
 	if p.Heads > 1 {
 		fmt.Fprintf(&b, "head %d/%d  ", p.Head, p.Heads)
 	}
-	fmt.Fprintf(&b, "epoch %d/%d  loss %.3f", p.Epoch, p.Epochs, p.Loss)
+	if p.Epoch > 0 {
+		fmt.Fprintf(&b, "epoch %d/%d  loss %.3f", p.Epoch, p.Epochs, p.Loss)
+	} else {
+		b.WriteString("before the first epoch")
+	}
 	if p.Validated {
 		fmt.Fprintf(&b, "  recall@10 %.4f  ndcg@10 %.4f (epoch %d)", p.Recall, p.NDCG, p.BestEpoch)
 	}
-	fmt.Fprintf(&b, "  %s examples/s", thousands(p.Throughput))
+	if p.Epoch > 0 {
+		fmt.Fprintf(&b, "  %s examples/s", thousands(p.Throughput))
+	}
 	if p.Left > 0 {
 		fmt.Fprintf(&b, "  %s left", p.Left.Round(time.Second))
 	}

@@ -31,6 +31,7 @@ type Result struct {
 	Loss       float64
 	Recall     float64 // recall@10 on validation, 0 without
 	NDCG       float64 // NDCG@10 on validation, 0 without
+	WholeNDCG  float64 // not cut at 10: the best epoch is chosen by it, since every case's place says something
 	Cases      int     // validation's
 	Parameters int
 	Examples   int // positions learnt from
@@ -64,31 +65,7 @@ func (r Result) String() string {
 // When ctx ends, Train returns soon, with the best weights so far and no error; the error is ctx's only when not one step
 // was done by then.
 func Train(ctx context.Context, in Input, cfg Config, progress func(Progress)) (*Model, Result, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, Result{}, fmt.Errorf("training: %w", err)
-	}
-	if err := in.validate(); err != nil {
-		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
-	}
-	if progress == nil {
-		progress = func(Progress) {}
-	}
-	reads, err := in.reads(&cfg)
-	if err != nil {
-		return nil, Result{}, fmt.Errorf("training: %w", err)
-	}
-	sequences, cases := in.split(cfg.ValidationUsers, reads)
-	table := newItemTable(in.Items, sequences, &cfg)
-	sequences, err = prepare(sequences, table, &cfg)
-	if err != nil {
-		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
-	}
-	e := &ensemble{cfg: &cfg, reads: reads, table: table, sequences: sequences, cases: cases, progress: progress, begin: time.Now()}
-	if err := e.train(ctx); err != nil {
-		return nil, e.result, fmt.Errorf("training: %w", err)
-	}
-	model := e.model(&in)
-	return model, e.result, nil
+	return TrainWith(ctx, in, cfg, Options{Progress: progress})
 }
 
 // prepare leaves out what cannot be learnt from.
@@ -109,9 +86,10 @@ func prepare(sequences [][]event, table *itemTable, cfg *Config) ([][]event, err
 // newRun prepares the training of one head.
 func newRun(cfg *Config, table *itemTable, reads towers.Inputs, sequences [][]event, cases []heldOut, report func(Progress)) *run {
 	t := newTrainer(cfg, table, reads)
+	lots := rand.NewPCG(cfg.Seed, 0x77696e646f7773)
 	r := &run{
-		trainer: t, cfg: cfg, sequences: sequences, validator: newValidator(t, cases), report: report,
-		begin: time.Now(), windows: rand.New(rand.NewPCG(cfg.Seed, 0x77696e646f7773)),
+		trainer: t, cfg: cfg, sequences: sequences, validator: newValidator(t, cases), report: report, keep: func() {},
+		begin: time.Now(), windows: rand.New(lots), windowLots: lots,
 		bestNDCG: math.Inf(-1),
 	}
 	r.result = Result{Objective: t.objective(), Reads: reads, Cases: len(cases), Parameters: t.parameters()}
@@ -126,7 +104,8 @@ func (t *trainer) objective() string {
 	if t.sampler == nil {
 		return fmt.Sprintf("full softmax over %d items", len(t.candidates))
 	}
-	return fmt.Sprintf("sampled softmax, about %d of %d items a step", min(t.cfg.Negatives, len(t.candidates)), len(t.candidates))
+	return fmt.Sprintf("sampled softmax with logQ correction, about %d of %d items a step (%v)",
+		min(t.cfg.Negatives, len(t.candidates)), len(t.candidates), t.sampler.mixture)
 }
 
 // run is one head's training from its first step to its last.
@@ -136,9 +115,12 @@ type run struct {
 	sequences [][]event
 	validator *validator
 	report    func(Progress)
+	keep      func() // writes a checkpoint
+	warm      bool   // begins with an earlier bundle's weights
 	result    Result
 
 	windows       *rand.Rand
+	windowLots    *rand.PCG // beneath windows
 	begin         time.Time
 	reported      time.Time
 	learning      time.Duration // without validation
@@ -151,14 +133,18 @@ type run struct {
 }
 
 func (r *run) train(ctx context.Context) error {
-	for epoch := 1; epoch <= r.cfg.Epochs && r.result.Stop == ""; epoch++ {
-		r.result.Epochs = epoch
+	if r.warm && r.steps == 0 && len(r.validator.cases) > 0 {
+		r.judge() // the earlier weights stay the best unless training betters them
+	}
+	for r.result.Epochs < r.cfg.Epochs && r.result.Stop == "" {
+		r.result.Epochs++
 		r.epoch(ctx)
 		if r.steps == 0 {
 			return ctx.Err()
 		}
 		if r.result.Stop != StopCaller {
 			r.judge()
+			r.keep()
 		}
 	}
 	if r.result.Stop == "" {
@@ -184,6 +170,9 @@ func (r *run) epoch(ctx context.Context) {
 		r.stepsPerEpoch = (len(all) + r.batchSize - 1) / r.batchSize
 	}
 	size := r.batchSize
+	if r.sampler != nil {
+		r.sampler.begin(all, size)
+	}
 	total, positions := 0.0, 0
 	for start := 0; start < len(all); start += size {
 		if r.interrupted(ctx) {
@@ -213,7 +202,7 @@ func (r *run) interrupted(ctx context.Context) bool {
 
 // done is the share of training that is over, by steps or, if that is more, by the clock.
 func (r *run) done() float64 {
-	done := float64(r.steps) / float64(r.cfg.Epochs*r.stepsPerEpoch)
+	done := float64(r.steps) / float64(max(r.cfg.Epochs*r.stepsPerEpoch, 1))
 	if r.cfg.TimeBudget > 0 {
 		done = max(done, float64(time.Since(r.begin))/float64(r.cfg.TimeBudget))
 	}
@@ -227,7 +216,7 @@ func (r *run) judge() {
 		now := r.validator.run(r.trainer)
 		better = now.ndcg > r.bestNDCG
 		if better {
-			r.bestNDCG, r.result.Recall, r.result.NDCG = now.ndcg, now.recall10, now.ndcg10
+			r.bestNDCG, r.result.WholeNDCG, r.result.Recall, r.result.NDCG = now.ndcg, now.ndcg, now.recall10, now.ndcg10
 		}
 	}
 	if better {

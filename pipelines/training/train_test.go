@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/schemas"
@@ -84,7 +85,7 @@ func TestForwardEqualsServer(t *testing.T) {
 	cfg := quickConfig()
 	cfg.Epochs = 2
 	in := smallWorld(60, 30, 3)
-	model, _, err := Train(t.Context(), in, cfg, nil)
+	model, _, err := TrainWith(t.Context(), in, cfg, Options{Commit: "c0ffee"})
 	require.NoError(t, err)
 	dir := t.TempDir() + "/bundle"
 	manifest, err := model.WriteBundle(dir)
@@ -93,6 +94,11 @@ func TestForwardEqualsServer(t *testing.T) {
 	require.Contains(t, manifest.Metrics, "validation_recall_at_10")
 	require.Equal(t, []schemas.InteractionType{schemas.View, schemas.Dislike, schemas.Purchase}, manifest.Features.EventKinds)
 	require.Equal(t, towers.Gaps, manifest.Features.EventGaps)
+	require.Equal(t, "c0ffee", manifest.Commit)
+	require.Empty(t, manifest.From)
+	var recipe Config
+	require.NoError(t, yaml.Unmarshal(manifest.Recipe, &recipe), "JSON is YAML: a bundle's recipe can be a configuration again")
+	require.Equal(t, cfg, recipe)
 
 	items, err := towers.LoadItemTower(dir)
 	require.NoError(t, err)

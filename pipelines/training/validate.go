@@ -52,8 +52,10 @@ type validator struct {
 func newValidator(t *trainer, cases []heldOut) *validator {
 	v := &validator{
 		cases: cases, window: t.cfg.ValidationWindow, repeats: t.cfg.Repeats,
-		vectors: make([]float32, len(t.table.idRow)*t.cfg.Dim),
-		packs:   make([]pack, len(t.workers)), scores: make([][]float32, len(t.workers)),
+		packs: make([]pack, len(t.workers)), scores: make([][]float32, len(t.workers)),
+	}
+	if len(cases) > 0 {
+		v.vectors = make([]float32, len(t.table.idRow)*t.cfg.Dim)
 	}
 	for range t.workers {
 		v.bodies = append(v.bodies, newBody(t.users, newDropout(0)))
@@ -123,6 +125,9 @@ func (v *validator) rank(into *ranking, w int, cases []heldOut) {
 // not count.
 func rankOf(scores []float32, c heldOut, repeats bool) int {
 	target := scores[c.target]
+	if math.IsNaN(float64(target)) { // of a model that diverged
+		return len(scores)
+	}
 	if !repeats {
 		for _, e := range c.history {
 			scores[e.item] = float32(math.Inf(-1))
@@ -131,7 +136,7 @@ func rankOf(scores []float32, c heldOut, repeats bool) int {
 	scores[c.target] = float32(math.Inf(-1))
 	rank := 1
 	for _, s := range scores {
-		if s >= target {
+		if !(s < target) { // like a tie, what is no number counts against
 			rank++
 		}
 	}

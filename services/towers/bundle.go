@@ -21,6 +21,9 @@ type Bundle struct {
 	Vocabulary VocabularyConfig
 	Data       DataRange
 	Metrics    map[string]float64
+	Commit     string
+	From       string
+	Recipe     json.RawMessage
 	Items      *ItemWeights
 	Users      []*UserWeights // the heads
 }
@@ -90,6 +93,7 @@ func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
 			EventKinds: reads.Kinds, EventGaps: reads.gapRows(),
 		},
 		Data: b.Data, Metrics: b.Metrics, Checksums: map[string]Checksum{},
+		Commit: b.Commit, From: b.From, Recipe: b.Recipe,
 	}
 	var sums []byte
 	for _, name := range slices.Sorted(maps.Keys(files)) {

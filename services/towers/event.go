@@ -88,6 +88,9 @@ func (in Inputs) gapRows() int {
 	return Gaps
 }
 
+// Rows is how many rows of 3 x Dim a layer's tables have.
+func (in Inputs) Rows() int { return in.kindRows() + in.gapRows() }
+
 func (in Inputs) equal(other Inputs) bool {
 	return in.Gaps == other.Gaps && slices.Equal(in.Kinds, other.Kinds)
 }

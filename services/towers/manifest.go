@@ -50,6 +50,11 @@ type Manifest struct {
 	Data      DataRange           `json:"data"`
 	Metrics   map[string]float64  `json:"metrics,omitempty"`
 	Checksums map[string]Checksum `json:"checksums"`
+	// Commit is that of the source which trained the towers, where its build knew it; From the version of the bundle that
+	// training began with, empty for chance; Recipe the trainer's configuration, by the names that it has in a file.
+	Commit string          `json:"commit,omitempty"`
+	From   string          `json:"from,omitempty"`
+	Recipe json.RawMessage `json:"recipe,omitempty"`
 }
 
 // Features is the feature spec: how the towers read items and events.
