@@ -37,7 +37,7 @@ TOPICS = {
 CONTRACTS = {
     "interactions": ("interaction.v1.avsc", 0x46520001),
     "items": ("item_change.v1.avsc", 0x46520002),
-    "requests": ("recommendation_request.v1.avsc", 0x46520003),
+    "requests": ("recommendation_request.v2.avsc", 0x46520005),
     "replies": ("recommendation_reply.v1.avsc", 0x46520004),
 }
 
