@@ -16,11 +16,19 @@
 //	  x       = x + gelu(LayerNorm(x) W_1 + b_1) W_2 + b_2      4 x Dim wide inside
 //	u = LayerNorm(x)
 //
+// The query tower is a weighted mean of embeddings of words and character n-grams, hashed into buckets:
+//
+//	q = L v / |v| with v = sum of weight(b) E(b) over the buckets b of the text's words and n-grams
+//
+// It lives in the same space: q · e ranks items for a text, and L is the typical length of u, so that a share of u added to q
+// personalises a search.
+//
 // The package may import schemas, services/towers/matrix and general libraries, and knows neither Kafka nor any server.
 //
 // What always holds in it:
 //   - Advance, AdvanceBatch and Encode give the same bits for the same events on one machine, however these are cut into
 //     calls. Between machines with other vector units the last bits may differ.
+//   - What a text or an item costs is bounded, however long or hostile it is.
 //   - A tower never changes after it was loaded, and all its methods may be called from many goroutines at once.
 //   - One definition of features (Features.Tokens) serves training and serving.
 //   - A bundle is verified on load (format, sizes, checksums, dimensions), and each refusal says what is wrong and what to do.
