@@ -55,6 +55,8 @@ type Config struct {
 
 	// Vocabulary says which tokens of a catalogue get a content embedding.
 	Vocabulary towers.VocabularyConfig `yaml:"vocabulary" envPrefix:"VOCABULARY_"`
+	// Query says how to train the query tower, once the other two are.
+	Query QueryConfig `yaml:"query" envPrefix:"QUERY_"`
 }
 
 // DefaultConfig is the recipe that won the study of ml-1m.
@@ -65,7 +67,7 @@ func DefaultConfig() Config {
 		Dropout: 0.2, IDDropout: 0.05, MinItemEvents: 3,
 		FullSoftmaxMaxItems: 5000, Negatives: 1024,
 		ValidationUsers: 512, ValidationWindow: 64, Patience: 5,
-		Seed: 1, Vocabulary: towers.DefaultVocabularyConfig(),
+		Seed: 1, Vocabulary: towers.DefaultVocabularyConfig(), Query: DefaultQueryConfig(),
 	}
 }
 
@@ -103,6 +105,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Vocabulary.Validate(); err != nil {
 		return fmt.Errorf("vocabulary.%w", err)
+	}
+	if err := c.Query.Validate(); err != nil {
+		return fmt.Errorf("query.%w", err)
 	}
 	return nil
 }

@@ -33,6 +33,8 @@ type Result struct {
 	Examples   int // positions learnt from
 	Elapsed    time.Duration
 	Throughput float64 // examples a second, validation left out
+	// Query tells what became of the query tower.
+	Query QueryResult
 }
 
 // String is one line for people.
@@ -41,10 +43,14 @@ func (r Result) String() string {
 	if r.Cases > 0 {
 		s += fmt.Sprintf(", recall@10 %.4f and NDCG@10 %.4f on %d validation users at epoch %d", r.Recall, r.NDCG, r.Cases, r.BestEpoch)
 	}
-	return s + fmt.Sprintf(", %s examples/s", thousands(r.Throughput))
+	s += fmt.Sprintf(", %s examples/s", thousands(r.Throughput))
+	if r.Query != (QueryResult{}) {
+		s += "; " + r.Query.String()
+	}
+	return s
 }
 
-// Train trains both towers. progress, if not nil, is called some times a second from the calling goroutine.
+// Train trains both towers, and then the query tower where there is text. progress, if not nil, is called some times a second from the calling goroutine.
 //
 // When ctx ends, Train returns soon, with the best weights so far and no error; the error is ctx's only when not one step
 // was done by then.
@@ -74,7 +80,9 @@ func Train(ctx context.Context, in Input, cfg Config, progress func(Progress)) (
 	if err := r.train(ctx); err != nil {
 		return nil, r.result, fmt.Errorf("training: %w", err)
 	}
-	return newModel(t, &in, sequences, r.result), r.result, nil
+	model := newModel(t, &in, sequences, r.result)
+	r.trainQueries(ctx, model, &in)
+	return model, r.result, nil
 }
 
 // prepare leaves out what cannot be learnt from.
@@ -119,6 +127,7 @@ type run struct {
 	batchSize     int           // windows a step; like stepsPerEpoch, settled in the first epoch
 	stepsPerEpoch int
 
+	told     Progress  // last
 	bestNDCG float64   // not cut at 10
 	best     []float32 // the weights of the best epoch
 	sinceTop int       // epochs since the best
@@ -242,10 +251,11 @@ func (r *run) say(when moment, throughput float64) {
 	if done > 0 {
 		left = time.Duration(float64(elapsed) * (1 - done) / done)
 	}
-	r.report(Progress{
+	r.told = Progress{
 		Objective: r.result.Objective, Epoch: r.result.Epochs, Epochs: r.cfg.Epochs, Done: done, EpochDone: when == epochEnd,
 		Last: when == atLast,
 		Loss: r.result.Loss, Validated: r.best != nil && r.result.Cases > 0, Recall: r.result.Recall, NDCG: r.result.NDCG,
 		BestEpoch: r.result.BestEpoch, Throughput: throughput, Elapsed: elapsed, Left: left,
-	})
+	}
+	r.report(r.told)
 }

@@ -1,6 +1,7 @@
 package towers
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -24,6 +25,14 @@ const (
 	wordEnd   = '>'
 )
 
+func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// QueryWords are the words that a query tower reads of a text, in lower case, within its bounds; a long one is whole here.
+func QueryWords(text string) []string {
+	words := strings.FieldsFunc(strings.ToLower(text[:min(len(text), maxQueryBytes)]), func(r rune) bool { return !inWord(r) })
+	return words[:min(len(words), maxQueryWords)]
+}
+
 // AppendQueryBuckets appends to dst the buckets of a text's features, of which there are buckets, a power of two: for each word,
 // a run of letters and digits in lower case, the word itself and its character n-grams of 3 to 5 runes (Bojanowski and others,
 // "Enriching Word Vectors with Subword Information", 2017), hashed by FNV-1a. Equal features give equal buckets, in the order of
@@ -33,7 +42,7 @@ func AppendQueryBuckets(dst []int32, text string, buckets int) []int32 {
 	w.reset()
 	words := 0
 	for _, r := range text[:min(len(text), maxQueryBytes)] {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+		if inWord(r) {
 			w.add(unicode.ToLower(r))
 			continue
 		}

@@ -51,6 +51,8 @@ func TestQueryBuckets(t *testing.T) {
 		strings.Repeat("x", 200), strings.Repeat("日", 100), strings.Repeat("ab ", 100), strings.Repeat("word ", 1<<18),
 	} {
 		require.Equal(t, naiveBuckets(text, 1<<12), AppendQueryBuckets(nil, text, 1<<12), "%.40q", text)
+		words := strings.Join(QueryWords(text), " ")
+		require.Equal(t, AppendQueryBuckets(nil, words, 1<<12), AppendQueryBuckets(nil, text, 1<<12), "%.40q", text)
 	}
 	require.Equal(t, AppendQueryBuckets(nil, "tent", 1<<20), AppendQueryBuckets(nil, " TENT!", 1<<20))
 	require.Len(t, AppendQueryBuckets(nil, "art", 1<<20), 1+3+2+1, "the word, <ar art rt>, <art art>, <art>")
