@@ -19,8 +19,8 @@ type QueryConfig struct {
 	// Batch is how many texts make a step.
 	Batch        int     `yaml:"batch" env:"BATCH"`
 	LearningRate float64 `yaml:"learning_rate" env:"LEARNING_RATE"`
-	// MaxBuckets bounds the rows into which words and n-grams are hashed; there are as many as there are different ones, up to
-	// the next power of two. A row takes dim x 4 bytes of the bundle.
+	// MaxBuckets bounds the buckets into which words and n-grams are hashed, which are some ten for each different one. A bucket
+	// takes 4 bytes of the bundle, a word or n-gram 4 x dim.
 	MaxBuckets int `yaml:"max_buckets" env:"MAX_BUCKETS"`
 	// Typos is the share of texts in which a letter is swapped, dropped or replaced; Prefixes that of texts whose last word is cut
 	// short, as by somebody who has not typed it all.
@@ -33,8 +33,8 @@ type QueryConfig struct {
 // DefaultQueryConfig trains in a second or two on some thousand items.
 func DefaultQueryConfig() QueryConfig {
 	return QueryConfig{
-		Enabled: true, Epochs: 40, MaxSteps: 4000, Batch: 128, LearningRate: 0.05, MaxBuckets: 1 << 16,
-		Typos: 0.25, Prefixes: 0.1, Popularity: 0.5,
+		Enabled: true, Epochs: 40, MaxSteps: 4000, Batch: 128, LearningRate: 0.1, MaxBuckets: 1 << 20,
+		Typos: 0.4, Prefixes: 0.1, Popularity: 0.5,
 	}
 }
 
@@ -50,7 +50,7 @@ func (c QueryConfig) Validate() error {
 		{c.Epochs >= 1, "epochs", c.Epochs, "set it to 1 or more, or enabled to false"},
 		{c.MaxSteps >= 1, "max_steps", c.MaxSteps, "set it to 1 or more, or enabled to false"},
 		{c.Batch >= 1, "batch", c.Batch, "set it to 1 or more (128 is a good start)"},
-		{c.LearningRate > 0 && !math.IsInf(c.LearningRate, 0), "learning_rate", c.LearningRate, "set it above 0 (0.05 is a good start)"},
+		{c.LearningRate > 0 && !math.IsInf(c.LearningRate, 0), "learning_rate", c.LearningRate, "set it above 0 (0.1 is a good start)"},
 		{c.MaxBuckets >= 1 && c.MaxBuckets <= towers.MaxQueryBuckets && c.MaxBuckets&(c.MaxBuckets-1) == 0, "max_buckets", c.MaxBuckets,
 			fmt.Sprintf("set it to a power of two up to %d", towers.MaxQueryBuckets)},
 		{share(c.Typos), "typos", c.Typos, "set it between 0 and 1"},

@@ -17,7 +17,7 @@ type QueryResult struct {
 	None     string
 	Items    int // with text
 	Searches int // different ones
-	Buckets  int
+	Features int // words and n-grams
 	Steps    int
 	Loss     float64 // of the last epoch
 	Elapsed  time.Duration
@@ -28,8 +28,8 @@ func (r QueryResult) String() string {
 	if r.None != "" {
 		return "no query tower: " + r.None
 	}
-	return fmt.Sprintf("query tower of %d buckets from the texts of %d items and %d searches, loss %.3f",
-		r.Buckets, r.Items, r.Searches, r.Loss)
+	return fmt.Sprintf("query tower of %d words and n-grams from the texts of %d items and %d searches, loss %.3f",
+		r.Features, r.Items, r.Searches, r.Loss)
 }
 
 // lengthUsers and lengthEvents bound what the typical length of a user's embedding is measured on.
@@ -65,7 +65,7 @@ func (r *run) trainQueries(ctx context.Context, m *Model, in *Input) {
 		return
 	}
 	t := newQueryTrainer(r.cfg, texts, m.vectors, candidates, r.table.events)
-	result.Buckets = t.buckets
+	result.Features = len(t.score)
 	r.queryEpochs(ctx, t)
 	result.Steps, result.Elapsed = t.steps, time.Since(began)
 	m.queries = t.weights(m.typicalLength(in.Sequences))

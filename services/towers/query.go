@@ -13,7 +13,7 @@ import (
 type QueryTower struct {
 	version string
 	w       *QueryWeights
-	buckets sync.Pool // *[]int32, a text's features
+	rows    sync.Pool // *[]int32, a text's features
 }
 
 // LoadQueryTower reads the query tower of a bundle: the manifest and query_tower.bin, nothing else. A bundle without one, of an
@@ -40,7 +40,7 @@ func LoadQueryTower(dir string) (*QueryTower, error) {
 // NewQueryTower serves weights that are in memory; the caller leaves them unchanged from then on.
 func NewQueryTower(version string, w *QueryWeights) *QueryTower {
 	t := &QueryTower{version: version, w: w}
-	t.buckets.New = func() any { return new([]int32) }
+	t.rows.New = func() any { return new([]int32) }
 	return t
 }
 
@@ -57,14 +57,12 @@ func (t *QueryTower) Encode(dst []float32, text string) bool {
 	d := t.w.Dim
 	dst = dst[:d]
 	clear(dst)
-	buckets := t.buckets.Get().(*[]int32)
-	*buckets = AppendQueryBuckets((*buckets)[:0], text, t.w.Buckets)
-	for _, b := range *buckets {
-		if weight := t.w.Weight[b]; weight > 0 {
-			matrix.Axpy(weight, t.w.Embedding[int(b)*d:int(b+1)*d], dst)
-		}
+	rows := t.rows.Get().(*[]int32)
+	*rows = t.w.AppendRows((*rows)[:0], text)
+	for _, r := range *rows {
+		matrix.Axpy(t.w.Weight[r], t.w.Embedding[int(r)*d:int(r+1)*d], dst)
 	}
-	t.buckets.Put(buckets)
+	t.rows.Put(rows)
 	length := math.Sqrt(float64(matrix.Dot(dst, dst)))
 	if !(length > 0) || math.IsInf(length, 0) {
 		clear(dst)

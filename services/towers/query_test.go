@@ -71,23 +71,32 @@ func FuzzQueryBuckets(f *testing.F) {
 
 func testQueryWeights(seed uint64, dim int) *QueryWeights {
 	rng := rand.New(rand.NewPCG(seed, 9))
-	w := NewQueryWeights(dim, 64)
+	known := make([]bool, 64)
+	for b := range known {
+		known[b] = rng.IntN(4) > 0
+	}
+	w := NewQueryWeights(dim, known)
 	for i := range w.Embedding {
 		w.Embedding[i] = float32(rng.NormFloat64())
 	}
 	for i := range w.Weight {
-		w.Weight[i] = rng.Float32()
+		w.Weight[i] = 1 - rng.Float32()
 	}
 	w.Length = 3
 	return w
 }
 
 func TestQueryEncode(t *testing.T) {
-	w := NewQueryWeights(2, 1<<16)
+	known := make([]bool, 1<<16)
+	word := func(text string) int32 { return AppendQueryBuckets(nil, text, len(known))[0] }
+	for _, text := range []string{"tent", "lamp", "stove", "zero"} {
+		known[word(text)] = true
+	}
+	w := NewQueryWeights(2, known)
 	w.Length = 10
 	set := func(text string, weight, x, y float32) {
-		b := AppendQueryBuckets(nil, text, w.Buckets)[0] // the whole word's
-		w.Weight[b], w.Embedding[2*b], w.Embedding[2*b+1] = weight, x, y
+		r := w.Row[word(text)]
+		w.Weight[r], w.Embedding[2*r], w.Embedding[2*r+1] = weight, x, y
 	}
 	set("tent", 1, 3, 4)
 	set("lamp", 2, -1.5, -2)
@@ -187,14 +196,17 @@ func TestBundleWithoutAQueryTower(t *testing.T) {
 }
 
 func TestLoadQueryTowerRefuses(t *testing.T) {
-	rewrite := func(change func(w *QueryWeights)) func(*testing.T, string) {
+	rewrite := func(change func(ts []tensor)) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
 			editFile(t, dir, queryFile, true, func([]byte) []byte {
-				w := testQueryWeights(1, 8)
-				change(w)
-				return encodeTensors(w.tensors())
+				ts := testQueryWeights(1, 8).tensors()
+				change(ts)
+				return encodeTensors(ts)
 			})
 		}
+	}
+	buckets := func(n int) func(ts []tensor) {
+		return func(ts []tensor) { ts[0].cols, ts[0].data = n, ts[0].data[:n] }
 	}
 	cases := map[string]struct {
 		spoil func(t *testing.T, dir string)
@@ -217,14 +229,14 @@ func TestLoadQueryTowerRefuses(t *testing.T) {
 		"no tensor": {func(t *testing.T, dir string) {
 			editFile(t, dir, queryFile, true, func([]byte) []byte { return encodeTensors(nil) })
 		}, IsMismatched, "holds 0 tensors"},
-		"another dim": {rewrite(func(w *QueryWeights) { w.Dim, w.Embedding = 4, w.Embedding[:4*64] }), IsMismatched, "64 x 4"},
-		"buckets that are no power of two": {rewrite(func(w *QueryWeights) {
-			w.Buckets, w.Embedding, w.Weight = 63, w.Embedding[:63*8], w.Weight[:63]
-		}), IsCorrupted, "63 buckets"},
-		"no buckets":          {rewrite(func(w *QueryWeights) { w.Buckets, w.Embedding, w.Weight = 0, nil, nil }), IsCorrupted, "0 buckets"},
-		"a weight below zero": {rewrite(func(w *QueryWeights) { w.Weight[5] = -1 }), IsCorrupted, "weight -1 for bucket 5"},
-		"no length":           {rewrite(func(w *QueryWeights) { w.Length = 0 }), IsCorrupted, "length 0"},
-		"an absurd length":    {rewrite(func(w *QueryWeights) { w.Length = 1e30 }), IsCorrupted, "length 1e+30"},
+		"another dim": {rewrite(func(ts []tensor) { ts[1].cols, ts[1].data = 4, ts[1].data[:4*ts[1].rows] }),
+			IsMismatched, `calls for "embeddings"`},
+		"more weights than embeddings":     {rewrite(func(ts []tensor) { ts[1].rows, ts[1].data = 3, ts[1].data[:3*8] }), IsMismatched, "of 3 x 8"},
+		"buckets that are no power of two": {rewrite(buckets(63)), IsCorrupted, "63 buckets"},
+		"no buckets":                       {rewrite(buckets(0)), IsCorrupted, "0 buckets"},
+		"a weight below zero":              {rewrite(func(ts []tensor) { ts[0].data[5] = -1 }), IsCorrupted, "weight -1 for bucket 5"},
+		"no length":                        {rewrite(func(ts []tensor) { ts[2].data[0] = 0 }), IsCorrupted, "length 0"},
+		"an absurd length":                 {rewrite(func(ts []tensor) { ts[2].data[0] = 1e30 }), IsCorrupted, "length 1e+30"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -245,7 +257,7 @@ func FuzzDecodeQueryWeights(f *testing.F) {
 	good := encodeTensors(testQueryWeights(1, 2).tensors())
 	f.Add(good)
 	f.Add(good[:len(good)-3])
-	f.Add(encodeTensors([]tensor{{"embeddings", 1 << 31, 0, nil}, {"weights", 1, 1 << 31, nil}, {"length", 1, 1, []float32{1}}}))
+	f.Add(encodeTensors([]tensor{{"weights", 1 << 31, 0, nil}, {"embeddings", 0, 2, nil}, {"length", 1, 1, []float32{1}}}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		w, err := decodeQueryWeights("fuzz", b, 2)
