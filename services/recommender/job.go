@@ -120,7 +120,7 @@ func (j *job) ruleRequest(filter *rules.Filter, now time.Time) rules.Request {
 	}
 	return rules.Request{
 		UserID: r.UserID, Surface: r.Surface, Region: r.Region, Age: r.Age, Now: now, IncludeSeen: r.IncludeSeen, Explain: r.Explain,
-		Exclude: exclude, Seen: j.hasSeen, Filter: filter, Count: int(r.Count),
+		Query: r.Query, Exclude: exclude, Seen: j.hasSeen, Filter: filter, Count: int(r.Count),
 	}
 }
 
