@@ -240,7 +240,7 @@ class Recommender:
 
     def recommend(self, user_id, timeout=2.0, headers=(), **request):
         """A freshet.v1.RecommendationReply of status ok or degraded. ReplyError says that there is no page, TimeoutError that
-        no reply came. The arguments are the fields of freshet.v1.RecommendationRequest."""
+        no reply came. The arguments are the fields of freshet.v1.RecommendationRequest: query="espresso machine" searches."""
         request = {
             "request_id": uuid.uuid4().hex,
             "deadline": int((time.time() + timeout) * 1000),
