@@ -67,6 +67,7 @@ var (
 		ExcludeItemIDs: []string{"film-1", "film-2"}, IncludeSeen: true, Region: "DK", Age: &sampleAge,
 		Recent:      []RecentEvent{{"film-7", Click, sampleTime}, {"film-8", Hide, sampleTime}},
 		SeenThrough: &Position{3, 1234567}, Deadline: sampleTime.Add(time.Second), Explain: true, Variant: "b",
+		Query: "prison drama",
 	}
 	sampleReply = RecommendationReply{
 		RequestID: "req-99", UserID: "user-4711", Status: StatusDegraded, Error: "without ranking",

@@ -136,7 +136,12 @@ func TestLimitsOfRequests(t *testing.T) {
 	recent := func(e RecentEvent) func(*RecommendationRequest) {
 		return func(q *RecommendationRequest) { q.Recent = []RecentEvent{{"i", View, sampleTime}, e} }
 	}
-	refuses(t, sampleRequest, check, []refusal[RecommendationRequest]{
+	sample := sampleRequest
+	sample.Query = "" // it goes with everything but a seed
+	search := func(text string) func(*RecommendationRequest) {
+		return func(q *RecommendationRequest) { q.SeedItemID, q.Query = "", text }
+	}
+	refuses(t, sample, check, []refusal[RecommendationRequest]{
 		{"no request id", func(q *RecommendationRequest) { q.RequestID = "" }, "request_id", `""`},
 		{"no user", func(q *RecommendationRequest) { q.UserID = "" }, "user_id", `""`},
 		{"count 0", count(0), "count", "0"},
@@ -145,6 +150,14 @@ func TestLimitsOfRequests(t *testing.T) {
 		{"count 1001", count(1001), "count", "1001"},
 		{"long seed", func(q *RecommendationRequest) { q.SeedItemID = long }, "seed_item_id", "(257 bytes)"},
 		{"huge filter", func(q *RecommendationRequest) { q.Filter = huge }, "filter", "bytes)"},
+		{"query", search("prison drama"), "", ""},
+		{"query in another script", search("日本"), "", ""},
+		{"query of a number", search("1984"), "", ""},
+		{"query of 512 bytes", search(huge[:512]), "", ""},
+		{"query of 514 bytes", search(huge[:514]), "query", "(514 bytes)"},
+		{"query of broken UTF-8", search(notUTF8), "query", `\x1b`},
+		{"query without a word", search(" ?! "), "query", `" ?! "`},
+		{"query and seed", func(q *RecommendationRequest) { q.Query = "tea" }, "query", `"tea" beside seed_item_id "film-318"`},
 		{"huge surface", func(q *RecommendationRequest) { q.Surface = huge }, "surface", "bytes)"},
 		{"huge region", func(q *RecommendationRequest) { q.Region = huge }, "region", "bytes)"},
 		{"huge variant", func(q *RecommendationRequest) { q.Variant = huge }, "variant", "bytes)"},

@@ -57,6 +57,7 @@ func requestNative(q *RecommendationRequest) map[string]any {
 		"exclude_item_ids": anyList(q.ExcludeItemIDs), "include_seen": q.IncludeSeen, "region": optionalText(q.Region),
 		"age": optional("int", q.Age), "recent": recent, "seen_through": positionNative(q.SeenThrough),
 		"deadline": optionalTime(q.Deadline), "explain": q.Explain, "variant": optionalText(q.Variant),
+		"query": optionalText(q.Query),
 	}
 }
 
@@ -204,6 +205,7 @@ func (g generator) request() RecommendationRequest {
 			return RecentEvent{ItemID: g.text(), Type: InteractionType(g.IntN(len(interactionTypes))), OccurredAt: g.time()}
 		}),
 		SeenThrough: g.position(), Deadline: g.optionalTime(), Explain: g.IntN(2) == 0, Variant: g.text(),
+		Query: g.text(),
 	}
 	if g.IntN(2) == 0 {
 		age := int32(g.IntN(100))

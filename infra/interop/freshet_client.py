@@ -40,7 +40,7 @@ TOPICS = {
 CONTRACTS = {
     "interactions": ("interaction.v1.avsc", 0x46520001),
     "items": ("item_change.v1.avsc", 0x46520002),
-    "requests": ("recommendation_request.v1.avsc", 0x46520003),
+    "requests": ("recommendation_request.v2.avsc", 0x46520005),
     "replies": ("recommendation_reply.v1.avsc", 0x46520004),
 }
 
@@ -243,7 +243,8 @@ class Recommender:
 
     def recommend(self, user_id, timeout=2.0, headers=(), **request):
         """A freshet.v1.RecommendationReply of status ok or degraded, due within timeout seconds. ReplyError says that there is
-        no page, TimeoutError that no reply came. The arguments are the fields of freshet.v1.RecommendationRequest."""
+        no page, TimeoutError that no reply came. The arguments are the fields of freshet.v1.RecommendationRequest:
+        query="espresso machine" searches."""
         request = {
             "request_id": uuid.uuid4().hex,
             "deadline": int((time.time() + timeout) * 1000),

@@ -221,7 +221,7 @@ func (y *System) openRecommendations(ctx context.Context, dead *stream.DeadLette
 	}
 	service := recommender.New(recommender.Parts{
 		Profiles: y.Profiles, Items: y.Items, Index: y.Index, Ranker: ranking.NewLinear(y.settings.Ranking),
-		Towers: y.UserTowers, Rules: set, Limits: y.settings.Limits, Lost: y.lost,
+		Towers: y.UserTowers, Queries: y.QueryTowers, Rules: set, Limits: y.settings.Limits, Lost: y.lost,
 	}, y.settings.Recommender, y.log)
 	y.stops = append([]func(){service.Close}, y.stops...)
 	handler := recommendations.New(y.settings.Consumers.Replies, requests, replies, service, y.Writer)

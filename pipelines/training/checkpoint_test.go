@@ -48,7 +48,7 @@ func TestInterruptedTrainingComesToTheSameBits(t *testing.T) {
 	for name, edit := range cases {
 		t.Run(name, func(t *testing.T) {
 			cfg := quickConfig()
-			cfg.Epochs, cfg.Dim, cfg.Layers, cfg.IDDropout = 5, 8, 1, 0.2
+			cfg.Epochs, cfg.Dim, cfg.Layers, cfg.IDDropout, cfg.Query.Enabled = 5, 8, 1, 0.2, false
 			edit(&cfg)
 			in := cycles(120)
 			o := Options{}

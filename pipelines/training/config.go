@@ -68,6 +68,8 @@ type Config struct {
 
 	// Vocabulary says which tokens of a catalogue get a content embedding.
 	Vocabulary towers.VocabularyConfig `yaml:"vocabulary" envPrefix:"VOCABULARY_"`
+	// Query says how to train the query tower, once the other two are.
+	Query QueryConfig `yaml:"query" envPrefix:"QUERY_"`
 }
 
 // DefaultConfig is the recipe that won the study of ml-1m.
@@ -81,6 +83,7 @@ func DefaultConfig() Config {
 		ValidationUsers: 512, ValidationWindow: 64, Patience: 5,
 		WarmStart: DefaultWarmStart(),
 		Seed:      1, Vocabulary: towers.DefaultVocabularyConfig(),
+		Query: DefaultQueryConfig(),
 	}
 }
 
@@ -128,6 +131,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Vocabulary.Validate(); err != nil {
 		return fmt.Errorf("vocabulary.%w", err)
+	}
+	if err := c.Query.Validate(); err != nil {
+		return fmt.Errorf("query.%w", err)
 	}
 	return nil
 }

@@ -26,6 +26,9 @@ type ensemble struct {
 	current  *run          // what a checkpoint gave to go on with
 	learning time.Duration // of all done, without validation
 	result   Result
+
+	told     Progress // last
+	reported time.Time
 }
 
 // seedStep parts the seeds of heads far enough that neighbouring seeds of two trainings share none.
@@ -86,9 +89,16 @@ func (e *ensemble) report(k int) func(Progress) {
 		if p.Left = 0; p.Done > 0 {
 			p.Left = time.Duration(float64(p.Elapsed) * (1 - p.Done) / p.Done)
 		}
-		p.Last = p.Last && (k == e.cfg.Heads-1 || p.Stop == StopCaller)
+		p.Last = false // see sayLast
+		e.told = p
 		e.progress(p)
 	}
+}
+
+// sayLast tells that nothing is trained any more.
+func (e *ensemble) sayLast() {
+	e.told.EpochDone, e.told.Last, e.told.Done, e.told.Left = false, true, 1, 0
+	e.progress(e.told)
 }
 
 // add keeps a head, without what it took to train it, and sums up.

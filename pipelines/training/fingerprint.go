@@ -36,6 +36,11 @@ func FingerprintOf(in *Input, cfg *Config) Fingerprint {
 			digestSlice(h, seq)
 		}
 	})
+	f["the searches"] = digest(len(in.Searches), "searches", func(h hash.Hash) {
+		for _, s := range in.Searches {
+			_, _ = fmt.Fprintf(h, "%d %q\n", s.Item, s.Text)
+		}
+	})
 	f["the validation cases"] = digest(len(in.Validation), "cases", func(h hash.Hash) {
 		for _, c := range in.Validation {
 			digestSlice(h, c.History)

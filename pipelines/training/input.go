@@ -22,6 +22,8 @@ type Input struct {
 	// Validation is what the best epoch is chosen by. When it is empty, Train holds out the last events of
 	// Config.ValidationUsers users itself.
 	Validation []Case
+	// Searches is what people searched for and the items that they found by it; optional.
+	Searches []Search
 	// Data goes into the manifest; Users, Items and Events are counted by Train.
 	Data towers.DataRange
 }
@@ -58,6 +60,11 @@ func (in *Input) validate() error {
 	}
 	for i, c := range in.Validation {
 		if err := check("validation case", i, append(slices.Clone(c.History), c.Target)); err != nil {
+			return err
+		}
+	}
+	for i, s := range in.Searches {
+		if err := check("search", i, []int32{s.Item}); err != nil {
 			return err
 		}
 	}

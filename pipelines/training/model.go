@@ -10,10 +10,11 @@ import (
 	"github.com/freshet/freshet/services/towers/matrix"
 )
 
-// Model is a pair of trained towers over the dense indexes that it was trained on.
+// Model is the trained towers over the dense indexes that it was trained on.
 type Model struct {
 	items      *towers.ItemWeights
 	heads      []*towers.UserWeights
+	queries    *towers.QueryWeights // nil without text
 	tower      *towers.UserTower
 	vectors    []float32 // of all items of the input
 	window     int
@@ -93,6 +94,7 @@ func (m *Model) WriteBundle(dir string) (towers.Manifest, error) {
 	manifest, err := towers.WriteBundle(dir, &towers.Bundle{
 		Created: time.Now(), Vocabulary: m.vocabulary, Data: m.data, Metrics: m.metrics,
 		Commit: m.commit, From: m.from, Recipe: recipe, Items: m.items, Users: m.heads,
+		Queries: m.queries,
 	})
 	if err != nil {
 		return towers.Manifest{}, fmt.Errorf("writing the model: %w", err)

@@ -84,6 +84,8 @@ func TrainWith(ctx context.Context, in Input, cfg Config, o Options) (*Model, Re
 		return nil, e.result, fmt.Errorf("training: %w", err)
 	}
 	model := e.model(&in)
+	e.trainQueries(ctx, model, &in)
+	e.sayLast()
 	model.commit, model.recipe = o.Commit, recipe
 	if from != nil {
 		model.from = from.version

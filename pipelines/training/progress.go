@@ -36,10 +36,15 @@ type Progress struct {
 	// Throughput is examples (positions learnt from) a second.
 	Throughput    float64
 	Elapsed, Left time.Duration
+	// Query tells how far the query tower is, which is trained after the last epoch; all else is then as at the end of the others.
+	Query string
 }
 
 // String is one line for people.
 func (p Progress) String() string {
+	if p.Query != "" {
+		return p.Query
+	}
 	var b strings.Builder
 	if p.Heads > 1 {
 		fmt.Fprintf(&b, "head %d/%d  ", p.Head, p.Heads)
@@ -93,7 +98,7 @@ func (p *Printer) Print(at Progress) {
 		p.said = true
 	}
 	if !p.terminal {
-		if at.EpochDone {
+		if at.EpochDone || at.Last && at.Query != "" {
 			fmt.Fprintln(p.w, at)
 		}
 		return

@@ -37,6 +37,8 @@ type Result struct {
 	Examples   int // positions learnt from
 	Elapsed    time.Duration
 	Throughput float64 // examples a second, validation left out
+	// Query tells what became of the query tower.
+	Query QueryResult
 	// Heads are what each head came to; with several, the figures above are those of all together, but for Loss, Epochs and
 	// BestEpoch, which are the last one's.
 	Heads []HeadResult
@@ -57,10 +59,15 @@ func (r Result) String() string {
 	case r.Cases > 0:
 		s += fmt.Sprintf(", recall@10 %.4f and NDCG@10 %.4f on %d validation cases at epoch %d", r.Recall, r.NDCG, r.Cases, r.BestEpoch)
 	}
-	return s + fmt.Sprintf(", %s examples/s", thousands(r.Throughput))
+	s += fmt.Sprintf(", %s examples/s", thousands(r.Throughput))
+	if r.Query != (QueryResult{}) {
+		s += "; " + r.Query.String()
+	}
+	return s
 }
 
-// Train trains both towers. progress, if not nil, is called some times a second from the calling goroutine.
+// Train trains both towers, and then the query tower where there is text. progress, if not nil, is called some times a second
+// from the calling goroutine.
 //
 // When ctx ends, Train returns soon, with the best weights so far and no error; the error is ctx's only when not one step
 // was done by then.

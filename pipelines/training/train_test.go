@@ -206,7 +206,9 @@ func TestFromDataset(t *testing.T) {
 			{At: 9000, User: 1, Item: 0, Type: schemas.Purchase},
 			{At: 20000, User: 0, Item: 1, Type: schemas.Hide},
 		},
+		Searches: []dataset.Search{{At: 5000, Text: "tea", Item: 1}},
 	})
+	require.Equal(t, []Search{{"tea", 1}}, in.Searches)
 	require.Equal(t, []towers.ItemFeatures{{ItemID: "a", Title: "A"}, {ItemID: "b"}}, in.Items)
 	require.Equal(t, [][]int32{{0, 1, 1}, {0}}, in.Sequences, "impressions are nobody's doing")
 	require.Equal(t, [][]schemas.InteractionType{{schemas.View, schemas.Click, schemas.Hide}, {schemas.Purchase}}, in.Kinds)

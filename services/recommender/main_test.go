@@ -46,7 +46,9 @@ type rig struct {
 
 	userTowers map[string]*towers.UserTower
 	itemTowers map[string]*towers.ItemTower
+	queryTower *towers.QueryTower // of model
 	loaded     atomic.Pointer[[]*towers.UserTower]
+	queries    atomic.Pointer[[]*towers.QueryTower]
 	rules      atomic.Pointer[rules.Set]
 
 	version, offset int64
@@ -90,6 +92,8 @@ func newRigWithoutLive(t testing.TB, settings ...setting) *rig {
 		r.itemTowers[version], r.userTowers[version] = towertest.Towers(shape, features(200))
 	}
 	r.load(model)
+	r.queryTower = towertest.QueryTower(towertest.Shape{Version: model, Dim: dim}, features(200))
+	r.loadQueries(r.queryTower)
 	r.rules.Store(rules.Default())
 	r.connect(t)
 	o := options{recommender.DefaultConfig(), tasteOnly()}
@@ -100,7 +104,7 @@ func newRigWithoutLive(t testing.TB, settings ...setting) *rig {
 	require.NoError(t, o.Validate())
 	r.Service = recommender.New(recommender.Parts{
 		Profiles: r.profiles, Items: r.items, Index: r.index, Ranker: ranking.NewLinear(o.ranking),
-		Towers: r.towers, Rules: r.rules.Load, Limits: schemas.DefaultLimits(),
+		Towers: r.towers, Queries: func() []*towers.QueryTower { return *r.queries.Load() }, Rules: r.rules.Load, Limits: schemas.DefaultLimits(),
 	}, o.Config, slog.New(slog.DiscardHandler))
 	t.Cleanup(r.Close)
 	return r
@@ -138,6 +142,9 @@ func (r *rig) load(versions ...string) {
 	}
 	r.loaded.Store(&list)
 }
+
+// loadQueries makes these the loaded query towers.
+func (r *rig) loadQueries(list ...*towers.QueryTower) { r.queries.Store(&list) }
 
 func (r *rig) switchLive(t testing.TB, version string) {
 	t.Helper()

@@ -21,10 +21,11 @@ type Parts struct {
 	Items    *items.Store
 	Index    *candidates.Index
 	Ranker   ranking.Ranker
-	// Towers returns the user towers that are loaded now, Rules the rule set in force.
-	Towers func() []*towers.UserTower
-	Rules  func() *rules.Set
-	Limits schemas.Limits
+	// Towers returns the user towers that are loaded now, Queries the query towers, Rules the rule set in force. Queries may be nil.
+	Towers  func() []*towers.UserTower
+	Queries func() []*towers.QueryTower
+	Rules   func() *rules.Set
+	Limits  schemas.Limits
 	// Lost is optional; without it Redis is taken to hold all that it ever held.
 	Lost Lost
 }

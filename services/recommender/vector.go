@@ -16,13 +16,15 @@ import (
 const (
 	sourceRetrieval = "retrieval"
 	sourceSimilar   = "similar"
+	sourceSearch    = "search"
 	sourcePopular   = "popular"
 	sourceRecent    = "recent"
 	sourcePinned    = "pinned"
 )
 
 // makeVectors gives each job the vector to search with: the seed item's, the profile's embedding, or, where the profile has
-// none of the live version or the request carries newer events, one that is encoded on the fly.
+// none of the live version or the request carries newer events, one that is encoded on the fly. A query's vector comes last, since
+// the user's own is a part of it.
 func (b *batch) makeVectors(ctx context.Context) {
 	if b.model == "" {
 		return
@@ -34,6 +36,9 @@ func (b *batch) makeVectors(ctx context.Context) {
 	var jobs []*job
 	var needed [][]string
 	for _, j := range b.jobs {
+		if j.request.Query != "" && b.service.config.QueryTaste == 0 {
+			continue
+		}
 		ids := j.vectorsNeeded(reads)
 		if len(ids) == 0 {
 			j.useEmbedding()
@@ -44,6 +49,7 @@ func (b *batch) makeVectors(ctx context.Context) {
 	if len(jobs) > 0 {
 		b.encode(ctx, jobs, needed)
 	}
+	b.encodeQueries()
 }
 
 // encode makes the vectors of jobs from those of the items that each needs, read in one round trip.

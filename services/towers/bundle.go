@@ -26,6 +26,8 @@ type Bundle struct {
 	Recipe     json.RawMessage
 	Items      *ItemWeights
 	Users      []*UserWeights // the heads
+	// Queries is optional: nil where there was no text to learn from.
+	Queries *QueryWeights
 }
 
 // WriteBundle writes the bundle as the folder dir, whole or not at all. A bundle that is there already is replaced, on Linux in
@@ -83,6 +85,9 @@ func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
 		userFile:       encodeTensors(headTensors(b.Users)),
 		vocabularyFile: encodeLists(b.Items.IDs, b.Items.Tokens),
 	}
+	if err := b.encodeQueries(files); err != nil {
+		return Manifest{}, nil, err
+	}
 	reads := b.Users[0].Reads
 	m := Manifest{
 		Format: bundleFormat, FormatVersion: bundleVersion,
@@ -112,6 +117,17 @@ func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
 	}
 	files[manifestFile] = append(manifest, '\n')
 	return m, files, nil
+}
+
+func (b *Bundle) encodeQueries(files map[string][]byte) error {
+	if b.Queries == nil {
+		return nil
+	}
+	if b.Queries.Dim != b.Items.Dim {
+		return fmt.Errorf("the item tower has %d dimensions and the query tower %d: train them together", b.Items.Dim, b.Queries.Dim)
+	}
+	files[queryFile] = encodeTensors(b.Queries.tensors())
+	return nil
 }
 
 // writeSynced makes sure that the bytes are on the disk before the folder gets its name: otherwise a power cut could leave

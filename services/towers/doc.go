@@ -24,6 +24,13 @@
 // embedding are the heads' parts one after the other, so that u · e is the sum of the heads' scores. Seeds that disagree on a
 // list mostly agree on what belongs into it, and the search stays one inner product.
 //
+// The query tower is a weighted mean of embeddings of words and character n-grams, hashed into buckets:
+//
+//	q = L v / |v| with v = sum of weight(b) E(b) over the buckets b of the text's words and n-grams
+//
+// It lives in the same space: q · e ranks items for a text, and L is the typical length of u, so that a share of u added to q
+// personalises a search.
+//
 // The package may import schemas, services/towers/matrix and general libraries, and knows neither Kafka nor any server.
 //
 // What always holds in it:
@@ -31,6 +38,7 @@
 //     calls. Between machines with other vector units the last bits may differ. A history that has lost its oldest events
 //     makes another embedding than the state that saw them: the state forgets by itself, and the first event that is left
 //     has a gap of 0, unknown.
+//   - What a text or an item costs is bounded, however long or hostile it is.
 //   - A tower never changes after it was loaded, and all its methods may be called from many goroutines at once.
 //   - One definition of features (Features.Tokens) serves training and serving.
 //   - A bundle is verified on load (format, sizes, checksums, dimensions), and each refusal says what is wrong and what to do.

@@ -20,6 +20,7 @@ const (
 	itemFile       = "item_tower.bin"
 	userFile       = "user_tower.bin"
 	vocabularyFile = "vocabulary.bin"
+	queryFile      = "query_tower.bin" // optional
 )
 
 const (

@@ -1,6 +1,7 @@
 package towertest
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ type Shape struct {
 	Seed uint64
 	// Unknown leaves these items without an id embedding.
 	Unknown map[string]bool
+	// Queries adds a query tower that knows the words of the items' titles.
+	Queries bool
 }
 
 // Everything is all that a user tower may read of an event.
@@ -60,11 +63,33 @@ func Bundle(s Shape, items []towers.ItemFeatures) *towers.Bundle {
 			}
 		}
 	}
-	return &towers.Bundle{
+	b := &towers.Bundle{
 		Version: s.Version, Created: Created, Vocabulary: vocabulary,
 		Data:  towers.DataRange{Items: len(items)},
 		Items: itemWeights, Users: heads,
 	}
+	if s.Queries {
+		b.Queries = queryWeights(s.Dim, items, rng)
+	}
+	return b
+}
+
+func queryWeights(dim int, items []towers.ItemFeatures, rng *rand.Rand) *towers.QueryWeights {
+	known := make([]bool, 1<<14)
+	for i := range items {
+		for _, b := range towers.AppendQueryBuckets(nil, items[i].Title, len(known)) {
+			known[b] = true
+		}
+	}
+	w := towers.NewQueryWeights(dim, known)
+	for i := range w.Embedding {
+		w.Embedding[i] = float32(rng.NormFloat64())
+	}
+	for i := range w.Weight {
+		w.Weight[i] = 0.5 + rng.Float32()
+	}
+	w.Length = float32(math.Sqrt(float64(dim))) // that of a normalised embedding
+	return w
 }
 
 // Write writes such a bundle into a folder of the test's own and returns the folder.
@@ -84,4 +109,14 @@ func Towers(s Shape, items []towers.ItemFeatures) (*towers.ItemTower, *towers.Us
 		b.Version = "test"
 	}
 	return towers.NewItemTower(b.Version, b.Items), towers.NewUserTower(b.Version, b.Users...)
+}
+
+// QueryTower gives the query tower of such a bundle without touching the disk.
+func QueryTower(s Shape, items []towers.ItemFeatures) *towers.QueryTower {
+	s.Queries = true
+	b := Bundle(s, items)
+	if b.Version == "" {
+		b.Version = "test"
+	}
+	return towers.NewQueryTower(b.Version, b.Queries)
 }
