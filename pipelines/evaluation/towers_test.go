@@ -47,5 +47,6 @@ func TestTowersReadTheTimeline(t *testing.T) {
 
 	require.Equal(t, alone, score(towers.Inputs{}, dataset.Case{History: c.History}), "items alone are all that this tower reads")
 	require.Equal(t, alone, score(towers.Inputs{}, changed(func(e []dataset.Event) { e[2].Item, e[3].Type = 2, schemas.View })))
-	require.NotEqual(t, alone, score(towers.Inputs{}, changed(func(e []dataset.Event) { e[1].Item = 2 })), "a hide takes no place in its window")
+	require.NotEqual(t, alone, score(towers.Inputs{}, changed(func(e []dataset.Event) { e[1].Item = 2 })),
+		"a hide takes no place in its window")
 }

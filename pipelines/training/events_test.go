@@ -75,8 +75,10 @@ func bothWays(t *testing.T, in Input, use func(*Config, Use)) (with, without Res
 }
 
 func TestReads(t *testing.T) {
+	items := []towers.ItemFeatures{{ItemID: "a"}, {ItemID: "b"}, {ItemID: "c"}}
+	type types = []schemas.InteractionType
 	view, buy, hide := schemas.View, schemas.Purchase, schemas.Hide
-	type kinds = [][]schemas.InteractionType
+	type kinds = []types
 	for name, c := range map[string]struct {
 		kinds        kinds
 		times        [][]int64
@@ -86,8 +88,8 @@ func TestReads(t *testing.T) {
 	}{
 		"nothing is known":          {want: towers.Inputs{}},
 		"one kind":                  {kinds: kinds{{view, view}, {view}}, want: towers.Inputs{}},
-		"one kind, always":          {kinds: kinds{{view, view}, {view}}, kindUse: Always, want: towers.Inputs{Kinds: []schemas.InteractionType{view}}},
-		"three kinds":               {kinds: kinds{{view, hide}, {buy}}, want: towers.Inputs{Kinds: []schemas.InteractionType{view, buy, hide}}},
+		"one kind, always":          {kinds: kinds{{view, view}, {view}}, kindUse: Always, want: towers.Inputs{Kinds: types{view}}},
+		"three kinds":               {kinds: kinds{{view, hide}, {buy}}, want: towers.Inputs{Kinds: types{view, buy, hide}}},
 		"three kinds, never":        {kinds: kinds{{view, hide}, {buy}}, kindUse: Never, want: towers.Inputs{}},
 		"no kinds, always":          {kindUse: Always, says: "event_kinds is always, but the data does not say what users did"},
 		"times":                     {times: [][]int64{{5, 6}, {7}}, want: towers.Inputs{Gaps: true}},
@@ -95,7 +97,7 @@ func TestReads(t *testing.T) {
 		"times, never":              {times: [][]int64{{5, 6}, {7}}, gap: Never, want: towers.Inputs{}},
 		"no times, always":          {gap: Always, says: "event_gaps is always, but the data does not say when"},
 		"times that stand, always":  {times: [][]int64{{5, 5}, {7}}, gap: Always, says: "event_gaps is always"},
-		"what no tower is to read":  {kinds: kinds{{schemas.Impression, view}, {view}}, says: "sequence 0 has an event of kind impression at position 0"},
+		"what no tower is to read":  {kinds: kinds{{schemas.Impression, view}, {view}}, says: "kind impression at position 0"},
 		"times that fall":           {times: [][]int64{{6, 5}, {7}}, says: "sequence 0 has time 5 after 6 at position 1: sort"},
 		"kinds of fewer events":     {kinds: kinds{{view}, {view}}, says: "sequence 0 has 2 items, 1 kinds and 0 times"},
 		"kinds of fewer sequences":  {kinds: kinds{{view, view}}, says: "there are 2 sequences, kinds of 1"},
@@ -112,9 +114,7 @@ func TestReads(t *testing.T) {
 			if c.gap != "" {
 				cfg.EventGaps = c.gap
 			}
-			in := Input{
-				Items: []towers.ItemFeatures{{ItemID: "a"}, {ItemID: "b"}, {ItemID: "c"}}, Sequences: [][]int32{{0, 1}, {1}}, Kinds: c.kinds, Times: c.times,
-			}
+			in := Input{Items: items, Sequences: [][]int32{{0, 1}, {1}}, Kinds: c.kinds, Times: c.times}
 			if name == "three kinds" || name == "three kinds, never" {
 				in.Sequences[0], in.Kinds[0] = append(in.Sequences[0], 2), append(in.Kinds[0], view)
 			}
