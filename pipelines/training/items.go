@@ -18,8 +18,8 @@ type itemTable struct {
 	events []int
 }
 
-// newItemTable decides what each item is known by; sequences are those before repeats are left aside. Tokens come from items with events, so that none keeps the random
-// embedding that it starts with.
+// newItemTable decides what each item is known by; sequences are those before repeats are left aside. Tokens come from items with
+// events, so that none keeps the random embedding that it starts with.
 func newItemTable(items []towers.ItemFeatures, sequences [][]event, cfg *Config) *itemTable {
 	t := &itemTable{idRow: make([]int32, len(items)), events: make([]int, len(items))}
 	for _, seq := range sequences {

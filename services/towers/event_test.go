@@ -64,7 +64,9 @@ func TestReads(t *testing.T) {
 		require.Equal(t, chosen || kind == schemas.Hide, hides.Reads(kind), kind)
 		require.Equal(t, kind == schemas.Dislike || kind == schemas.Hide, TurnsDown(kind), kind)
 	}
-	require.Equal(t, []uint8{0, 1, 0, 2}, []uint8{hides.Row(schemas.Impression), hides.Row(schemas.View), hides.Row(schemas.Click), hides.Row(schemas.Hide)})
+	for kind, row := range map[schemas.InteractionType]uint8{schemas.Impression: 0, schemas.View: 1, schemas.Click: 0, schemas.Hide: 2} {
+		require.Equal(t, row, hides.Row(kind), kind)
+	}
 	require.Equal(t, []string{"items alone", "items and gaps", "items and kinds", "items, kinds and gaps"},
 		[]string{alone.String(), gaps.String(), choices.String(), everything.String()})
 }

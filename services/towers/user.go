@@ -54,8 +54,8 @@ func LoadUserTower(dir string) (*UserTower, error) {
 	return NewUserTower(m.Version, heads...), nil
 }
 
-// NewUserTower serves heads of one shape and the same inputs, in the order in which they share the items' vectors; the caller leaves their weights
-// unchanged from then on.
+// NewUserTower serves heads of one shape and the same inputs, in the order in which they share the items' vectors; the caller
+// leaves their weights unchanged from then on.
 func NewUserTower(version string, heads ...*UserWeights) *UserTower {
 	t := &UserTower{version: version, heads: heads}
 	t.workspaces.New = func() any { return newWorkspace(heads[0].Dim) }
