@@ -71,6 +71,7 @@ func (c *Train) Run(env *Env) error {
 		if options.From, err = towers.ReadWeights(c.From); err != nil {
 			return err
 		}
+		input.HoldOutAfter = options.From.Data.To
 		if c.Epochs != nil {
 			warm.WarmStart.Epochs = 1 // so many as were asked for
 		}

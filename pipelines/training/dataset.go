@@ -10,7 +10,12 @@ import (
 
 // FromDataset makes an input of all events of a data set.
 func FromDataset(d *dataset.Dataset) Input {
-	in := Input{Items: features(d.Items), Sequences: d.Histories()}
+	in := Input{Items: features(d.Items), Sequences: d.Histories(), Times: make([][]int64, len(d.Users))}
+	for i := range d.Events {
+		if e := &d.Events[i]; towers.CountsForTaste(e.Type) {
+			in.Times[e.User] = append(in.Times[e.User], e.At)
+		}
+	}
 	if n := len(d.Events); n > 0 {
 		in.Data.From, in.Data.To = time.UnixMilli(d.Events[0].At).UTC(), time.UnixMilli(d.Events[n-1].At).UTC()
 	}

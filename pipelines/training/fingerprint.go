@@ -26,15 +26,19 @@ func FingerprintOf(in *Input, cfg *Config) Fingerprint {
 		}
 	})
 	f["the sequences"] = digest(len(in.Sequences), "sequences", func(h hash.Hash) {
-		for _, seq := range in.Sequences {
+		for i, seq := range in.Sequences {
 			digestSlice(h, seq)
+			if in.Times != nil {
+				digestSlice(h, in.Times[i])
+			}
 		}
 	})
 	f["the validation cases"] = digest(len(in.Validation), "cases", func(h hash.Hash) {
-		for _, c := range in.Validation {
-			digestSlice(h, c.History)
-			digestSlice(h, []int32{c.Target})
+		e := json.NewEncoder(h)
+		for i := range in.Validation {
+			_ = e.Encode(&in.Validation[i])
 		}
+		_ = e.Encode(in.HoldOutAfter)
 	})
 	return f
 }

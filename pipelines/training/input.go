@@ -3,6 +3,7 @@ package training
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/freshet/freshet/services/towers"
 )
@@ -13,9 +14,14 @@ type Input struct {
 	Items []towers.ItemFeatures
 	// Sequences holds each user's items in the order of time.
 	Sequences [][]int32
+	// Times say when each event of Sequences happened, in ms since 1970; nil where the data does not know.
+	Times [][]int64
 	// Validation is what the best epoch is chosen by. When it is empty, Train holds out the last events of
 	// Config.ValidationUsers users itself.
 	Validation []Case
+	// HoldOutAfter has Train hold out only what happened later, where there are Times: what an earlier bundle has learnt from tells
+	// nothing of how well it predicts.
+	HoldOutAfter time.Time
 	// Data goes into the manifest; Users, Items and Events are counted by Train.
 	Data towers.DataRange
 }
@@ -36,10 +42,16 @@ func (in *Input) validate() error {
 		}
 		return nil
 	}
+	if in.Times != nil && len(in.Times) != len(in.Sequences) {
+		return fmt.Errorf("there are times of %d sequences and %d sequences: give each its own", len(in.Times), len(in.Sequences))
+	}
 	pairs := 0
 	for i, seq := range in.Sequences {
 		if err := check("sequence", i, seq); err != nil {
 			return err
+		}
+		if in.Times != nil && len(in.Times[i]) != len(seq) {
+			return fmt.Errorf("sequence %d has %d times for %d events: give each event its own", i, len(in.Times[i]), len(seq))
 		}
 		pairs += max(len(seq)-1, 0)
 	}
@@ -66,7 +78,7 @@ func (in *Input) split(users int) (train [][]int32, cases []Case) {
 	}
 	var able []int
 	for i, seq := range in.Sequences {
-		if len(seq) >= minHeldOut {
+		if len(seq) >= minHeldOut && in.late(i) {
 			able = append(able, i)
 		}
 	}
@@ -83,6 +95,15 @@ func (in *Input) split(users int) (train [][]int32, cases []Case) {
 		cases = append(cases, Case{History: seq[:last], Target: seq[last]})
 	}
 	return train, cases
+}
+
+// late tells whether what would be held out of sequence i happened after HoldOutAfter.
+func (in *Input) late(i int) bool {
+	if in.HoldOutAfter.IsZero() || in.Times == nil {
+		return true
+	}
+	last := lastNew(in.Sequences[i])
+	return last > 0 && in.Times[i][last] > in.HoldOutAfter.UnixMilli()
 }
 
 // lastNew is the position of the last item that does not stand earlier in the sequence.
