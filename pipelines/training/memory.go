@@ -53,10 +53,9 @@ func (m Memory) String() string {
 func EstimateMemory(cfg Config, s Shape) Memory {
 	const value, index, header = 4, 4, 24
 	d, workers := cfg.Dim, cfg.workers()
-	users := 0
 	norms, products := 3*2*d, 3*d*d+d*d+2*towers.FeedForward*d*d
 	biases := 3*d + d + towers.FeedForward*d + d
-	users = 2*2*d + cfg.Layers*(norms+products+biases)
+	users := 2*2*d + cfg.Layers*(norms+products+biases)
 	parameters := d*(s.IDs+s.Tokens) + users
 
 	windows := s.Users + s.Events/cfg.MaxWindow
@@ -91,7 +90,8 @@ func EstimateMemory(cfg Config, s Shape) Memory {
 // shape is that of an ensemble that is ready to train.
 func (e *ensemble) shape() Shape {
 	s := Shape{
-		Items: len(e.table.idRow), Trained: len(e.table.trained()), IDs: len(e.table.w.IDs), Tokens: len(e.table.w.Tokens), Labels: len(e.table.bag),
+		Items: len(e.table.idRow), Trained: len(e.table.trained()), IDs: len(e.table.w.IDs),
+		Tokens: len(e.table.w.Tokens), Labels: len(e.table.bag),
 		Users: len(e.sequences), Cases: len(e.cases),
 	}
 	for _, seq := range e.sequences {

@@ -58,7 +58,8 @@ func (o *Outcome) head(b *strings.Builder) {
 	fmt.Fprintf(b, `<text x="%d" y="54" font-size="12">%s</text>`+"\n", margin, html.EscapeString(line))
 	x := margin + 5
 	entry := func(colour, text string) {
-		fmt.Fprintf(b, `<circle cx="%d" cy="74" r="4.5" fill="%s"/><text x="%d" y="78">%s</text>`+"\n", x, colour, x+10, html.EscapeString(text))
+		fmt.Fprintf(b, `<circle cx="%d" cy="74" r="4.5" fill="%s"/><text x="%d" y="78">%s</text>`+"\n",
+			x, colour, x+10, html.EscapeString(text))
 		x += 26 + 6*len(text)
 	}
 	for i, rung := range o.Rungs {
