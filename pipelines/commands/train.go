@@ -71,6 +71,7 @@ func (c *Train) Run(env *Env) error {
 		if options.From, err = towers.ReadWeights(c.From); err != nil {
 			return err
 		}
+		input.HoldOutAfter = options.From.Data.To
 		if c.Epochs != nil {
 			warm.WarmStart.Epochs = 1 // so many as were asked for
 		}
@@ -83,7 +84,9 @@ func (c *Train) Run(env *Env) error {
 }
 
 // train trains, writes the bundle to out, and takes the checkpoint away when there is nothing to go on with.
-func (c *Train) train(env *Env, input training.Input, config training.Config, options training.Options, out string) (training.Result, error) {
+func (c *Train) train(env *Env, input training.Input, config training.Config, options training.Options, out string) (
+	training.Result, error,
+) {
 	model, result, err := training.TrainWith(env.Context, input, config, options)
 	if err != nil {
 		return result, err

@@ -38,12 +38,11 @@ func compareStarts(env *Env, input training.Input, config training.Config, from 
 			figure(row.r.Recall), figure(row.r.NDCG)})
 	}
 	t.Render()
-	_, err = fmt.Fprintf(env.Out, "on %d validation cases", earlier.Cases)
-	if err == nil && from.Data.To.After(input.Data.From) && !from.Data.To.IsZero() {
-		_, err = fmt.Fprintf(env.Out, "; the bundle knows events up to %s, and may have learnt from some of them: "+
-			"to be sure, evaluate on later ones", from.Data.To.Format(time.DateOnly))
+	which := fmt.Sprintf("all later than %s, up to which the bundle was trained", from.Data.To.Format(time.DateTime))
+	if from.Data.To.IsZero() || input.Times == nil || len(input.Validation) > 0 {
+		which = "the bundle may have learnt from some of them: their times are not known"
 	}
-	fmt.Fprintln(env.Out)
+	_, err = fmt.Fprintf(env.Out, "on %d validation cases, %s\n", earlier.Cases, which)
 	return err
 }
 

@@ -42,12 +42,11 @@ func FingerprintOf(in *Input, cfg *Config) Fingerprint {
 		}
 	})
 	f["the validation cases"] = digest(len(in.Validation), "cases", func(h hash.Hash) {
-		for _, c := range in.Validation {
-			digestSlice(h, c.History)
-			digestSlice(h, c.Kinds)
-			digestSlice(h, c.Times)
-			digestSlice(h, []int32{c.Target})
+		e := json.NewEncoder(h)
+		for i := range in.Validation {
+			_ = e.Encode(&in.Validation[i])
 		}
+		_ = e.Encode(in.HoldOutAfter)
 	})
 	return f
 }

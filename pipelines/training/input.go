@@ -3,6 +3,7 @@ package training
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
@@ -24,6 +25,9 @@ type Input struct {
 	Validation []Case
 	// Searches is what people searched for and the items that they found by it; optional.
 	Searches []Search
+	// HoldOutAfter has Train hold out only what happened later, where there are Times: what an earlier bundle has learnt from tells
+	// nothing of how well it predicts.
+	HoldOutAfter time.Time
 	// Data goes into the manifest; Users, Items and Events are counted by Train.
 	Data towers.DataRange
 }
@@ -83,7 +87,7 @@ func (in *Input) split(users int, reads towers.Inputs) (train [][]event, cases [
 	}
 	var able []int
 	for i, seq := range train {
-		if len(seq) >= minHeldOut {
+		if len(seq) >= minHeldOut && in.late(i, seq) {
 			able = append(able, i)
 		}
 	}
@@ -99,6 +103,15 @@ func (in *Input) split(users int, reads towers.Inputs) (train [][]event, cases [
 		cases = append(cases, heldOut{history: seq[:last], target: seq[last].item})
 	}
 	return train, cases
+}
+
+// late tells whether what would be held out of sequence i happened after HoldOutAfter.
+func (in *Input) late(i int, seq []event) bool {
+	if in.HoldOutAfter.IsZero() || in.Times == nil {
+		return true
+	}
+	last := lastNew(seq)
+	return last > 0 && in.Times[i][slices.Index(in.Sequences[i], seq[last].item)] > in.HoldOutAfter.UnixMilli()
 }
 
 // lastNew is the position of the last choice whose item does not stand earlier in the sequence.

@@ -88,7 +88,8 @@ func EstimateMemory(cfg Config, s Shape) Memory {
 // shape is that of an ensemble that is ready to train.
 func (e *ensemble) shape() Shape {
 	s := Shape{
-		Items: len(e.table.idRow), Trained: len(e.table.trained()), IDs: len(e.table.w.IDs), Tokens: len(e.table.w.Tokens), Labels: len(e.table.bag),
+		Items: len(e.table.idRow), Trained: len(e.table.trained()), IDs: len(e.table.w.IDs),
+		Tokens: len(e.table.w.Tokens), Labels: len(e.table.bag),
 		Users: len(e.sequences), Cases: len(e.cases), Reads: e.reads.Rows(),
 	}
 	for _, seq := range e.sequences {

@@ -227,7 +227,7 @@ func BenchmarkStep(b *testing.B) {
 			cfg.MinItemEvents = 1
 			table := newItemTable(items, sequences, &cfg)
 			tr := newTrainer(&cfg, table, towers.Inputs{})
-			windows := cutWindows(nil, sequences, cfg.MaxWindow, rng)
+			windows := cutWindows(make([][]event, 0, len(sequences)), sequences, cfg.MaxWindow, rng)
 			rng.Shuffle(len(windows), func(i, j int) { windows[i], windows[j] = windows[j], windows[i] })
 			tr.sampler.begin(windows, 64)
 			at := 0

@@ -176,13 +176,15 @@ func TestTrainRefuses(t *testing.T) {
 		edit func(*Input, *Config)
 		says string
 	}{
-		"no events":       {func(in *Input, _ *Config) { in.Sequences = nil }, "nothing to learn"},
-		"unknown item":    {func(in *Input, _ *Config) { in.Sequences[0][1] = 400 }, "sequence 0 names item 400 at position 1"},
-		"negative item":   {func(in *Input, _ *Config) { in.Validation = []Case{{Target: -1}} }, "validation case 0"},
-		"only repeats":    {func(in *Input, _ *Config) { in.Sequences = [][]int32{{1, 1, 1}} }, "two different items"},
-		"bad setting":     {func(_ *Input, cfg *Config) { cfg.Dropout = 1 }, "dropout is 1"},
-		"bad vocabulary":  {func(_ *Input, cfg *Config) { cfg.Vocabulary.MinItems = 0 }, "min_items is 0"},
-		"negative budget": {func(_ *Input, cfg *Config) { cfg.TimeBudget = -1 }, "time_budget"},
+		"no events":        {func(in *Input, _ *Config) { in.Sequences = nil }, "nothing to learn"},
+		"unknown item":     {func(in *Input, _ *Config) { in.Sequences[0][1] = 400 }, "sequence 0 names item 400 at position 1"},
+		"negative item":    {func(in *Input, _ *Config) { in.Validation = []Case{{Target: -1}} }, "validation case 0"},
+		"only repeats":     {func(in *Input, _ *Config) { in.Sequences = [][]int32{{1, 1, 1}} }, "two different items"},
+		"times for others": {func(in *Input, _ *Config) { in.Times = make([][]int64, 3) }, "times of 3 sequences"},
+		"a time missing":   {func(in *Input, _ *Config) { in.Times = make([][]int64, len(in.Sequences)) }, "sequence 0 has 0 times"},
+		"bad setting":      {func(_ *Input, cfg *Config) { cfg.Dropout = 1 }, "dropout is 1"},
+		"bad vocabulary":   {func(_ *Input, cfg *Config) { cfg.Vocabulary.MinItems = 0 }, "min_items is 0"},
+		"negative budget":  {func(_ *Input, cfg *Config) { cfg.TimeBudget = -1 }, "time_budget"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -228,6 +230,14 @@ func TestSplitHoldsOutTheLastNewItem(t *testing.T) {
 
 	_, cases = in.split(0, alone)
 	require.Empty(t, cases)
+
+	in.HoldOutAfter = time.UnixMilli(50)
+	_, cases = in.split(10, alone)
+	require.Len(t, cases, 3, "without times all are late")
+	in.Times = [][]int64{{1, 2, 40, 60}, {60, 61}, {60, 61, 62}, {1, 2, 51}, {1, 2, 50}, {1, 2, 70}, {1, 2, 80}}
+	_, cases = in.split(10, alone)
+	require.Len(t, cases, 1, "one of three; the first's last new item is early")
+	require.Equal(t, int32(6), cases[0].target)
 	in.Validation = []Case{{History: []int32{3}, Target: 1}}
 	train, cases = in.split(10, alone)
 	require.Equal(t, in.events(alone), train)

@@ -14,9 +14,9 @@ type WarmStart struct {
 	LearningRate float64 `yaml:"learning_rate" env:"LEARNING_RATE"`
 }
 
-// DefaultWarmStart is a third of the epochs (5 of 14) at 0.3 of the rate: enough for new items to find their place, too little
+// DefaultWarmStart is a third of the epochs (5 of 14) at half of the rate: enough for new items to find their place, too little
 // to forget what the bundle knows.
-func DefaultWarmStart() WarmStart { return WarmStart{Epochs: 0.35, LearningRate: 0.3} }
+func DefaultWarmStart() WarmStart { return WarmStart{Epochs: 0.35, LearningRate: 0.5} }
 
 // Validate names the first share that cannot work.
 func (w WarmStart) Validate() error {

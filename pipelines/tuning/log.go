@@ -123,4 +123,4 @@ func (l *trialLog) write(line any) error {
 	return nil
 }
 
-func (l *trialLog) close() { l.file.Close() }
+func (l *trialLog) close() { _ = l.file.Close() } // each line has been synced

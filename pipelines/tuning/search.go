@@ -172,7 +172,7 @@ func (s *search) rung(ctx context.Context, i int, rungs []Rung, numbers []int) (
 
 // train gives nil when ctx ended on the way.
 func (s *search) train(ctx context.Context, n int, now Step) (*Trial, error) {
-	if ctx.Err() != nil {
+	if ended(ctx) {
 		return nil, nil
 	}
 	config, err := now.Values.apply(s.base)
@@ -181,7 +181,7 @@ func (s *search) train(ctx context.Context, n int, now Step) (*Trial, error) {
 	}
 	config.Epochs = now.Epochs
 	_, result, err := training.Train(ctx, s.in, config, nil)
-	if result.Stop == training.StopCaller || ctx.Err() != nil {
+	if ended(ctx) {
 		return nil, nil
 	}
 	if err != nil {
@@ -195,6 +195,15 @@ func (s *search) train(ctx context.Context, n int, now Step) (*Trial, error) {
 		t.Loss = 0
 	}
 	return t, nil
+}
+
+func ended(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // Sort puts those first that got the most epochs, and of these the best.

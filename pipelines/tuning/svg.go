@@ -12,14 +12,14 @@ import (
 // The picture's measures, in pixels.
 const (
 	panelWidth, panelHeight = 300, 190
-	panelGap                = 34
+	panelGap                = 58
 	panelsInRow             = 3
 	margin                  = 64
-	headHeight              = 92
+	headHeight              = 120
 )
 
 // rungColours go from the first rung, which has the most trials and says the least, to the last.
-var rungColours = []string{"#b8c4d6", "#7fa3c9", "#3f7fb5", "#1b5e9b", "#0b3c6f"}
+var rungColours = []string{"#9db2d0", "#7fa3c9", "#3f7fb5", "#1b5e9b", "#0b3c6f"}
 
 const bestColour = "#d9480f"
 
@@ -29,7 +29,7 @@ func (o *Outcome) SVG() []byte {
 	rows := max((len(o.Names)+panelsInRow-1)/panelsInRow, 1)
 	columns := min(max(len(o.Names), 2), panelsInRow)
 	width := 2*margin + columns*panelWidth + (columns-1)*panelGap
-	height := headHeight + rows*(panelHeight+2*panelGap) + 10
+	height := headHeight + rows*(panelHeight+panelGap+10)
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" `+
 		`font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" font-size="11" fill="#495057">`+"\n",
@@ -39,7 +39,7 @@ func (o *Outcome) SVG() []byte {
 	y := o.yAxis()
 	for i, name := range o.Names {
 		left := margin + i%panelsInRow*(panelWidth+panelGap)
-		top := headHeight + i/panelsInRow*(panelHeight+2*panelGap)
+		top := headHeight + i/panelsInRow*(panelHeight+panelGap+10)
 		o.panel(&b, name, float64(left), float64(top), y)
 	}
 	b.WriteString("</svg>\n")
@@ -58,7 +58,8 @@ func (o *Outcome) head(b *strings.Builder) {
 	fmt.Fprintf(b, `<text x="%d" y="54" font-size="12">%s</text>`+"\n", margin, html.EscapeString(line))
 	x := margin + 5
 	entry := func(colour, text string) {
-		fmt.Fprintf(b, `<circle cx="%d" cy="71" r="4.5" fill="%s"/><text x="%d" y="75">%s</text>`+"\n", x, colour, x+10, html.EscapeString(text))
+		fmt.Fprintf(b, `<circle cx="%d" cy="74" r="4.5" fill="%s"/><text x="%d" y="78">%s</text>`+"\n",
+			x, colour, x+10, html.EscapeString(text))
 		x += 26 + 6*len(text)
 	}
 	for i, rung := range o.Rungs {
@@ -70,7 +71,10 @@ func (o *Outcome) head(b *strings.Builder) {
 func (o *Outcome) colour(epochs int) string {
 	for i, rung := range o.Rungs {
 		if rung.Epochs == epochs {
-			return rungColours[max(len(rungColours)-len(o.Rungs)+i, 0)]
+			if len(o.Rungs) == 1 {
+				return rungColours[2]
+			}
+			return rungColours[i*(len(rungColours)-1)/(len(o.Rungs)-1)]
 		}
 	}
 	return rungColours[0]
