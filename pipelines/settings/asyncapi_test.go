@@ -63,7 +63,7 @@ func TestAsyncAPIHasTheDefaultTopics(t *testing.T) {
 	}
 	want := map[string]topics.Topic{
 		"interactions": c.Interactions, "items": c.Items, "requests": c.Requests, "replies": c.Replies,
-		"recall": c.Recall,
+		"recall":                  c.Recall,
 		"interactionsDeadLetters": letters(c.Interactions), "itemsDeadLetters": letters(c.Items), "requestsDeadLetters": letters(c.Requests),
 	}
 	require.ElementsMatch(t, slices.Collect(maps.Keys(want)), slices.Collect(maps.Keys(a.Channels)))
