@@ -53,7 +53,9 @@ func (t *Timeline) Close() {
 // Until calls each for the records that the topics hold as of now and whose moment lies before limit, of those topics only that
 // are named, or of all where none is. What one call does not reach the next one finds. A record that comes with a moment before the
 // limit of a call that is over is given by the next call, before all others. An error of each ends it; the record is then given again.
-func (t *Timeline) Until(ctx context.Context, limit time.Time, each func(topic int, moment time.Time, r *Record) error, topics ...int) error {
+func (t *Timeline) Until(
+	ctx context.Context, limit time.Time, each func(topic int, moment time.Time, r *Record) error, topics ...int,
+) error {
 	if len(topics) == 0 {
 		for i := range t.clusters {
 			topics = append(topics, i)

@@ -174,8 +174,8 @@ func found(source, matchers, by, window string) query {
 
 // at is the share of hits by a source for each k.
 func at(source, segment, window string) query {
-	return query{fmt.Sprintf(`sum by (k) (increase(freshet_recall_hits_total{source="%[1]s", segment="%[2]s"}[%[3]s])) / on() group_left() `+
-		`sum(increase(freshet_recall_events_total{source="%[1]s", segment="%[2]s"}[%[3]s]))`, source, segment, window), "k = {{k}}"}
+	return query{fmt.Sprintf(`sum by (k) (increase(freshet_recall_hits_total{source="%[1]s", segment="%[2]s"}[%[3]s])) / `+
+		`on() group_left() sum(increase(freshet_recall_events_total{source="%[1]s", segment="%[2]s"}[%[3]s]))`, source, segment, window), "k = {{k}}"}
 }
 
 func recall() Dashboard {

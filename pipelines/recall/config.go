@@ -46,7 +46,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("delay is %v: give 0s or more", c.Delay)
 	case c.Backlog < 0:
 		return fmt.Errorf("backlog is %v: give 0s or more", c.Backlog)
-	case len(c.At) == 0 || c.At[0] < 1 || c.At[len(c.At)-1] > maxK || !slices.IsSorted(c.At) || len(slices.Compact(slices.Clone(c.At))) < len(c.At):
+	case len(c.At) == 0 || c.At[0] < 1 || c.At[len(c.At)-1] > maxK || !slices.IsSorted(c.At),
+		len(slices.Compact(slices.Clone(c.At))) < len(c.At):
 		return fmt.Errorf("at is %v: give different numbers from 1 to %d, ascending", c.At, maxK)
 	case !(c.SampleShare > 0 && c.SampleShare <= 1):
 		return fmt.Errorf("sample_share is %v: give a number above 0 and up to 1", c.SampleShare)

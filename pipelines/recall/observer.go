@@ -122,7 +122,8 @@ func (o *observer) foldInteraction(ctx context.Context, r *stream.Record) error 
 	if o.open != nil && !seen {
 		q.embedding, q.seen = slices.Clone(u.profile.Embedding()), slices.Clone(u.seen)
 	}
-	effect := u.profile.Apply(&profiles.Event{Interaction: e, Partition: r.Partition, Offset: r.Offset, Time: r.Time}, o.tower, o.history, o.vector)
+	event := profiles.Event{Interaction: e, Partition: r.Partition, Offset: r.Offset, Time: r.Time}
+	effect := u.profile.Apply(&event, o.tower, o.history, o.vector)
 	if !effect.New {
 		return nil
 	}
