@@ -23,7 +23,7 @@ type table struct {
 	Topics      commands.Topics      `cmd:"" help:"Create or describe the topics."`
 	Deadletters commands.DeadLetters `cmd:"" help:"List dead letters, or publish them again."`
 	Rebuild     commands.Rebuild     `cmd:"" help:"Restore from the topics what Redis or Milvus has lost."`
-	Inspect     commands.Inspect     `cmd:"" help:"Show what Redis and Milvus hold of a user or an item."`
+	Inspect     commands.Inspect     `cmd:"" help:"Show what is stored of a user or an item, and the recall that was measured."`
 	Traces      commands.Traces      `cmd:"" help:"Take spans by OTLP and print each trace as a tree, for a laptop."`
 	Bench       commands.Bench       `cmd:"" help:"Measure throughput, latency and memory beside floors of the same run."`
 	Config      commands.Config      `cmd:"" help:"Print the effective configuration, secrets masked."`

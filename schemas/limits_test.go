@@ -177,6 +177,33 @@ func TestLimitsOfRequests(t *testing.T) {
 	})
 }
 
+func TestLimitsOfRecall(t *testing.T) {
+	refuses(t, sampleRecall, func(r *Recall) error { return DefaultLimits().Recall(r, testNow.Add(time.Hour)) }, []refusal[Recall]{
+		{"as it is", func(*Recall) {}, "", ""},
+		{"no model", func(r *Recall) { r.ModelVersion = "" }, "model_version", `""`},
+		{"no start", func(r *Recall) { r.WindowStart = time.Time{} }, "window_start", "(none)"},
+		{"an empty window", func(r *Recall) { r.WindowEnd = r.WindowStart }, "window_end", "2026-01-31T12:00:00.000Z"},
+		{"unknown segment", func(r *Recall) { r.Segment = "tail" }, "segment", `"tail"`},
+		{"k 0", func(r *Recall) { r.K = 0 }, "k", "0"},
+		{"no share", func(r *Recall) { r.SampleShare = 0 }, "sample_share", "0"},
+		{"share NaN", func(r *Recall) { r.SampleShare = math.NaN() }, "sample_share", "NaN"},
+		{"negative events", func(r *Recall) {
+			*r = Recall{ModelVersion: "m", WindowStart: r.WindowStart, WindowEnd: r.WindowEnd,
+				Segment: SegmentAll, K: 1, SampleShare: 1, Events: -1}
+		}, "events", "-1"},
+		{"more hits than events", func(r *Recall) { r.EmbeddingHits = 9 }, "embedding_hits", "9"},
+		{"more unlisted than events", func(r *Recall) { r.Unlisted = 9 }, "unlisted", "9"},
+		{"more pages than events", func(r *Recall) { r.Paged = 9 }, "paged", "9"},
+		{"more page hits than pages", func(r *Recall) { r.PageHits = 5 }, "page_hits", "5"},
+		{"no page", func(r *Recall) { r.Paged, r.PageHits, r.PageRecall, r.PageLow, r.PageHigh = 0, 0, nil, nil, nil }, "", ""},
+		{"recall above 1", func(r *Recall) { r.PageRecall = share(1.5) }, "page_recall", "1.5"},
+	})
+	late := sampleRecall
+	late.WindowEnd = testNow.Add(time.Hour)
+	require.ErrorContains(t, DefaultLimits().Recall(&late, testNow), "window_end")
+	require.Equal(t, "m1/2026-01-31T12:00:00Z/known/10", sampleRecall.Key())
+}
+
 func TestLimitsOfLimits(t *testing.T) {
 	require.NoError(t, DefaultLimits().Validate())
 	l := DefaultLimits()

@@ -85,6 +85,17 @@ func replyNative(p *RecommendationReply) map[string]any {
 	}
 }
 
+func recallNative(r *Recall) map[string]any {
+	return map[string]any{
+		"model_version": r.ModelVersion, "window_start": r.WindowStart, "window_end": r.WindowEnd, "segment": r.Segment, "k": r.K,
+		"sample_share": r.SampleShare, "events": r.Events, "unlisted": r.Unlisted,
+		"embedding_hits": r.EmbeddingHits, "embedding_recall": optional("double", r.EmbeddingRecall),
+		"embedding_low": optional("double", r.EmbeddingLow), "embedding_high": optional("double", r.EmbeddingHigh),
+		"paged": r.Paged, "page_hits": r.PageHits, "page_recall": optional("double", r.PageRecall),
+		"page_low": optional("double", r.PageLow), "page_high": optional("double", r.PageHigh),
+	}
+}
+
 func positionNative(p *Position) any {
 	if p == nil {
 		return nil
@@ -234,4 +245,13 @@ func (g generator) reply() RecommendationReply {
 		p.Freshness.SeenThroughSatisfied = &v
 	}
 	return p
+}
+
+func (g generator) recall() Recall {
+	return Recall{
+		ModelVersion: g.text(), WindowStart: g.time(), WindowEnd: g.time(), Segment: g.text(), K: int32(g.Uint32()),
+		SampleShare: g.Float64(), Events: g.Int64(), Unlisted: g.Int64(),
+		EmbeddingHits: g.Int64(), EmbeddingRecall: g.double(), EmbeddingLow: g.double(), EmbeddingHigh: g.double(),
+		Paged: g.Int64(), PageHits: g.Int64(), PageRecall: g.double(), PageLow: g.double(), PageHigh: g.double(),
+	}
 }

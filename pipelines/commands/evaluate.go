@@ -22,6 +22,7 @@ type Evaluate struct {
 	Against string `placeholder:"SCORER" help:"Compare each scorer with this one of the table, case by case."`
 	JSON    bool   `name:"json" xor:"form" help:"Print the report as JSON."`
 	CSV     bool   `name:"csv" xor:"form" help:"Print the scorers' figures as CSV."`
+	throughProduction
 }
 
 // Run prints how the towers rank beside baselines, what their lists are like, and parts of the cases.
@@ -40,6 +41,9 @@ func (c *Evaluate) Run(env *Env) error {
 	}
 	if err := checkSameCatalogue(bundle, len(items)); err != nil {
 		return err
+	}
+	if c.Production {
+		return c.produce(env, s, bundle, items, known, cases, includeSeen)
 	}
 	model, err := evaluation.LoadTowers(bundle, items, c.Window)
 	if err != nil {

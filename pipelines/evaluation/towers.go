@@ -56,40 +56,42 @@ func (t *Towers) Name() string { return "towers " + t.user.Version() }
 
 // Score is the inner product of the history's embedding with each item's vector. Nothing is known of its events' kinds and times.
 func (t *Towers) Score(scores []float32, _ int32, history []int32) {
-	s := t.scratch.Get().(*towersScratch)
-	defer t.scratch.Put(s)
-	s.history = s.history[:0]
-	for _, item := range history[max(0, len(history)-t.window):] {
-		s.history = append(s.history, towers.Event{Item: t.vector(item)})
-	}
-	t.score(scores, s)
+	t.ScoreCase(scores, &dataset.Case{History: history})
 }
 
 // ScoreCase reads the kinds and times of the case's timeline too, as a profile of so many events would be encoded.
 func (t *Towers) ScoreCase(scores []float32, c *dataset.Case) {
-	if c.Timeline == nil {
-		t.Score(scores, c.User, c.History)
-		return
-	}
 	s := t.scratch.Get().(*towersScratch)
 	defer t.scratch.Put(s)
-	s.history = s.history[:0]
-	before := int64(towers.Never)
-	for _, e := range c.Timeline[t.from(c.Timeline):] {
-		if t.user.Reads(e.Type) {
-			s.history = append(s.history, towers.Event{Item: t.vector(e.Item), Kind: e.Type, Gap: towers.GapBetween(before, e.At)})
-			before = e.At
-		}
-	}
+	s.history = AppendEvents(s.history[:0], t.user, c, t.window, t.vector)
 	t.score(scores, s)
 }
 
-// from is where the newest window of events that the tower reads begins.
-func (t *Towers) from(timeline []dataset.Event) int {
+// AppendEvents appends what the tower reads of a case's history: the newest window events of its timeline or, where the data knows
+// neither kinds nor times, of its history.
+func AppendEvents(dst []towers.Event, tower *towers.UserTower, c *dataset.Case, window int, vector func(item int32) []float32) []towers.Event {
+	if c.Timeline == nil {
+		for _, item := range c.History[max(0, len(c.History)-window):] {
+			dst = append(dst, towers.Event{Item: vector(item)})
+		}
+		return dst
+	}
+	before := int64(towers.Never)
+	for _, e := range c.Timeline[newest(c.Timeline, window, tower):] {
+		if tower.Reads(e.Type) {
+			dst = append(dst, towers.Event{Item: vector(e.Item), Kind: e.Type, Gap: towers.GapBetween(before, e.At)})
+			before = e.At
+		}
+	}
+	return dst
+}
+
+// newest is where the newest window of events that the tower reads begins.
+func newest(timeline []dataset.Event, window int, tower *towers.UserTower) int {
 	at := len(timeline)
-	for n := 0; at > 0 && n < t.window; {
+	for n := 0; at > 0 && n < window; {
 		at--
-		if t.user.Reads(timeline[at].Type) {
+		if tower.Reads(timeline[at].Type) {
 			n++
 		}
 	}

@@ -42,11 +42,12 @@ type needs struct {
 }
 
 func needsOf(roles []Role) needs {
-	n := needs{redis: true, writer: true, roles: roles}
+	n := needs{writer: true, roles: roles}
+	n.redis = slices.ContainsFunc(roles, func(r Role) bool { return r != Evaluation })
 	n.milvus = slices.Contains(roles, Catalogue) || slices.Contains(roles, Recommendations)
-	n.userTower = slices.Contains(roles, Interactions) || slices.Contains(roles, Recommendations)
+	n.userTower = slices.Contains(roles, Interactions) || slices.Contains(roles, Recommendations) || slices.Contains(roles, Evaluation)
+	n.itemTower = slices.Contains(roles, Catalogue) || slices.Contains(roles, Evaluation)
 	n.queryTower = slices.Contains(roles, Recommendations)
-	n.itemTower = slices.Contains(roles, Catalogue)
 	return n
 }
 
@@ -159,6 +160,8 @@ func topicsOf(t topics.Config, roles []Role) []string {
 			names = append(names, t.Items.Name, stream.DeadLetterTopic(t.Items.Name))
 		case Recommendations:
 			names = append(names, t.Requests.Name, stream.DeadLetterTopic(t.Requests.Name), t.Replies.Name)
+		case Evaluation:
+			names = append(names, t.Interactions.Name, t.Replies.Name, t.Items.Name, t.Recall.Name)
 		}
 	}
 	return names

@@ -83,8 +83,12 @@ func (s *Service) serve(ctx context.Context, jobs []*job, park func(context.Cont
 	if len(jobs) == 0 {
 		return
 	}
-	b := &batch{service: s, jobs: jobs, records: map[string]*items.Item{}}
-	s.observe.batch.Record(ctx, int64(len(jobs)))
+	s.move(ctx, &batch{service: s, jobs: jobs, records: map[string]*items.Item{}}, park)
+}
+
+// move takes a batch through the stages.
+func (s *Service) move(ctx context.Context, b *batch, park func(context.Context, *job)) {
+	s.observe.batch.Record(ctx, int64(len(b.jobs)))
 	b.run(ctx, stageModel, b.readModel)
 	b.run(ctx, stageProfile, b.readProfiles)
 	b.parkWaiting(ctx, park)
