@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/freshet/freshet/services/recommender"
 )
@@ -181,14 +182,15 @@ func recallOf(outcomes []outcome, hit func(o *outcome) bool, c Config) Recall {
 
 // WriteTable prints the report for people.
 func (r *Report) WriteTable(w io.Writer) error {
-	var text strings.Builder
-	_, _ = fmt.Fprintf(&text, "%d cases through production: pages of %d among %d items, model %s\n", r.Cases, r.K, r.Items, r.Model)
+	var out strings.Builder
+	_, _ = fmt.Fprintf(&out, "%d cases through production: pages of %d among %d items, model %s\n", r.Cases, r.K, r.Items, r.Model)
 	write := func(header table.Row, rows ...table.Row) {
 		t := table.NewWriter()
 		t.SetStyle(table.StyleLight)
+		t.Style().Format.Header = text.FormatDefault
 		t.AppendHeader(header)
 		t.AppendRows(rows)
-		_, _ = fmt.Fprintln(&text, t.Render())
+		_, _ = fmt.Fprintln(&out, t.Render())
 	}
 	var recalls []table.Row
 	for _, s := range []struct {
@@ -214,7 +216,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 		}
 	}
 	write(table.Row{"outcome", "cases", "share"}, outcomes...)
-	_, err := io.WriteString(w, text.String())
+	_, err := io.WriteString(w, out.String())
 	return err
 }
 
