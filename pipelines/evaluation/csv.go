@@ -28,7 +28,10 @@ func (r *Report) WriteCSV(w io.Writer) error {
 		for _, m := range []struct {
 			name string
 			*Metric
-		}{{"popularity", s.Popularity}, {"novelty", s.Novelty}, {"diversity", s.Diversity}} {
+		}{
+			{"popularity", s.Popularity}, {"popularity_bias", s.PopularityBias}, {"novelty", s.Novelty},
+			{"diversity", s.Diversity}, {"miscalibration", s.Miscalibration},
+		} {
 			if m.Metric != nil {
 				line(s.Name, m.name, r.K, "", "", r.Cases, *m.Metric)
 			}
