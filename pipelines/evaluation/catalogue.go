@@ -18,10 +18,10 @@ type Catalogue struct {
 	Counts []int
 	// Categories are each item's categories by index; nil leaves out diversity and calibration.
 	Categories [][]int32
-	// Learnt is what the model under measurement was told; nil leaves out the segments of new users and new items.
+	// Learnt is what the model under measurement could learn from; nil leaves out the segments of new users and new items.
 	Learnt *Learnt
-	// Titles are the items' and Users the users' names for people, for samples; nil has numbers instead.
-	Titles, Users []string
+	// IDs are the items' and Users the users' ids, Titles the items' names for people; nil has numbers instead.
+	IDs, Titles, Users []string
 }
 
 // Learnt counts the events that a model learnt from. A user beyond the end of Users had none.
@@ -51,6 +51,7 @@ func NewCatalogue(items []schemas.ItemChange, histories [][]int32) Catalogue {
 	}
 	index := map[string]int32{}
 	for i := range items {
+		c.IDs = append(c.IDs, items[i].ItemID)
 		c.Titles = append(c.Titles, cmp.Or(items[i].Title, items[i].ItemID))
 		for _, name := range items[i].Categories {
 			at, known := index[name]
@@ -77,7 +78,7 @@ func (c *Catalogue) check() error {
 	for _, part := range []struct {
 		of  string
 		has int
-	}{{"counts", len(c.Counts)}, {"categories", len(c.Categories)}, {"titles", len(c.Titles)}} {
+	}{{"counts", len(c.Counts)}, {"categories", len(c.Categories)}, {"ids", len(c.IDs)}, {"titles", len(c.Titles)}} {
 		if part.has != 0 && part.has != c.Items {
 			return fmt.Errorf("there are %s of %d items, but there are %d items", part.of, part.has, c.Items)
 		}
