@@ -62,7 +62,7 @@ func (f Runs) save(r *Run) (string, error) {
 	}
 	defer os.Remove(part.Name())
 	packed := gzip.NewWriter(part)
-	err = errors.Join(json.NewEncoder(packed).Encode(runFile{runFormat, runVersion, r}), packed.Close(), part.Close())
+	err = errors.Join(part.Chmod(0o644), json.NewEncoder(packed).Encode(runFile{runFormat, runVersion, r}), packed.Close(), part.Close())
 	if err != nil {
 		return "", err
 	}

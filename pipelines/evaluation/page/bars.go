@@ -42,19 +42,22 @@ const (
 	groupSpace = 14
 )
 
-// segments has a chart for each property by which the cases are parted.
-func segments(r *evaluation.Report, shown []series) []*bars {
-	var charts []*bars
+// segments has a chart for each property by which the cases are parted: lines for time, which has many parts, and bars for all others.
+func segments(r *evaluation.Report, shown []series) (charts []*bars, overTime *lines) {
 	all := r.Scorers[0].Segments
 	for from := 0; from < len(all); {
 		to := from
 		for to < len(all) && all[to].By == all[from].By {
 			to++
 		}
-		charts = append(charts, bySegment(r, shown, from, to))
+		if by := all[from].By; by == "week of" || by == "month" || by == "year" {
+			overTime = byTime(r, shown, from, to)
+		} else {
+			charts = append(charts, bySegment(r, shown, from, to))
+		}
 		from = to
 	}
-	return charts
+	return charts, overTime
 }
 
 // bySegment shows the segments from one to another of the scorers.
@@ -167,7 +170,7 @@ func waterfall(r *evaluation.Report) *bars {
 		same := evaluation.Metric{Mean: l.Share, Low: l.Share, High: l.Share}
 		s := seriesOf(0, l.Stage)
 		c.Groups = append(c.Groups, group{
-			Label: l.Stage, Note: note, Y: px(y + 6), NoteY: px(y + 19),
+			Label: short(l.Stage), Note: note, Y: px(y + 6), NoteY: px(y + 19),
 			Bars: []bar{newBar(s, x, y+4, same, fmt.Sprintf("%s: %s, share %s", l.Stage, note, four(l.Share)))},
 		})
 		c.Table = append(c.Table, []string{l.Stage, strconv.Itoa(l.Hits), four(l.Share), lost})

@@ -48,6 +48,7 @@ type tick struct{ At, Label string }
 
 type line struct {
 	series
+	Label        string
 	Points, Band string
 	Marks        []mark
 	LabelX       string
@@ -90,12 +91,9 @@ func steps(highest float64) (values []float64, decimals int) {
 }
 
 // axis makes the ticks of the vertical axis and the plot below them.
-func (c *lines) axis(highest float64, labelled bool) plot {
-	c.Width, c.Height = 760, 380
-	p := plot{left: 48, right: 560, top: 16, base: 330}
-	if !labelled {
-		p.right = 740
-	}
+func (c *lines) axis(highest float64) plot {
+	c.Width, c.Height = 800, 380
+	p := plot{left: 48, right: 600, top: 16, base: 330}
 	values, decimals := steps(highest)
 	p.most = values[len(values)-1]
 	for _, v := range values {
@@ -119,7 +117,7 @@ func recallByK(r *evaluation.Report) *lines {
 	for i := range r.Scorers {
 		highest = max(highest, r.Scorers[i].At[len(r.Scorers[i].At)-1].Recall.High)
 	}
-	p := c.axis(highest, true)
+	p := c.axis(highest)
 	at := r.Scorers[0].At
 	from, to := math.Log(float64(at[0].K)), math.Log(float64(at[len(at)-1].K))
 	x := func(k int) float64 { return p.left + 8 + (p.right-p.left-8)*(math.Log(float64(k))-from)/(to-from) }
@@ -158,7 +156,7 @@ type point struct {
 }
 
 func (p plot) line(s series, points []point) line {
-	l := line{series: s}
+	l := line{series: s, Label: short(s.Name)}
 	var there, back []string
 	for _, at := range points {
 		x, y := px(at.x), p.y(at.Mean)
@@ -215,7 +213,7 @@ func overRuns(r *evaluation.Report, past []evaluation.Past) *lines {
 		Desc: "Recall and NDCG of the measured model in each kept run of the same protocol, with 95 % intervals.",
 		Head: []string{"run", "model", fmt.Sprintf("recall@%d", r.K), fmt.Sprintf("NDCG@%d", r.K)},
 	}
-	p := c.axis(highest, true)
+	p := c.axis(highest)
 	var recall, ndcg []point
 	for i, run := range runs {
 		x := p.left + 30 + (p.right-p.left-50)*float64(i)/float64(len(runs)-1)
@@ -231,4 +229,69 @@ func overRuns(r *evaluation.Report, past []evaluation.Past) *lines {
 	}
 	spread(c.Lines, p.top+4, p.base)
 	return c
+}
+
+// fewest is how many cases a part of time has at the least to be drawn; below that, intervals are as wide as the chart.
+const fewest = 10
+
+// byTime shows the segments from one to another, which follow each other in time; nil where fewer than two can be drawn.
+func byTime(r *evaluation.Report, shown []series, from, to int) *lines {
+	of := func(s series, at int) *evaluation.Segment { return &r.Scorers[s.at].Segments[at] }
+	by := r.Scorers[0].Segments[from].By
+	c := &lines{
+		ID: "by-time", Title: "By " + heading(by), XLabel: by, Head: []string{by, "cases"},
+		Desc: fmt.Sprintf("A line for each scorer: NDCG@%d over time with 95 %% intervals. Times with fewer than %d cases are in the table only.",
+			r.K, fewest),
+	}
+	if by == "week of" {
+		c.XLabel = "week, by its Monday"
+	}
+	var drawn []int
+	highest := 0.0
+	for at := from; at < to; at++ {
+		cells := []string{of(shown[0], at).Name, strconv.Itoa(of(shown[0], at).Cases)}
+		for _, s := range shown {
+			cells = append(cells, of(s, at).NDCG.String())
+		}
+		c.Table = append(c.Table, cells)
+		if of(shown[0], at).Cases >= fewest {
+			drawn = append(drawn, at)
+		}
+	}
+	for _, s := range shown {
+		c.Head = append(c.Head, s.Name)
+		for _, at := range drawn {
+			highest = max(highest, of(s, at).NDCG.High)
+		}
+	}
+	if len(drawn) < 2 {
+		return nil
+	}
+	p := c.axis(highest)
+	x := func(i int) float64 { return p.left + 30 + (p.right-p.left-60)*float64(i)/float64(len(drawn)-1) }
+	for i, at := range drawn {
+		if each := (len(drawn) + 5) / 6; i%each == 0 {
+			c.X = append(c.X, tick{px(x(i)), of(shown[0], at).Name})
+		}
+	}
+	for _, s := range shown {
+		var points []point
+		for i, at := range drawn {
+			g := of(s, at)
+			points = append(points, point{x(i), g.NDCG, fmt.Sprintf("%s, %s, %d cases: NDCG@%d %s", s.Name, g.Name, g.Cases, r.K, g.NDCG)})
+		}
+		c.Lines = append(c.Lines, p.line(s, points))
+	}
+	spread(c.Lines, p.top+4, p.base)
+	slices.Reverse(c.Lines)
+	return c
+}
+
+// short is a name as it fits beside a chart.
+func short(name string) string {
+	const most = 21
+	if of := []rune(name); len(of) > most {
+		return string(of[:most-1]) + "…"
+	}
+	return name
 }

@@ -21,6 +21,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"style":    func() template.CSS { return template.CSS(style) }, //nolint:gosec // our own file
 	"four":     four,
 	"interval": interval,
+	"count":    thousands,
 	"plus":     func(a, b int) int { return a + b },
 }).Parse(markup))
 
@@ -33,6 +34,9 @@ type view struct {
 	Rows     []row
 	ByK      *lines
 	Segments []*bars
+	OverTime *lines
+	// Several says that cases have several targets, without which hit rate, precision and MAP say nothing of their own.
+	Several bool
 	// Series are the scorers that the charts of segments show.
 	Series []series
 	Runs   *lines
@@ -59,7 +63,10 @@ func Write(w io.Writer, r *evaluation.Report, past []evaluation.Past) error {
 	v := &view{Report: r, Model: &r.Scorers[0], ByK: recallByK(r), Runs: overRuns(r, past), Losses: waterfall(r)}
 	v.Headline, v.Tiles, v.Rows = headline(r), tiles(r), rows(r)
 	v.Series = compared(r)
-	v.Segments = segments(r, v.Series)
+	v.Segments, v.OverTime = segments(r, v.Series)
+	for i := range r.Scorers {
+		v.Several = v.Several || r.Scorers[i].HitRate != r.Scorers[i].Recall || r.Scorers[i].MAP != r.Scorers[i].MRR
+	}
 	if err := page.Execute(w, v); err != nil {
 		return fmt.Errorf("writing a page: %w", err)
 	}
@@ -84,7 +91,7 @@ func headline(r *evaluation.Report) []string {
 		thousands(r.Items), r.K, 100*m.HitRate.Mean, percent(m.HitRate.Low), percent(m.HitRate.High))}
 	if best := bestBaseline(r); best != nil && best.NDCG.Mean > 0 {
 		said = append(said, fmt.Sprintf("The best baseline is %s with NDCG@%d %s; here it is %s, %.2f times as much%s.",
-			best.Name, r.K, four(best.NDCG.Mean), four(m.NDCG.Mean), m.NDCG.Mean/best.NDCG.Mean, apart(m.NDCG, best.NDCG)))
+			best.Name, r.K, four(best.NDCG.Mean), four(m.NDCG.Mean), m.NDCG.Mean/best.NDCG.Mean, apart(r, best)))
 	}
 	if r.Earlier != nil {
 		said = append(said, "Against the earlier run "+r.Earlier.A.Run+" (A), this one is B. "+r.Earlier.Headline())
@@ -92,15 +99,20 @@ func headline(r *evaluation.Report) []string {
 	return said
 }
 
-// apart says whether the intervals of two means leave a gap, where there are intervals.
-func apart(a, b evaluation.Metric) string {
-	switch {
-	case a.Low == a.High:
+// apart says whether the model and the best baseline can be told apart: by the paired test where it was made, by the intervals else.
+func apart(r *evaluation.Report, best *evaluation.Result) string {
+	m := &r.Scorers[0]
+	switch d := m.Difference; {
+	case d != nil && r.Against == best.Name && d.NDCGP < .05:
+		return fmt.Sprintf(": resolved by the paired test, p %s", four(d.NDCGP))
+	case d != nil && r.Against == best.Name:
+		return fmt.Sprintf(": not resolved by the paired test, p %s", four(d.NDCGP))
+	case m.NDCG.Low == m.NDCG.High:
 		return ""
-	case a.Low > b.High || b.Low > a.High:
+	case m.NDCG.Low > best.NDCG.High || best.NDCG.Low > m.NDCG.High:
 		return "; their intervals do not touch"
 	}
-	return "; their intervals overlap, so look at the paired comparison"
+	return fmt.Sprintf("; their intervals overlap, --against %q would pair them", best.Name)
 }
 
 func tiles(r *evaluation.Report) []tile {
