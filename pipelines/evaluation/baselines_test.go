@@ -81,5 +81,5 @@ func TestEASESolvesItsProblem(t *testing.T) {
 	require.InDeltaSlice(t, want, got, 1e-6)
 
 	_, err = NewEASE(nil, EASEMostItems+1)
-	require.ErrorContains(t, err, "5001 x 5001")
+	require.ErrorContains(t, err, "5001 x 5001 items")
 }

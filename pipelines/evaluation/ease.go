@@ -26,7 +26,7 @@ const easeLambda = 500
 // EASEMostItems.
 func NewEASE(histories [][]int32, items int) (*EASE, error) {
 	if items > EASEMostItems {
-		return nil, fmt.Errorf("solving EASE: it inverts a matrix of %d x %d items: it is not cheap beyond %d", items, items, EASEMostItems)
+		return nil, fmt.Errorf("it inverts a matrix of %d x %d items, which is not cheap beyond %d", items, items, EASEMostItems)
 	}
 	p, err := inverseGram(histories, items)
 	if err != nil {

@@ -139,7 +139,9 @@ type Sample struct {
 	History []string `json:"history"`
 	Earlier int      `json:"earlier"`
 	Targets []string `json:"targets"`
-	List    []Listed `json:"list"`
+	// Place is the rank of the best target among all items, 0 where none can be recommended.
+	Place int      `json:"place"`
+	List  []Listed `json:"list"`
 }
 
 // Listed is an item of a list.

@@ -302,6 +302,7 @@ func TestSamples(t *testing.T) {
 			}
 		}
 		require.Equal(t, within, hits)
+		require.Equal(t, within > 0, s.Place > 0 && s.Place <= 5)
 	}
 	long := make([]int32, 25)
 	long[24] = 2
