@@ -77,8 +77,8 @@ func (q *questions) check(bundle string) (towers.Manifest, error) {
 	}
 	trained := manifest.Data
 	if may := q.learnt; may.Events > 0 && (trained.Events > may.Events || trained.To.After(may.To)) {
-		return manifest, fmt.Errorf("bundle %s learnt from %d events up to %s, but this split lets it learn from %d up to %s, and asks for some "+
-			"of the rest: train it with the same --split and --past", bundle, trained.Events, trained.To.Format(time.DateTime),
+		return manifest, fmt.Errorf("bundle %s learnt from %d events up to %s, but this split lets it learn from %d up to %s, and asks for "+
+			"some of the rest: train it with the same --split and --past", bundle, trained.Events, trained.To.Format(time.DateTime),
 			may.Events, may.To.Format(time.DateTime))
 	}
 	return manifest, nil

@@ -11,8 +11,8 @@ const smoothing = .01
 
 // miscalibration is how far the categories of a list are from those of the history, by the Kullback-Leibler divergence of
 // the list's distribution q, smoothed to .99 q + .01 p, from the history's p, in nats (Steck, RecSys 2018): 0 where both
-// are the same, at most -ln(.01) = 4.6 where they share nothing. Each event and each listed item counts 1, dealt out to its categories in equal
-// parts; items without categories do not count. A history without any category has no such figure.
+// are the same, at most -ln(.01) = 4.6 where they share nothing. Each event and each listed item counts 1, dealt out to its
+// categories in equal parts; items without categories do not count. A history without any category has no such figure.
 func (t *tastes) miscalibration(categories [][]int32, history, list []int32) (float64, bool) {
 	events := t.deal(&t.history, categories, history)
 	if events == 0 {

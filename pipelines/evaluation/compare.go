@@ -24,8 +24,8 @@ type Comparison struct {
 	Figures []Compared `json:"figures"`
 }
 
-// Compared is one figure of both. The difference is B's minus A's, case by case, with the 95 % bootstrap interval of its mean, and P is the
-// two-sided probability of one as large by the paired randomization test.
+// Compared is one figure of both. The difference is B's minus A's, case by case, with the 95 % bootstrap interval of its mean,
+// and P is the two-sided probability of one as large by the paired randomization test.
 type Compared struct {
 	Name       string  `json:"name"`
 	K          int     `json:"k"`
@@ -91,7 +91,7 @@ func Compare(nameA string, a *Run, nameB string, b *Run, how Comparing) (*Compar
 	for column, name := range metricNames {
 		c.add(name, k, true, left.pick(nil, []int{column}), right.pick(nil, []int{column}), how)
 	}
-	if k == a.Report.K && k == b.Report.K {
+	if a.Report.K == b.Report.K && k == b.Report.K {
 		for _, l := range of.Lists {
 			at := slices.IndexFunc(with.Lists, func(r Character) bool { return r.Name == l.Name && slices.Equal(r.Cases, l.Cases) })
 			if at >= 0 {
@@ -181,7 +181,8 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 		})
 	}
 	rightFrom(t, 2, 5)
-	_, err := fmt.Fprintf(w, "A: %s of %s\nB: %s of %s\n%s\n%d cases, paired; in brackets: 95 %% by bootstrap; p by the randomization test\n\n%s\n",
-		c.A.Scorer, c.A.Run, c.B.Scorer, c.B.Run, t.Render(), c.Cases, c.Headline())
+	const how = "cases, paired; in brackets: 95 % by bootstrap; p by the randomization test"
+	_, err := fmt.Fprintf(w, "A: %s of %s\nB: %s of %s\n%s\n%d %s\n\n%s\n",
+		c.A.Scorer, c.A.Run, c.B.Scorer, c.B.Run, t.Render(), c.Cases, how, c.Headline())
 	return err
 }

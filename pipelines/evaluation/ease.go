@@ -9,14 +9,15 @@ import (
 )
 
 // EASE scores with a linear model of items by items without a diagonal, in closed form (Steck, WWW 2019): B = I - P diag(1/P),
-// P being the inverse of the items' Gram matrix plus lambda on its diagonal; a user's scores are the sum of the rows of B of the history's items.
-// It knows no order.
+// P being the inverse of the items' Gram matrix plus lambda on its diagonal; a user's scores are the sum of the rows of B that belong
+// to the history's items. It knows no order.
 type EASE struct {
 	items   int
 	weights []float32 // B by rows
 }
 
-// EASEMostItems is the largest catalogue for which EASE is cheap: time grows with the cube of the items, memory with the square, 16 bytes a pair.
+// EASEMostItems is the largest catalogue for which EASE is cheap: time grows with the cube of the items, memory with the square,
+// 20 bytes a pair.
 const EASEMostItems = 5000
 
 // easeLambda is the paper's for its smallest data set.

@@ -36,8 +36,8 @@ func NewRecentPopularity(d *dataset.Dataset) *RecentPopularity {
 	return p
 }
 
-// NewRecentPopularityInOrder counts over histories of which only the order is known: with inTime, the rows are in the order of time, and the half-life
-// is a twentieth of them; otherwise it is ten events, back from the end of each row.
+// NewRecentPopularityInOrder counts over histories of which only the order is known: with inTime, the rows are in the order of
+// time, and the half-life is a twentieth of them; otherwise it is ten events, back from the end of each row.
 func NewRecentPopularityInOrder(rows [][]int32, items int, inTime bool) *RecentPopularity {
 	p := &RecentPopularity{Popularity{counts: make([]float32, items)}}
 	for r, row := range rows {

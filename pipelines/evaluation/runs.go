@@ -60,7 +60,7 @@ func (f Runs) save(r *Run) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(part.Name())
+	defer func() { _ = os.Remove(part.Name()) }()
 	packed := gzip.NewWriter(part)
 	err = errors.Join(part.Chmod(0o644), json.NewEncoder(packed).Encode(runFile{runFormat, runVersion, r}), packed.Close(), part.Close())
 	if err != nil {
@@ -180,8 +180,8 @@ func (f Runs) Past(checksum string, most int) ([]Past, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Report.Checksum == checksum && r.Report.Subject != nil {
-			past = append(past, Past{Name: name, At: r.Report.Subject.At, Model: r.Report.Subject.Model, K: r.Report.K, Of: r.Report.Scorers[0].At})
+		if s := r.Report.Subject; r.Report.Checksum == checksum && s != nil {
+			past = append(past, Past{Name: name, At: s.At, Model: s.Model, K: r.Report.K, Of: r.Report.Scorers[0].At})
 		}
 	}
 	slices.Reverse(past)

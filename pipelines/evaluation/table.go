@@ -69,7 +69,9 @@ func rightFrom(t table.Writer, n, columns int) {
 
 // listsTable tells what the lists are like.
 func (r *Report) listsTable() string {
-	t := newTable(table.Row{fmt.Sprintf("lists of %d", r.K), "coverage", "Gini", "popularity", "bias", "novelty, bits", "diversity", "miscalibration"})
+	t := newTable(table.Row{
+		fmt.Sprintf("lists of %d", r.K), "coverage", "Gini", "popularity", "bias", "novelty, bits", "diversity", "miscalibration",
+	})
 	mean := func(m *Metric, format string) string {
 		if m == nil {
 			return "-"

@@ -240,8 +240,8 @@ func byTime(r *evaluation.Report, shown []series, from, to int) *lines {
 	by := r.Scorers[0].Segments[from].By
 	c := &lines{
 		ID: "by-time", Title: "By " + heading(by), XLabel: by, Head: []string{by, "cases"},
-		Desc: fmt.Sprintf("A line for each scorer: NDCG@%d over time with 95 %% intervals. Times with fewer than %d cases are in the table only.",
-			r.K, fewest),
+		Desc: fmt.Sprintf("A line for each scorer: NDCG@%d over time with 95 %% intervals. ", r.K) +
+			fmt.Sprintf("Times with fewer than %d cases are in the table only.", fewest),
 	}
 	if by == "week of" {
 		c.XLabel = "week, by its Monday"
