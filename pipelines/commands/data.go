@@ -10,7 +10,8 @@ import (
 type data struct {
 	Data   string  `type:"existingdir" placeholder:"DIR" help:"Folder of a data set. Without it the shop that the demo makes up."`
 	Format string  `enum:"auto,movielens,gsasrec,s3rec,sessions,random" default:"auto" placeholder:"FORMAT" help:"How the folder is written and parted: ${enum}. auto goes by the files; random draws a fifth of MovieLens's events for the test."`
-	Past   float64 `default:"0.85" help:"Formats without a split of their own (movielens, the made-up shop): share of the events, from the oldest, to learn from; each user's last new item is always held out."`
+	Split  string  `enum:"leave-one-out,time" default:"leave-one-out" placeholder:"SPLIT" help:"Formats without a split of their own (movielens, the made-up shop): ${enum}. leave-one-out holds back each user's last new item; time asks for what users did first after one moment, up to which all is learnt from."`
+	Past   float64 `default:"0.85" help:"Of these splits: share of the events, from the oldest, to learn from."`
 	Cold   float64 `placeholder:"SHARE" help:"Published protocols: take this share of the items out of training, and ask for those only."`
 }
 
@@ -31,6 +32,9 @@ func (d *data) published() (*dataset.Sequences, error) {
 	}
 	if format == dataset.EventsFormat {
 		return nil, d.noColdItems()
+	}
+	if d.Split == timeSplit {
+		return nil, usage("--split is %s, but %s is published with a split of its own: leave --split out", d.Split, format)
 	}
 	if d.Cold < 0 || d.Cold >= 1 {
 		return nil, usage("--cold is %g: give a share of 0 or more, below 1", d.Cold)
@@ -58,8 +62,11 @@ func (d *data) noColdItems() error {
 	return nil
 }
 
-// heldOut reads MovieLens, or makes up the shop of the demo.
-func (d *data) heldOut() (*dataset.Dataset, dataset.HoldOut, error) {
+// timeSplit is --split's name of the global split by time.
+const timeSplit = "time"
+
+// heldOut reads MovieLens, or makes up the shop of the demo, and parts it; allLater is how much a split by time asks for.
+func (d *data) heldOut(allLater bool) (*dataset.Dataset, dataset.HoldOut, error) {
 	if d.Past <= 0 || d.Past > 1 {
 		return nil, dataset.HoldOut{}, usage("--past is %g: give a share above 0, up to 1", d.Past)
 	}
@@ -70,6 +77,9 @@ func (d *data) heldOut() (*dataset.Dataset, dataset.HoldOut, error) {
 	all, err := read()
 	if err != nil {
 		return nil, dataset.HoldOut{}, err
+	}
+	if d.Split == timeSplit {
+		return all, dataset.NewTimeHoldOut(all, d.Past, allLater), nil
 	}
 	return all, dataset.NewHoldOut(all, d.Past), nil
 }

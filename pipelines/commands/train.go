@@ -124,7 +124,7 @@ func (c *Train) input(config *training.Config) (training.Input, error) {
 		}
 		return training.FromSequences(split), nil
 	}
-	_, held, err := c.heldOut()
+	_, held, err := c.heldOut(false)
 	if err != nil {
 		return training.Input{}, err
 	}

@@ -90,7 +90,7 @@ func readSessions(dir string) (*Sequences, error) {
 		return nil, err
 	}
 	r := sequenceReader{dir: dir, items: mostItems}
-	s := &Sequences{IncludeSeen: true, Known: r.rows(train)}
+	s := &Sequences{IncludeSeen: true, InTime: true, Known: r.rows(train)}
 	user := int32(len(s.Known))
 	test := strings.TrimSuffix(train, ".train.txt") + ".test.txt"
 	r.each(test, func(fields []string) error {
@@ -147,7 +147,7 @@ func ReadRandomSplit(dir string) (*Sequences, error) {
 	s := &Sequences{Items: d.Items, IncludeSeen: true, Train: make([][]int32, len(d.Users)), Known: make([][]int32, len(d.Users))}
 	for i, e := range d.Events {
 		ask := func(history []int32) Case {
-			return Case{User: e.User, History: slices.Clone(history), Targets: []int32{e.Item}}
+			return Case{User: e.User, History: slices.Clone(history), Targets: []int32{e.Item}, At: e.At, Type: e.Type}
 		}
 		switch part[i] {
 		case test:
