@@ -24,7 +24,7 @@ type Train struct {
 	Checkpoint string `type:"path" placeholder:"FILE" help:"File that keeps the training after each epoch, and that the same command goes on from; BUNDLE.checkpoint by default. It goes when training has come to its end."`
 	Restart    bool   `help:"Train anew where a checkpoint is, instead of going on from it."`
 
-	From    string `type:"existingdir" placeholder:"BUNDLE" help:"Begin with the weights of an earlier bundle, for new events and new items: a shorter training at a lower rate (training.warm_start)."`
+	From    string `type:"existingdir" placeholder:"BUNDLE" help:"Begin with the weights of an earlier bundle, for new events and new items: a shorter training (training.warm_start)."`
 	Compare bool   `help:"With --from: train anew as well, and compare quality and time of the earlier bundle, of training on from it, and of training anew."`
 }
 

@@ -19,8 +19,8 @@ func TestMemoryIsWhatTheFormulaSays(t *testing.T) {
 		edit         func(*Config)
 	}{
 		"deep tower, full softmax":           {300, 200, func(c *Config) { c.Dim, c.Layers = 48, 3 }},
-		"large catalogue, sampled, two ways": {30_000, 1500, func(c *Config) { c.Dim, c.Layers, c.Heads = 24, 1, 2 }},
-		"no validation":                      {6000, 800, func(c *Config) { c.Dim, c.ValidationUsers = 32, 0 }},
+		"large catalogue, sampled, two ways": {12_000, 900, func(c *Config) { c.Dim, c.Layers, c.Heads = 24, 1, 2 }},
+		"no validation":                      {6000, 400, func(c *Config) { c.Dim, c.ValidationUsers = 32, 0 }},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -54,7 +54,7 @@ func TestSamplerDrawsByItsProbabilities(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			hits := make([]int, len(events))
 			var drawn []int32
-			const trials = 20_000
+			const trials = 5000
 			for range trials {
 				drawn = s.draw(drawn[:0], rng)
 				for _, item := range drawn {
@@ -114,7 +114,7 @@ func TestCandidatesAndTheirCorrections(t *testing.T) {
 		exp[item] = math.Exp(math.Sin(float64(7 * item)))
 		whole += exp[item]
 	}
-	const trials = 30_000
+	const trials = 10_000
 	seen := windows[3] // from whose rows all is seen
 	has := map[int32]bool{}
 	for _, e := range seen {
