@@ -16,7 +16,7 @@ type QueryConfig struct {
 	Epochs int `yaml:"epochs" env:"EPOCHS"`
 	// MaxSteps bounds the steps, and so the time, whatever the size of the catalogue.
 	MaxSteps int `yaml:"max_steps" env:"MAX_STEPS"`
-	// Batch is how many texts make a step.
+	// Batch is how many texts make a step; 0 means a twelfth of them, between 16 and 128, since a small catalogue needs its steps.
 	Batch        int     `yaml:"batch" env:"BATCH"`
 	LearningRate float64 `yaml:"learning_rate" env:"LEARNING_RATE"`
 	// MaxBuckets bounds the buckets into which words and n-grams are hashed, which are some ten for each different one. A bucket
@@ -33,7 +33,7 @@ type QueryConfig struct {
 // DefaultQueryConfig trains in a second or two on some thousand items.
 func DefaultQueryConfig() QueryConfig {
 	return QueryConfig{
-		Enabled: true, Epochs: 40, MaxSteps: 4000, Batch: 128, LearningRate: 0.1, MaxBuckets: 1 << 20,
+		Enabled: true, Epochs: 40, MaxSteps: 4000, LearningRate: 0.1, MaxBuckets: 1 << 20,
 		Typos: 0.4, Prefixes: 0.1, Popularity: 0.5,
 	}
 }
@@ -49,7 +49,7 @@ func (c QueryConfig) Validate() error {
 	}{
 		{c.Epochs >= 1, "epochs", c.Epochs, "set it to 1 or more, or enabled to false"},
 		{c.MaxSteps >= 1, "max_steps", c.MaxSteps, "set it to 1 or more, or enabled to false"},
-		{c.Batch >= 1, "batch", c.Batch, "set it to 1 or more (128 is a good start)"},
+		{c.Batch >= 0, "batch", c.Batch, "set it to 0 (by the number of texts) or more"},
 		{c.LearningRate > 0 && !math.IsInf(c.LearningRate, 0), "learning_rate", c.LearningRate, "set it above 0 (0.1 is a good start)"},
 		{c.MaxBuckets >= 1 && c.MaxBuckets <= towers.MaxQueryBuckets && c.MaxBuckets&(c.MaxBuckets-1) == 0, "max_buckets", c.MaxBuckets,
 			fmt.Sprintf("set it to a power of two up to %d", towers.MaxQueryBuckets)},
@@ -62,4 +62,12 @@ func (c QueryConfig) Validate() error {
 		}
 	}
 	return nil
+}
+
+// batch is how many of so many texts make a step.
+func (c *QueryConfig) batch(texts int) int {
+	if c.Batch > 0 {
+		return c.Batch
+	}
+	return min(max(texts/12, 16), 128)
 }

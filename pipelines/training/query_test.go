@@ -35,7 +35,7 @@ func texted(cfg *Config, searches []Search) (*queryTrainer, *queryTexts) {
 
 func queryTestConfig() Config {
 	cfg := smallConfig()
-	cfg.Workers, cfg.Query.Batch = 3, 10
+	cfg.Workers = 3
 	return cfg
 }
 
@@ -298,7 +298,7 @@ func TestQueryConfigRefuses(t *testing.T) {
 	for field, spoil := range map[string]func(*QueryConfig){
 		"epochs":        func(c *QueryConfig) { c.Epochs = 0 },
 		"max_steps":     func(c *QueryConfig) { c.MaxSteps = 0 },
-		"batch":         func(c *QueryConfig) { c.Batch = 0 },
+		"batch":         func(c *QueryConfig) { c.Batch = -1 },
 		"learning_rate": func(c *QueryConfig) { c.LearningRate = 0 },
 		"max_buckets":   func(c *QueryConfig) { c.MaxBuckets = 1000 },
 		"typos":         func(c *QueryConfig) { c.Typos = 1.1 },

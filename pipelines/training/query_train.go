@@ -80,17 +80,18 @@ func (e *ensemble) trainQueries(ctx context.Context, m *Model, in *Input) {
 func (e *ensemble) queryEpochs(ctx context.Context, t *queryTrainer) {
 	c, sources := &e.cfg.Query, t.texts.sources
 	rng := rand.New(rand.NewPCG(e.cfg.Seed, 0x71756572696573))
-	each := (len(sources) + c.Batch - 1) / c.Batch
+	batch := c.batch(len(sources))
+	each := (len(sources) + batch - 1) / batch
 	all := min(c.MaxSteps, c.Epochs*each)
 	for t.steps < all {
 		rng.Shuffle(len(sources), func(i, j int) { sources[i], sources[j] = sources[j], sources[i] })
 		total, steps := 0.0, 0
-		for start := 0; start < len(sources) && t.steps < all; start += c.Batch {
+		for start := 0; start < len(sources) && t.steps < all; start += batch {
 			if ctx.Err() != nil {
 				return
 			}
 			rate := c.LearningRate * learningRate(t.steps, each, float64(t.steps)/float64(all))
-			total += t.step(sources[start:min(start+c.Batch, len(sources))], rng, rate)
+			total += t.step(sources[start:min(start+batch, len(sources))], rng, rate)
 			steps++
 			e.result.Query.Loss = total / float64(steps)
 			if time.Since(e.reported) > reportEvery {
