@@ -30,7 +30,7 @@ func (c *Evaluate) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	items, known, cases, includeSeen, err := c.questions()
+	items, known, cases, includeSeen, err := c.questions(env)
 	if err != nil {
 		return err
 	}
@@ -38,8 +38,11 @@ func (c *Evaluate) Run(env *Env) error {
 	if c.Bundle != "" {
 		bundle = c.Bundle
 	}
-	if err := checkSameCatalogue(bundle, len(items)); err != nil {
-		return err
+	// A live catalogue moves on after training; what is new in it is known by its content.
+	if !c.FromTopics {
+		if err := checkSameCatalogue(bundle, len(items)); err != nil {
+			return err
+		}
 	}
 	model, err := evaluation.LoadTowers(bundle, items, c.Window)
 	if err != nil {
@@ -86,7 +89,7 @@ func checkSameCatalogue(bundle string, items int) error {
 }
 
 // questions returns the catalogue, the histories that the baselines may count, the cases, and whether seen items stay in the lists.
-func (c *Evaluate) questions() ([]schemas.ItemChange, [][]int32, []dataset.Case, bool, error) {
+func (c *Evaluate) questions(env *Env) ([]schemas.ItemChange, [][]int32, []dataset.Case, bool, error) {
 	split, err := c.published()
 	if err != nil {
 		return nil, nil, nil, false, err
@@ -94,7 +97,7 @@ func (c *Evaluate) questions() ([]schemas.ItemChange, [][]int32, []dataset.Case,
 	if split != nil {
 		return split.Items, split.Known, split.Test, split.IncludeSeen, nil
 	}
-	all, held, err := c.heldOut()
+	all, held, err := c.heldOut(env)
 	if err != nil {
 		return nil, nil, nil, false, err
 	}

@@ -40,6 +40,7 @@ type cli struct {
 	Run         commands.Run         `cmd:""`
 	Train       commands.Train       `cmd:""`
 	Evaluate    commands.Evaluate    `cmd:""`
+	Export      commands.Export      `cmd:""`
 	Publish     commands.Publish     `cmd:""`
 	Recommend   commands.Recommend   `cmd:""`
 	Topics      commands.Topics      `cmd:""`
