@@ -72,8 +72,9 @@ func (d *decompressor) resetZstd(src []byte) (err error) {
 	return d.zstd.Reset(bytes.NewReader(src))
 }
 
-// mostWindow bounds how far back a page compressed with zstd may refer, and so the decoder's memory.
-const mostWindow = 64 << 20
+// mostWindow bounds how far back a page compressed with zstd may refer, and so the decoder's memory: RFC 8878 asks decoders for
+// that much, and compressors to keep to it.
+const mostWindow = 8 << 20
 
 // exactly reads size bytes and no more.
 func exactly(r io.Reader, size int) ([]byte, error) {

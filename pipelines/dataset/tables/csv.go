@@ -108,7 +108,7 @@ func (t *csvTable) place() string { return fmt.Sprintf("%s:%d", t.name, t.line) 
 func (t *csvTable) close() { t.file.Close() }
 
 // mostRow bounds the bytes of a row: behind a quote that nobody closes, the rest of the file is one cell.
-const mostRow = 4 << 20
+const mostRow = 2 << 20
 
 // budget refuses to read more than what is left to it.
 type budget struct {
