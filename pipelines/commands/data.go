@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -108,18 +107,18 @@ func (d *data) all(env *Env) (*dataset.Dataset, error) {
 		return nil, err
 	}
 	if format == dataset.TablesFormat {
-		return readTables(env.Context, env, d.Data, d.Columns)
+		return readTables(env, d.Data, d.Columns)
 	}
 	return dataset.ReadMovieLens(d.Data)
 }
 
 // readTables reads a folder of the format events.
-func readTables(ctx context.Context, env *Env, dir string, columns tables.Columns) (*dataset.Dataset, error) {
+func readTables(env *Env, dir string, columns tables.Columns) (*dataset.Dataset, error) {
 	once, err := openTables(env, dir, columns)
 	if err != nil {
 		return nil, err
 	}
-	read, err := dataset.FromRecords(ctx, dataset.TablesFormat, once)
+	read, err := dataset.FromRecords(env.Context, dataset.TablesFormat, once)
 	if err != nil {
 		return nil, err
 	}

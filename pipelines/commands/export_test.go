@@ -66,7 +66,7 @@ func TestTables(t *testing.T) {
 		want string
 	}{
 		{[]string{"train", "--data", dir, "--columns", "user=visitor"}, 2, `"user" is no field`},
-		{[]string{"train", "--data", dir}, 1, "there is no column user_id"},
+		{[]string{"train", "--data", dir}, 1, "there is no column item_id"},
 		{[]string{"train", "--columns", "user_id=u"}, 2, "--columns names columns of tables"},
 		{[]string{"train", "--data", dir, "--from-topics"}, 2, "--from-topics"},
 		{[]string{"train", "--since", "720h"}, 2, "give --from-topics, too"},

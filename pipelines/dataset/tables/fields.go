@@ -141,7 +141,7 @@ func entries[T any](of func(*T) *map[string]string) func(*T, *columnar.Cell) err
 	}
 }
 
-// judge holds a record against the limits of the topics. The times that are not known are no mistake here.
+// judgeItem holds a change against the limits of the topics. The times that are not known are no mistake here.
 func judgeItem(limits schemas.Limits, i *schemas.ItemChange, now time.Time) error {
 	if !i.OccurredAt.IsZero() {
 		return limits.ItemChange(i, now)
