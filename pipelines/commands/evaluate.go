@@ -51,7 +51,7 @@ func (c *EvaluateBundle) Run(env *Env) error {
 	if c.Targets == "all" && c.Split != timeSplit {
 		return usage("--targets is all, which only --split %s can ask for", timeSplit)
 	}
-	q, err := c.questions()
+	q, err := c.questions(env)
 	if err != nil {
 		return err
 	}

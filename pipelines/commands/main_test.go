@@ -41,6 +41,7 @@ type cli struct {
 	Train       commands.Train       `cmd:""`
 	Tune        commands.Tune        `cmd:""`
 	Evaluate    commands.Evaluate    `cmd:""`
+	Export      commands.Export      `cmd:""`
 	Publish     commands.Publish     `cmd:""`
 	Recommend   commands.Recommend   `cmd:""`
 	Topics      commands.Topics      `cmd:""`

@@ -22,13 +22,15 @@ type questions struct {
 	known       [][]int32
 	cases       []dataset.Case
 	includeSeen bool
-	recent      *evaluation.RecentPopularity
+	// live: the catalogue moves on after training, and what is new in it is known by its content.
+	live   bool
+	recent *evaluation.RecentPopularity
 	// learnt is what train lets a bundle learn from in this split; zero for published protocols.
 	learnt towers.DataRange
 }
 
 // questions reads the data and parts it, as train does.
-func (c *EvaluateBundle) questions() (*questions, error) {
+func (c *EvaluateBundle) questions(env *Env) (*questions, error) {
 	split, err := c.published()
 	if err != nil {
 		return nil, err
@@ -42,7 +44,7 @@ func (c *EvaluateBundle) questions() (*questions, error) {
 		q.catalogue.Learnt = evaluation.NewLearnt(split.Known, len(split.Items))
 		return q, nil
 	}
-	all, held, err := c.heldOut(c.Targets == "all")
+	all, held, err := c.heldOut(env, c.Targets == "all")
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +55,7 @@ func (c *EvaluateBundle) questions() (*questions, error) {
 	if c.Data != "" {
 		q.data = filepath.Base(c.Data)
 	}
+	q.live = c.FromTopics
 	q.catalogue = evaluation.NewCatalogue(all.Items, q.known)
 	for i := range all.Users {
 		q.catalogue.Users = append(q.catalogue.Users, all.Users[i].ID)
@@ -72,8 +75,10 @@ func (q *questions) check(bundle string) (towers.Manifest, error) {
 	if err != nil {
 		return manifest, err
 	}
-	if err := checkSameCatalogue(bundle, &manifest, len(q.items)); err != nil {
-		return manifest, err
+	if !q.live {
+		if err := checkSameCatalogue(bundle, &manifest, len(q.items)); err != nil {
+			return manifest, err
+		}
 	}
 	trained := manifest.Data
 	if may := q.learnt; may.Events > 0 && (trained.Events > may.Events || trained.To.After(may.To)) {

@@ -43,7 +43,7 @@ func (c *Train) Run(env *Env) error {
 		return err
 	}
 	config := s.Training
-	input, err := c.input(&config)
+	input, err := c.input(env, &config)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (c *Train) train(env *Env, input training.Input, config training.Config, op
 }
 
 // input reads what to learn from, and suits the configuration to it.
-func (c *Train) input(config *training.Config) (training.Input, error) {
+func (c *Train) input(env *Env, config *training.Config) (training.Input, error) {
 	split, err := c.published()
 	if err != nil {
 		return training.Input{}, err
@@ -124,7 +124,7 @@ func (c *Train) input(config *training.Config) (training.Input, error) {
 		}
 		return training.FromSequences(split), nil
 	}
-	_, held, err := c.heldOut(false)
+	_, held, err := c.heldOut(env, false)
 	if err != nil {
 		return training.Input{}, err
 	}

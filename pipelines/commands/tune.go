@@ -32,7 +32,7 @@ func (c *Tune) Run(env *Env) error {
 		return err
 	}
 	base := s.Training
-	input, err := (&Train{data: c.data}).input(&base)
+	input, err := (&Train{data: c.data}).input(env, &base)
 	if err != nil {
 		return err
 	}

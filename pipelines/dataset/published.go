@@ -233,14 +233,20 @@ func ReadFormat(format, dir string) (*Sequences, error) {
 	return read(dir)
 }
 
-// EventsFormat is the format of folders that ReadMovieLens reads.
-const EventsFormat = "movielens"
+// The formats that have no protocol of their own.
+const (
+	// MovieLensFormat is that of folders that ReadMovieLens reads.
+	MovieLensFormat = "movielens"
+	// TablesFormat is that of folders that package tables reads.
+	TablesFormat = "events"
+)
 
 // DetectFormat tells a folder's format by its files.
 func DetectFormat(dir string) (string, error) {
 	for _, f := range []struct{ format, pattern string }{
 		{"gsasrec", "gsas_train_input.txt"}, {"s3rec", "*" + attributesSuffix}, {"sessions", "*.train.txt"},
-		{EventsFormat, "ratings.csv"}, {EventsFormat, "ratings.dat"}, {EventsFormat, "u.data"},
+		{MovieLensFormat, "ratings.csv"}, {MovieLensFormat, "ratings.dat"}, {MovieLensFormat, "u.data"},
+		{TablesFormat, "interactions.csv"}, {TablesFormat, "interactions.parquet"},
 	} {
 		if found, err := filepath.Glob(filepath.Join(dir, f.pattern)); err == nil && len(found) > 0 {
 			return f.format, nil
