@@ -21,7 +21,8 @@ type Config struct {
 	LearningRate float64 `yaml:"learning_rate" env:"LEARNING_RATE"`
 	// Epochs is how often training goes over all windows, at the most.
 	Epochs int `yaml:"epochs" env:"EPOCHS"`
-	// TimeBudget ends training early, the cosine with it; 0 means no limit. The result then depends on the machine's speed.
+	// TimeBudget ends training early, the cosine with it; 0 means no limit. The result then depends on the machine's speed. The
+	// query tower has a fifth of it, on top.
 	TimeBudget time.Duration `yaml:"time_budget" env:"TIME_BUDGET"`
 	// BatchSequences is how many windows make one step; 0 means a hundredth of them, between 8 and 64, since a small data set
 	// needs its steps more than it needs quiet gradients. MaxWindow is how many events a window spans at most.

@@ -76,6 +76,9 @@ func (e *ensemble) trainQueries(ctx context.Context, m *Model, in *Input) {
 	m.queries = t.weights(m.typicalLength(in.Sequences))
 }
 
+// queryShare is what part of a time budget the query tower may take on top of it.
+const queryShare = 5
+
 // queryEpochs goes over the sources, each time in another order.
 func (e *ensemble) queryEpochs(ctx context.Context, t *queryTrainer) {
 	c, sources := &e.cfg.Query, t.texts.sources
@@ -83,14 +86,22 @@ func (e *ensemble) queryEpochs(ctx context.Context, t *queryTrainer) {
 	batch := c.batch(len(sources))
 	each := (len(sources) + batch - 1) / batch
 	all := min(c.MaxSteps, c.Epochs*each)
-	for t.steps < all {
+	began := time.Now()
+	done := func() float64 {
+		share := float64(t.steps) / float64(all)
+		if budget := e.cfg.TimeBudget / queryShare; budget > 0 {
+			share = max(share, float64(time.Since(began))/float64(budget))
+		}
+		return share
+	}
+	for done() < 1 {
 		rng.Shuffle(len(sources), func(i, j int) { sources[i], sources[j] = sources[j], sources[i] })
 		total, steps := 0.0, 0
-		for start := 0; start < len(sources) && t.steps < all; start += batch {
+		for start := 0; start < len(sources) && done() < 1; start += batch {
 			if ctx.Err() != nil {
 				return
 			}
-			rate := c.LearningRate * learningRate(t.steps, each, float64(t.steps)/float64(all))
+			rate := c.LearningRate * learningRate(t.steps, each, done())
 			total += t.step(sources[start:min(start+batch, len(sources))], rng, rate)
 			steps++
 			e.result.Query.Loss = total / float64(steps)
