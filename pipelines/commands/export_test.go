@@ -140,3 +140,17 @@ func figures(t *testing.T, report string) map[string]any {
 	delete(all, "subject")
 	return all
 }
+
+// TestTheShopIsMeasuredByItsOwnSplit trains on data with dislikes, which are learnt from and never asked for.
+func TestTheShopIsMeasuredByItsOwnSplit(t *testing.T) {
+	bundle := filepath.Join(t.TempDir(), "bundle")
+	configure(t, freeAddress(t), freeAddress(t), freeAddress(t))
+	t.Setenv("FRESHET_TRAINING_DIM", "8")
+	t.Setenv("FRESHET_TRAINING_LAYERS", "1")
+	t.Setenv("FRESHET_TRAINING_QUERY_ENABLED", "false")
+	o := execute(t.Context(), "", "train", "--epochs", "1", "-o", bundle)
+	require.Zero(t, o.code, o.err)
+	o = execute(t.Context(), "", "evaluate", "--bundle", bundle, "--k", "5")
+	require.Zero(t, o.code, o.err)
+	require.Contains(t, o.out, "transitions")
+}

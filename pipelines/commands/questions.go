@@ -62,9 +62,10 @@ func (c *EvaluateBundle) questions(env *Env) (*questions, error) {
 	}
 	past := held.Past.Histories()
 	q.catalogue.Learnt = evaluation.NewLearnt(past, len(all.Items))
-	q.learnt = training.FromDataset(held.Past).Data
-	for _, history := range past {
-		q.learnt.Events += len(history)
+	in := training.FromDataset(held.Past)
+	q.learnt = in.Data
+	for _, seq := range in.Sequences { // what users turned down is learnt from too
+		q.learnt.Events += len(seq)
 	}
 	return q, nil
 }
