@@ -137,11 +137,11 @@ func newReport(model string, items int, outcomes []outcome, c Config) *Report {
 	})
 	hits := r.Recalls.Model.Hits
 	for _, s := range []Step{
-		{Name: "history that production keeps", Lost: history.Lost, Gained: history.Gained},
+		{Name: "history kept", Lost: history.Lost, Gained: history.Gained},
 		{Name: "index", Lost: count[ANNLoss]},
 		{Name: "filters and rules", Lost: count[FilterLoss]},
 		{Name: "ranking", Lost: count[RankingLoss]},
-		{Name: "page made of others", Gained: serving.Gained},
+		{Name: "page filled up", Gained: serving.Gained},
 	} {
 		hits += s.Gained - s.Lost
 		s.Hits = hits
