@@ -17,6 +17,8 @@ type table struct {
 	Run         commands.Run         `cmd:"" help:"Run the online roles until a signal ends them."`
 	Train       commands.Train       `cmd:"" help:"Train the two towers and write a model bundle."`
 	Evaluate    commands.Evaluate    `cmd:"" help:"Measure recall of a bundle beside baselines, all items ranked."`
+	Export      commands.Export      `cmd:"" help:"Write towers for other tools."`
+	Import      commands.Import      `cmd:"" help:"Make a bundle of towers trained elsewhere."`
 	Publish     commands.Publish     `cmd:"" help:"Publish interactions or items from JSON lines."`
 	Recommend   commands.Recommend   `cmd:"" help:"Ask for recommendations over Kafka and print the reply."`
 	Topics      commands.Topics      `cmd:"" help:"Create or describe the topics."`

@@ -40,6 +40,8 @@ type cli struct {
 	Run         commands.Run         `cmd:""`
 	Train       commands.Train       `cmd:""`
 	Evaluate    commands.Evaluate    `cmd:""`
+	Export      commands.Export      `cmd:""`
+	Import      commands.Import      `cmd:""`
 	Publish     commands.Publish     `cmd:""`
 	Recommend   commands.Recommend   `cmd:""`
 	Topics      commands.Topics      `cmd:""`

@@ -117,7 +117,7 @@ func (b *batch) fold(pending []*work) {
 		case b.store.passes(w):
 			w.plan = &plan{applied: w.indexes, moves: make([]move, len(w.tastes))}
 		default:
-			w.plan = foldUser(w.stored, w.tastes, w.events, w.indexes, b.store.cfg.HistoryLength, b.vectors.has)
+			w.plan = foldUser(w.stored, w.tastes, w.events, w.indexes, b.store.cfg.HistoryLength, b.vectors.has, b.vectors.steps)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func BenchmarkFold(b *testing.B) {
 	for b.Loop() {
 		st := &stored{}
 		st.history, _ = unpackHistory(packed)
-		p := foldUser(st, []*taste{{}}, []*Event{&e}, []int{0}, 64, always)
+		p := foldUser(st, []*taste{{}}, []*Event{&e}, []int{0}, 64, always, func(int) bool { return true })
 		packHistory(p.history)
 	}
 }

@@ -30,6 +30,8 @@ func newVectorSet(live []*towers.UserTower) *vectorSet {
 
 func (v *vectorSet) has(model int, itemID string) bool { return v.vectors[model][itemID] != nil }
 
+func (v *vectorSet) steps(model int) bool { return v.towers[model].Recurrent() }
+
 func (v *vectorSet) knows(model int, itemID string) bool {
 	_, known := v.vectors[model][itemID]
 	return known || v.errs[itemID] != nil

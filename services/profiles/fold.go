@@ -41,10 +41,13 @@ type move struct {
 // known tells whether an item has a vector of the model at this index.
 type known func(model int, itemID string) bool
 
+// recurrent tells whether a model has a state that one event can move. One that has none encodes the whole history for each.
+type recurrent func(model int) bool
+
 // foldUser folds a user's events, in their order, onto what is stored. It decides event by event, as if each were a batch of
 // its own, which is what makes the outcome independent of where batches are cut. Only the encoding is left for later, since
 // of several that late events ask for only the last one counts. What is stored passes into the plan: st is not to be used again.
-func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, limit int, has known) *plan {
+func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, limit int, has known, moving recurrent) *plan {
 	p := &plan{stored: *st, moves: make([]move, len(tastes))}
 	for m, t := range tastes {
 		p.moves[m].taste = t
@@ -70,7 +73,7 @@ func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, limit
 		p.applied = append(p.applied, indexes[i])
 		p.counters = p.counters.add(e.Type)
 		if entersHistory(e.Type) {
-			p.remember(e, limit, has)
+			p.remember(e, limit, has, moving)
 		}
 	}
 	return p
@@ -81,7 +84,7 @@ func entersHistory(t schemas.InteractionType) bool {
 	return t != schemas.Impression && t != schemas.UnknownInteraction
 }
 
-func (p *plan) remember(e *Event, limit int, has known) {
+func (p *plan) remember(e *Event, limit int, has known, moving recurrent) {
 	if !p.history.hasItem(e.ItemID) {
 		p.seen = binary.LittleEndian.AppendUint32(p.seen, seenFingerprint(e.ItemID))
 	}
@@ -99,14 +102,14 @@ func (p *plan) remember(e *Event, limit int, has known) {
 	}
 	for m := range p.moves {
 		if has(m, e.ItemID) {
-			p.moves[m].by(e.ItemID, late, p.history)
+			p.moves[m].by(e.ItemID, late || !moving(m), p.history)
 		}
 	}
 }
 
-// by moves a taste by one event that is in the history already.
-func (mv *move) by(itemID string, late bool, h history) {
-	if mv.taste != nil && !late {
+// by moves a taste by one event that is in the history already; whole asks for the history to be encoded anew in any case.
+func (mv *move) by(itemID string, whole bool, h history) {
+	if mv.taste != nil && !whole {
 		mv.items = append(mv.items, itemID)
 		return
 	}

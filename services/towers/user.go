@@ -20,6 +20,8 @@ type UserTower struct {
 	version    string
 	heads      []*UserWeights
 	workspaces sync.Pool // *workspace
+	// foreign, where it is set, is the tower; there are no heads then.
+	foreign *foreignUser
 }
 
 // LoadUserTower reads the user tower of a bundle: the manifest and user_tower.bin, nothing else.
@@ -27,6 +29,9 @@ func LoadUserTower(dir string) (*UserTower, error) {
 	m, err := LoadManifest(dir)
 	if err != nil {
 		return nil, err
+	}
+	if m.Engine == onnxEngine {
+		return m.loadForeignUsers(dir)
 	}
 	raw, err := m.readVerified(dir, userFile)
 	if err != nil {
@@ -65,15 +70,36 @@ func NewUserTower(version string, heads ...*UserWeights) *UserTower {
 func (t *UserTower) Version() string { return t.version }
 
 // Dim is the length of an embedding and of an item's vector.
-func (t *UserTower) Dim() int { return len(t.heads) * t.heads[0].Dim }
+func (t *UserTower) Dim() int {
+	if t.foreign != nil {
+		return t.foreign.dim
+	}
+	return len(t.heads) * t.heads[0].Dim
+}
 
-// StateSize is the length of a state. A state of zeros is that of a user who has done nothing.
-func (t *UserTower) StateSize() int { return t.heads[0].Layers * t.Dim() }
+// StateSize is the length of a state. A state of zeros is that of a user who has done nothing. Of a foreign encoder it is 0: there
+// is no state that Advance could move, and every event asks for the history to be encoded anew.
+func (t *UserTower) StateSize() int {
+	if t.foreign != nil {
+		return t.foreign.stateSize
+	}
+	return t.heads[0].Layers * t.Dim()
+}
+
+// Recurrent tells whether the tower has a state, so that Advance and AdvanceBatch may be called.
+func (t *UserTower) Recurrent() bool { return t.StateSize() > 0 }
+
+// Heads gives the tower's weights, which must not be changed; none for a foreign tower, whose model has them.
+func (t *UserTower) Heads() []*UserWeights { return t.heads }
 
 // Advance moves a user's state by one event on the item with this vector, and overwrites embedding with the user's new one.
 // state is StateSize long, embedding and item are Dim long. It does not allocate.
 func (t *UserTower) Advance(state, embedding, item []float32) {
 	t.checkRow(state, embedding, item)
+	if t.foreign != nil {
+		t.foreign.mustAdvance([][]float32{state}, [][]float32{embedding}, [][]float32{item})
+		return
+	}
 	ws := t.workspaces.Get().(*workspace)
 	for k, head := range t.heads {
 		ws.states[0] = head.stateOf(state, k)
@@ -90,6 +116,13 @@ func (t *UserTower) AdvanceBatch(states, embeddings, items [][]float32) {
 	if len(embeddings) != len(states) || len(items) != len(states) {
 		panic(fmt.Sprintf("towers: AdvanceBatch of %d states, %d embeddings and %d items",
 			len(states), len(embeddings), len(items)))
+	}
+	if t.foreign != nil {
+		for i := range states {
+			t.checkRow(states[i], embeddings[i], items[i])
+		}
+		t.foreign.mustAdvance(states, embeddings, items)
+		return
 	}
 	ws := t.workspaces.Get().(*workspace)
 	for start := 0; start < len(states); start += rowsAtOnce {
@@ -117,6 +150,13 @@ func (t *UserTower) Encode(state, embedding []float32, items [][]float32) {
 	t.checkRow(state, embedding, embedding)
 	clear(state)
 	clear(embedding)
+	if t.foreign != nil {
+		for i := range items {
+			t.checkRow(state, embedding, items[i])
+		}
+		t.foreign.mustEncode(state, embedding, items)
+		return
+	}
 	ws := t.workspaces.Get().(*workspace)
 	for start := 0; start < len(items); start += rowsAtOnce {
 		n := min(rowsAtOnce, len(items)-start)
