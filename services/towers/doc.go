@@ -20,11 +20,16 @@
 // embedding are the heads' parts one after the other, so that u · e is the sum of the heads' scores. Seeds that disagree on a
 // list mostly agree on what belongs into it, and the search stays one inner product.
 //
-// The package may import schemas, services/towers/matrix and general libraries, and knows neither Kafka nor any server.
+// Towers trained elsewhere come as ONNX models (see Foreign) and stand behind the same types: a bundle whose manifest says so has
+// ONNX Runtime run them.
+//
+// The package may import schemas, services/towers/matrix, services/towers/onnxruntime and general libraries, and knows neither
+// Kafka nor any server.
 //
 // What always holds in it:
 //   - Advance, AdvanceBatch and Encode give the same bits for the same events on one machine, however these are cut into
-//     calls. Between machines with other vector units the last bits may differ.
+//     calls. Between machines with other vector units the last bits may differ, and so they may between the calls of a
+//     foreign tower, whose arithmetic is its runtime's.
 //   - A tower never changes after it was loaded, and all its methods may be called from many goroutines at once.
 //   - One definition of features (Features.Tokens) serves training and serving.
 //   - A bundle is verified on load (format, sizes, checksums, dimensions), and each refusal says what is wrong and what to do.

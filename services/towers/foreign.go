@@ -264,7 +264,8 @@ func (m *model) size(what string, at int, ports ...string) (int, error) {
 			}
 		}
 	}
-	return 0, refuse(mismatched, m.path, "export it with that axis fixed", "none of %s says how long %s is; its inputs are %s, its outputs %s",
+	return 0, refuse(mismatched, m.path, "export it with that axis fixed",
+		"none of %s says how long %s is; its inputs are %s, its outputs %s",
 		strings.Join(ports, ", "), what, list(m.inputs), list(m.outputs))
 }
 

@@ -131,12 +131,13 @@ func (f foreign) gives(name, value string, axes ...onnx.Axis) {
 func (f foreign) content() []byte { return towertest.Marshal(f.t, f.Builder) }
 
 // averaging is a step whose next state, and embedding, is half the state and the item: by these names.
-func averaging(t *testing.T, state, item, next, embedding string, dim int) []byte {
+func averaging(t *testing.T, state, item, next, embedding string) []byte {
+	dim := onnx.Fixed(3)
 	f := newForeign(t)
-	half := f.Op("Mul", []string{f.floats(state, onnx.Fixed(dim)), f.Scalar("half", 0.5)})
-	moved := f.Op("Add", []string{half, f.floats(item, onnx.Fixed(dim))})
-	f.gives(next, moved, onnx.Fixed(dim))
-	f.gives(embedding, moved, onnx.Fixed(dim))
+	half := f.Op("Mul", []string{f.floats(state, dim), f.Scalar("half", 0.5)})
+	moved := f.Op("Add", []string{half, f.floats(item, dim)})
+	f.gives(next, moved, dim)
+	f.gives(embedding, moved, dim)
 	return f.content()
 }
 
@@ -155,7 +156,7 @@ func lookup(t *testing.T, rows, dim int) []byte {
 func TestTowersOfOtherNames(t *testing.T) {
 	towertest.NeedsONNXRuntime(t)
 	s := Sources{
-		Users: writeFile(t, "gru.onnx", averaging(t, "h0", "x", "h1", "u", 3)), Items: writeFile(t, "table.onnx", lookup(t, 3, 3)),
+		Users: writeFile(t, "gru.onnx", averaging(t, "h0", "x", "h1", "u")), Items: writeFile(t, "table.onnx", lookup(t, 3, 3)),
 		Vocabulary: writeFile(t, "v.json", []byte(`{"ids": ["p", "q"]}`)), Version: "gru_1",
 	}
 	bundle := t.TempDir() + "/bundle"
@@ -209,7 +210,7 @@ func TestAnEncoderOfHistories(t *testing.T) {
 // TestImportRefuses tells each misfit by the name of the port, or of what the model does.
 func TestImportRefuses(t *testing.T) {
 	towertest.NeedsONNXRuntime(t)
-	step := averaging(t, "state", "item", "next_state", "embedding", 3)
+	step := averaging(t, "state", "item", "next_state", "embedding")
 	// stepWith is a step of other axes or operations.
 	stepWith := func(state []onnx.Axis, change func(f foreign, state, item string) (next, embedding string)) []byte {
 		f := newForeign(t)
@@ -241,9 +242,9 @@ func TestImportRefuses(t *testing.T) {
 		"an input too many": {users: stepWith(three, func(f foreign, state, item string) (string, string) {
 			return add(f, f.Op("Add", []string{state, f.floats("noise", onnx.Fixed(3))}), item)
 		}), want: "its input noise float32 [*, 3] is none that Freshet can fill"},
-		"one port of other name": {users: averaging(t, "state", "x", "next_state", "embedding", 3),
+		"one port of other name": {users: averaging(t, "state", "x", "next_state", "embedding"),
 			want: `has no input "item" for item, float32 [N, dim = 3]; its inputs are state float32 [*, 3]; x float32 [*, 3]`},
-		"another output": {users: averaging(t, "state", "item", "next_state", "u", 3), want: `has no output "embedding" for embedding`},
+		"another output": {users: averaging(t, "state", "item", "next_state", "u"), want: `has no output "embedding" for embedding`},
 		"rows that mix": {users: stepWith(three, func(f foreign, state, item string) (string, string) {
 			mean := f.Op("ReduceMean", []string{item}, onnx.Ints("axes", 0))
 			return add(f, state, f.Op("Sub", []string{item, mean}))
