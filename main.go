@@ -16,15 +16,16 @@ type table struct {
 	Demo        commands.Demo        `cmd:"" help:"Show the whole pipeline on this machine in a minute, each step checked."`
 	Run         commands.Run         `cmd:"" help:"Run the online roles until a signal ends them."`
 	Train       commands.Train       `cmd:"" help:"Train the two towers and write a model bundle."`
+	Tune        commands.Tune        `cmd:"" help:"Search a recipe of training on the validation cases."`
 	Evaluate    commands.Evaluate    `cmd:"" help:"Measure recall of a bundle beside baselines, all items ranked."`
-	Export      commands.Export      `cmd:"" help:"Write towers for other tools."`
+	Export      commands.Export      `cmd:"" help:"Write events, items and towers for other tools to read."`
 	Import      commands.Import      `cmd:"" help:"Make a bundle of towers trained elsewhere."`
 	Publish     commands.Publish     `cmd:"" help:"Publish interactions or items from JSON lines."`
 	Recommend   commands.Recommend   `cmd:"" help:"Ask for recommendations over Kafka and print the reply."`
 	Topics      commands.Topics      `cmd:"" help:"Create or describe the topics."`
 	Deadletters commands.DeadLetters `cmd:"" help:"List dead letters, or publish them again."`
 	Rebuild     commands.Rebuild     `cmd:"" help:"Restore from the topics what Redis or Milvus has lost."`
-	Inspect     commands.Inspect     `cmd:"" help:"Show what Redis and Milvus hold of a user or an item."`
+	Inspect     commands.Inspect     `cmd:"" help:"Show what is stored of a user or an item, and the recall that was measured."`
 	Traces      commands.Traces      `cmd:"" help:"Take spans by OTLP and print each trace as a tree, for a laptop."`
 	Bench       commands.Bench       `cmd:"" help:"Measure throughput, latency and memory beside floors of the same run."`
 	Config      commands.Config      `cmd:"" help:"Print the effective configuration, secrets masked."`

@@ -198,6 +198,10 @@ func TestAsyncAPIExamplesAreRecords(t *testing.T) {
 		q := exampleOf(t, text, AppendRecommendationRequest, DecodeRecommendationRequest)
 		require.NoError(t, limits.Request(&q, now), "%d", i)
 	}
+	for i, text := range payloads(t, a, "recall") {
+		r := exampleOf(t, text, AppendRecall, DecodeRecall)
+		require.NoError(t, limits.Recall(&r, now), "%d", i)
+	}
 	for _, text := range payloads(t, a, "reply") {
 		exampleOf(t, text, AppendRecommendationReply, DecodeRecommendationReply)
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -161,6 +162,19 @@ func (c *checker) recent(i int, e *RecentEvent) {
 	}
 	if remedy := c.pastRemedy(e.OccurredAt); remedy != "" {
 		c.refuse(elementName("recent", i, ".occurred_at"), showTime(e.OccurredAt), remedy)
+	}
+}
+
+// query checks the text that a request searches for. A text without a letter or digit has no word: it would match nothing, and
+// what the asker took for a search is more likely a mistake.
+func (c *checker) query(q *RecommendationRequest) {
+	c.text("query", q.Query, c.limits.MaxQueryBytes)
+	switch {
+	case q.Query == "":
+	case !strings.ContainsFunc(q.Query, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
+		c.refuse("query", shorten(q.Query), "give words made of letters or digits, or leave it out")
+	case q.SeedItemID != "":
+		c.refuse("query", shorten(q.Query)+" beside seed_item_id "+shorten(q.SeedItemID), "give query or seed_item_id, not both")
 	}
 }
 

@@ -26,6 +26,7 @@ func TestCodecsEqualGoavro(t *testing.T) {
 	t.Run("item change", func(t *testing.T) { equalGoavro(t, itemNative, generator.item) })
 	t.Run("request", func(t *testing.T) { equalGoavro(t, requestNative, generator.request) })
 	t.Run("reply", func(t *testing.T) { equalGoavro(t, replyNative, generator.reply) })
+	t.Run("recall", func(t *testing.T) { equalGoavro(t, recallNative, generator.recall) })
 }
 
 func equalGoavro[T Record](t *testing.T, native func(*T) map[string]any, random func(generator) T) {
@@ -67,6 +68,7 @@ var (
 		ExcludeItemIDs: []string{"film-1", "film-2"}, IncludeSeen: true, Region: "DK", Age: &sampleAge,
 		Recent:      []RecentEvent{{"film-7", Click, sampleTime}, {"film-8", Hide, sampleTime}},
 		SeenThrough: &Position{3, 1234567}, Deadline: sampleTime.Add(time.Second), Explain: true, Variant: "b",
+		Query: "prison drama",
 	}
 	sampleReply = RecommendationReply{
 		RequestID: "req-99", UserID: "user-4711", Status: StatusDegraded, Error: "without ranking",
@@ -76,7 +78,15 @@ var (
 		Waterfall: []WaterfallStep{{"retrieval", 100, 80}, {"exclude_seen", 80, 60}}, Fallback: "popular",
 		Timings: []StageTiming{{"retrieval", 1500}},
 	}
+	sampleRecall = Recall{
+		ModelVersion: "m1", WindowStart: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC),
+		WindowEnd: time.Date(2026, 1, 31, 12, 1, 0, 0, time.UTC), Segment: SegmentKnown, K: 10, SampleShare: 0.5,
+		Events: 8, Unlisted: 1, EmbeddingHits: 2, EmbeddingRecall: share(.25), EmbeddingLow: share(.07), EmbeddingHigh: share(.59),
+		Paged: 4, PageHits: 1, PageRecall: share(.25), PageLow: share(.05), PageHigh: share(.7),
+	}
 )
+
+func share(v float64) *float64 { return &v }
 
 // TestGolden pins the bytes and the JSON of one record of each kind; goavro and encoding/json must read both back.
 func TestGolden(t *testing.T) {
@@ -84,6 +94,7 @@ func TestGolden(t *testing.T) {
 	t.Run("item_change", func(t *testing.T) { golden(t, &sampleItem, itemNative) })
 	t.Run("recommendation_request", func(t *testing.T) { golden(t, &sampleRequest, requestNative) })
 	t.Run("recommendation_reply", func(t *testing.T) { golden(t, &sampleReply, replyNative) })
+	t.Run("recall", func(t *testing.T) { golden(t, &sampleRecall, recallNative) })
 }
 
 func golden[T Record](t *testing.T, record *T, native func(*T) map[string]any) {
@@ -135,6 +146,7 @@ func FuzzDecodeInteraction(f *testing.F) { fuzzDecode(f, interactionNative, gene
 func FuzzDecodeItemChange(f *testing.F)  { fuzzDecode(f, itemNative, generator.item) }
 func FuzzDecodeRequest(f *testing.F)     { fuzzDecode(f, requestNative, generator.request) }
 func FuzzDecodeReply(f *testing.F)       { fuzzDecode(f, replyNative, generator.reply) }
+func FuzzDecodeRecall(f *testing.F)      { fuzzDecode(f, recallNative, generator.recall) }
 
 func fuzzDecode[T Record](f *testing.F, native func(*T) map[string]any, random func(generator) T) {
 	c := codecOf[T]()
@@ -240,6 +252,7 @@ func TestHostileBytesTakeBoundedMemory(t *testing.T) {
 			require.Less(t, allocated(func() { _, _ = DecodeItemChange(c.body) }), uint64(most))
 			require.Less(t, allocated(func() { _, _ = DecodeRecommendationRequest(c.body) }), uint64(most))
 			require.Less(t, allocated(func() { _, _ = DecodeRecommendationReply(c.body) }), uint64(most))
+			require.Less(t, allocated(func() { _, _ = DecodeRecall(c.body) }), uint64(most))
 		})
 	}
 }

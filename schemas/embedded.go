@@ -36,6 +36,8 @@ var contracts = []contract{
 	{embeddedIDs + 2, "item_change", 1},
 	{embeddedIDs + 3, "recommendation_request", 1},
 	{embeddedIDs + 4, "recommendation_reply", 1},
+	{embeddedIDs + 5, "recommendation_request", 2}, // query
+	{embeddedIDs + 6, "recall", 1},
 }
 
 // embeddedSchemas reads the files, once: texts by id, and the current text of each record, which is its last contract's.

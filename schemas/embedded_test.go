@@ -19,6 +19,8 @@ var released = map[int]string{
 	0x46520002: "50ec483da7819cc9", // item_change.v1
 	0x46520003: "9a2f11428c1085eb", // recommendation_request.v1
 	0x46520004: "43e6be13c92fc0ea", // recommendation_reply.v1
+	0x46520005: "a3736c012df843b3", // recommendation_request.v2
+	0x46520006: "41d46c68d32bb317", // recall.v1
 }
 
 func TestReleasedSchemasNeverChange(t *testing.T) {

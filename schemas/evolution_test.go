@@ -117,10 +117,10 @@ func TestDecodesOlderAndNewerWriters(t *testing.T) {
 		decodes(t, "recommendation_request.newer", m{"request_id": "r", "user_id": "u", "count": 3, "household": []any{"x", "y"},
 			"recent": []any{m{"occurred_at": at, "type": "view", "item_id": "i"}, m{"occurred_at": at, "type": "share",
 				"item_id": "j", "dwell": 3.0}},
-			"seen_through": goavro.Union("freshet.v1.Position", m{"partition": 1, "offset": 2})},
+			"seen_through": goavro.Union("freshet.v1.Position", m{"partition": 1, "offset": 2}), "query": goavro.Union("string", "tea")},
 			RecommendationRequest{RequestID: "r", UserID: "u", Count: 3, Recent: []RecentEvent{{"i", View, at}, {"j",
 				UnknownInteraction, at}},
-				SeenThrough: &Position{1, 2}})
+				SeenThrough: &Position{1, 2}, Query: "tea"})
 	})
 	t.Run("reply, older", func(t *testing.T) {
 		decodes(t, "recommendation_reply.older", m{"request_id": "r", "user_id": "u", "status": "internal",
@@ -159,4 +159,23 @@ func decodes[T Record](t *testing.T, fixture string, native m, want T) {
 		_, err := s.Decode(t.Context(), framed[:cut])
 		require.True(t, IsMalformed(err), "cut to %d bytes: %v", cut, err)
 	}
+}
+
+// A fleet is never upgraded at one moment: what asks by the version before is read as a request without a query.
+func TestRequestsOfTheVersionBeforeAreRead(t *testing.T) {
+	text, err := EmbeddedRegistry().Schema(t.Context(), embeddedIDs+3)
+	require.NoError(t, err)
+	writer, err := goavro.NewCodec(text)
+	require.NoError(t, err)
+	asked := sampleRequest
+	native := requestNative(&asked)
+	delete(native, "query")
+	framed, err := writer.BinaryFromNative(binary.BigEndian.AppendUint32([]byte{0}, embeddedIDs+3), native)
+	require.NoError(t, err)
+	s, err := NewSerde[RecommendationRequest](t.Context(), EmbeddedRegistry(), "topic")
+	require.NoError(t, err)
+	got, err := s.Decode(t.Context(), framed)
+	require.NoError(t, err)
+	asked.Query = ""
+	require.Equal(t, asked, got)
 }

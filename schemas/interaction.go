@@ -36,6 +36,10 @@ type Interaction struct {
 	RequestID string `json:"request_id,omitempty"`
 	// Surface is the place in the product: "home", "cart"; empty where unknown.
 	Surface string `json:"surface,omitempty"`
-	// Context holds whatever else the producer wants to keep with the event.
+	// Context holds whatever else the producer wants to keep with the event. Freshet itself looks at ContextQuery alone.
 	Context map[string]string `json:"context,omitempty"`
 }
+
+// ContextQuery is the key of an interaction's context that holds the text by which the user searched and found the item. The
+// query tower learns from it.
+const ContextQuery = "query"

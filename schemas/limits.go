@@ -21,6 +21,8 @@ type Limits struct {
 	MaxCount int `yaml:"max_count" env:"MAX_COUNT"`
 	// MaxFilterBytes bounds a request's filter expression.
 	MaxFilterBytes int `yaml:"max_filter_bytes" env:"MAX_FILTER_BYTES"`
+	// MaxQueryBytes bounds the text that a request searches for.
+	MaxQueryBytes int `yaml:"max_query_bytes" env:"MAX_QUERY_BYTES"`
 	// MaxExcluded bounds a request's exclude_item_ids.
 	MaxExcluded int `yaml:"max_excluded" env:"MAX_EXCLUDED"`
 	// MaxRecent bounds a request's recent events.
@@ -39,6 +41,7 @@ func DefaultLimits() Limits {
 		MaxListLength:  128,
 		MaxCount:       1000,
 		MaxFilterBytes: 4096,
+		MaxQueryBytes:  512,
 		MaxExcluded:    1000,
 		MaxRecent:      256,
 		MaxFutureSkew:  5 * time.Minute,
@@ -57,6 +60,7 @@ func (l Limits) Validate() error {
 		{"max_list_length", l.MaxListLength},
 		{"max_count", l.MaxCount},
 		{"max_filter_bytes", l.MaxFilterBytes},
+		{"max_query_bytes", l.MaxQueryBytes},
 		{"max_excluded", l.MaxExcluded},
 		{"max_recent", l.MaxRecent},
 	} {
@@ -147,5 +151,6 @@ func (l Limits) Request(q *RecommendationRequest, now time.Time) error {
 		c.calendar("deadline", q.Deadline)
 	}
 	c.text("variant", q.Variant, l.MaxStringBytes)
+	c.query(q)
 	return c.err
 }

@@ -136,7 +136,12 @@ func TestLimitsOfRequests(t *testing.T) {
 	recent := func(e RecentEvent) func(*RecommendationRequest) {
 		return func(q *RecommendationRequest) { q.Recent = []RecentEvent{{"i", View, sampleTime}, e} }
 	}
-	refuses(t, sampleRequest, check, []refusal[RecommendationRequest]{
+	sample := sampleRequest
+	sample.Query = "" // it goes with everything but a seed
+	search := func(text string) func(*RecommendationRequest) {
+		return func(q *RecommendationRequest) { q.SeedItemID, q.Query = "", text }
+	}
+	refuses(t, sample, check, []refusal[RecommendationRequest]{
 		{"no request id", func(q *RecommendationRequest) { q.RequestID = "" }, "request_id", `""`},
 		{"no user", func(q *RecommendationRequest) { q.UserID = "" }, "user_id", `""`},
 		{"count 0", count(0), "count", "0"},
@@ -145,6 +150,14 @@ func TestLimitsOfRequests(t *testing.T) {
 		{"count 1001", count(1001), "count", "1001"},
 		{"long seed", func(q *RecommendationRequest) { q.SeedItemID = long }, "seed_item_id", "(257 bytes)"},
 		{"huge filter", func(q *RecommendationRequest) { q.Filter = huge }, "filter", "bytes)"},
+		{"query", search("prison drama"), "", ""},
+		{"query in another script", search("日本"), "", ""},
+		{"query of a number", search("1984"), "", ""},
+		{"query of 512 bytes", search(huge[:512]), "", ""},
+		{"query of 514 bytes", search(huge[:514]), "query", "(514 bytes)"},
+		{"query of broken UTF-8", search(notUTF8), "query", `\x1b`},
+		{"query without a word", search(" ?! "), "query", `" ?! "`},
+		{"query and seed", func(q *RecommendationRequest) { q.Query = "tea" }, "query", `"tea" beside seed_item_id "film-318"`},
 		{"huge surface", func(q *RecommendationRequest) { q.Surface = huge }, "surface", "bytes)"},
 		{"huge region", func(q *RecommendationRequest) { q.Region = huge }, "region", "bytes)"},
 		{"huge variant", func(q *RecommendationRequest) { q.Variant = huge }, "variant", "bytes)"},
@@ -162,6 +175,33 @@ func TestLimitsOfRequests(t *testing.T) {
 		{"deadline beyond time", func(q *RecommendationRequest) { q.Deadline = time.UnixMilli(math.MaxInt64) }, "deadline",
 			"292278994"},
 	})
+}
+
+func TestLimitsOfRecall(t *testing.T) {
+	refuses(t, sampleRecall, func(r *Recall) error { return DefaultLimits().Recall(r, testNow.Add(time.Hour)) }, []refusal[Recall]{
+		{"as it is", func(*Recall) {}, "", ""},
+		{"no model", func(r *Recall) { r.ModelVersion = "" }, "model_version", `""`},
+		{"no start", func(r *Recall) { r.WindowStart = time.Time{} }, "window_start", "(none)"},
+		{"an empty window", func(r *Recall) { r.WindowEnd = r.WindowStart }, "window_end", "2026-01-31T12:00:00.000Z"},
+		{"unknown segment", func(r *Recall) { r.Segment = "tail" }, "segment", `"tail"`},
+		{"k 0", func(r *Recall) { r.K = 0 }, "k", "0"},
+		{"no share", func(r *Recall) { r.SampleShare = 0 }, "sample_share", "0"},
+		{"share NaN", func(r *Recall) { r.SampleShare = math.NaN() }, "sample_share", "NaN"},
+		{"negative events", func(r *Recall) {
+			*r = Recall{ModelVersion: "m", WindowStart: r.WindowStart, WindowEnd: r.WindowEnd,
+				Segment: SegmentAll, K: 1, SampleShare: 1, Events: -1}
+		}, "events", "-1"},
+		{"more hits than events", func(r *Recall) { r.EmbeddingHits = 9 }, "embedding_hits", "9"},
+		{"more unlisted than events", func(r *Recall) { r.Unlisted = 9 }, "unlisted", "9"},
+		{"more pages than events", func(r *Recall) { r.Paged = 9 }, "paged", "9"},
+		{"more page hits than pages", func(r *Recall) { r.PageHits = 5 }, "page_hits", "5"},
+		{"no page", func(r *Recall) { r.Paged, r.PageHits, r.PageRecall, r.PageLow, r.PageHigh = 0, 0, nil, nil, nil }, "", ""},
+		{"recall above 1", func(r *Recall) { r.PageRecall = share(1.5) }, "page_recall", "1.5"},
+	})
+	late := sampleRecall
+	late.WindowEnd = testNow.Add(time.Hour)
+	require.ErrorContains(t, DefaultLimits().Recall(&late, testNow), "window_end")
+	require.Equal(t, "m1/2026-01-31T12:00:00Z/known/10", sampleRecall.Key())
 }
 
 func TestLimitsOfLimits(t *testing.T) {

@@ -57,6 +57,7 @@ func requestNative(q *RecommendationRequest) map[string]any {
 		"exclude_item_ids": anyList(q.ExcludeItemIDs), "include_seen": q.IncludeSeen, "region": optionalText(q.Region),
 		"age": optional("int", q.Age), "recent": recent, "seen_through": positionNative(q.SeenThrough),
 		"deadline": optionalTime(q.Deadline), "explain": q.Explain, "variant": optionalText(q.Variant),
+		"query": optionalText(q.Query),
 	}
 }
 
@@ -81,6 +82,17 @@ func replyNative(p *RecommendationReply) map[string]any {
 			"model_version": f.ModelVersion, "index_version": f.IndexVersion, "profile": positionNative(f.Profile),
 			"profile_age_millis": f.ProfileAgeMillis, "seen_through_satisfied": optional("boolean", f.SeenThroughSatisfied),
 		},
+	}
+}
+
+func recallNative(r *Recall) map[string]any {
+	return map[string]any{
+		"model_version": r.ModelVersion, "window_start": r.WindowStart, "window_end": r.WindowEnd, "segment": r.Segment, "k": r.K,
+		"sample_share": r.SampleShare, "events": r.Events, "unlisted": r.Unlisted,
+		"embedding_hits": r.EmbeddingHits, "embedding_recall": optional("double", r.EmbeddingRecall),
+		"embedding_low": optional("double", r.EmbeddingLow), "embedding_high": optional("double", r.EmbeddingHigh),
+		"paged": r.Paged, "page_hits": r.PageHits, "page_recall": optional("double", r.PageRecall),
+		"page_low": optional("double", r.PageLow), "page_high": optional("double", r.PageHigh),
 	}
 }
 
@@ -204,6 +216,7 @@ func (g generator) request() RecommendationRequest {
 			return RecentEvent{ItemID: g.text(), Type: InteractionType(g.IntN(len(interactionTypes))), OccurredAt: g.time()}
 		}),
 		SeenThrough: g.position(), Deadline: g.optionalTime(), Explain: g.IntN(2) == 0, Variant: g.text(),
+		Query: g.text(),
 	}
 	if g.IntN(2) == 0 {
 		age := int32(g.IntN(100))
@@ -232,4 +245,13 @@ func (g generator) reply() RecommendationReply {
 		p.Freshness.SeenThroughSatisfied = &v
 	}
 	return p
+}
+
+func (g generator) recall() Recall {
+	return Recall{
+		ModelVersion: g.text(), WindowStart: g.time(), WindowEnd: g.time(), Segment: g.text(), K: int32(g.Uint32()),
+		SampleShare: g.Float64(), Events: g.Int64(), Unlisted: g.Int64(),
+		EmbeddingHits: g.Int64(), EmbeddingRecall: g.double(), EmbeddingLow: g.double(), EmbeddingHigh: g.double(),
+		Paged: g.Int64(), PageHits: g.Int64(), PageRecall: g.double(), PageLow: g.double(), PageHigh: g.double(),
+	}
 }

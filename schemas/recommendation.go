@@ -30,6 +30,9 @@ type RecommendationRequest struct {
 	Explain bool `json:"explain,omitempty"`
 	// Variant names an arm of an experiment; empty means the default.
 	Variant string `json:"variant,omitempty"`
+	// Query is what the user searches for, in words: the page is of items that the text means, leaning to the user's taste. It
+	// excludes SeedItemID.
+	Query string `json:"query,omitempty"`
 }
 
 // RecentEvent is an interaction carried by the request itself.
@@ -85,7 +88,7 @@ type RecommendationReply struct {
 type RecommendedItem struct {
 	ItemID string  `json:"item_id"`
 	Score  float32 `json:"score"`
-	// Source says where the candidate came from: "retrieval", "similar", "pinned", "popular", "recent".
+	// Source says where the candidate came from: "retrieval", "similar", "search", "pinned", "popular", "recent".
 	Source  string   `json:"source,omitempty"`
 	Reasons []string `json:"reasons,omitempty"`
 }

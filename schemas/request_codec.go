@@ -25,7 +25,8 @@ func AppendRecommendationRequest(dst []byte, q *RecommendationRequest) []byte {
 	dst = appendOptionalPosition(dst, q.SeenThrough)
 	dst = avro.AppendOptionalTime(dst, q.Deadline)
 	dst = avro.AppendBool(dst, q.Explain)
-	return avro.AppendOptionalString(dst, q.Variant)
+	dst = avro.AppendOptionalString(dst, q.Variant)
+	return avro.AppendOptionalString(dst, q.Query)
 }
 
 func appendRecentEvent(dst []byte, e *RecentEvent) []byte {
@@ -62,6 +63,7 @@ func DecodeRecommendationRequest(src []byte) (RecommendationRequest, error) {
 		Deadline:       r.OptionalTime(),
 		Explain:        r.Bool(),
 		Variant:        r.OptionalString(),
+		Query:          r.OptionalString(),
 	}
 	if err := r.Finish(); err != nil {
 		return RecommendationRequest{}, fmt.Errorf("decoding recommendation request: %w", err)

@@ -14,7 +14,7 @@ import (
 
 // Record is what Freshet's topics carry.
 type Record interface {
-	Interaction | ItemChange | RecommendationRequest | RecommendationReply
+	Interaction | ItemChange | RecommendationRequest | RecommendationReply | Recall
 }
 
 // The wire format of Confluent's serializers: a zero byte, the writer's schema id as four bytes, most significant first, then the
@@ -205,6 +205,8 @@ func codecOf[T Record]() codec[T] {
 		c = codec[RecommendationRequest]{"recommendation_request", AppendRecommendationRequest, DecodeRecommendationRequest}
 	case RecommendationReply:
 		c = codec[RecommendationReply]{"recommendation_reply", AppendRecommendationReply, DecodeRecommendationReply}
+	case Recall:
+		c = codec[Recall]{"recall", AppendRecall, DecodeRecall}
 	}
 	return c.(codec[T])
 }

@@ -81,6 +81,7 @@ var reasons = map[string]string{
 	"deadline":        "deadline",
 	"item records":    "item_records",
 	"item vectors":    "item_vectors",
+	"query":           "query",
 	"seed_item_id":    "seed_item",
 	"seen_through":    "seen_through",
 	"user profile":    "user_profile",

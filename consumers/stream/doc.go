@@ -6,6 +6,9 @@
 // time, each record done on its own: for requests, where a slow one must not hold up the others. DeadLetters writes what
 // could not be handled, and lists and redrives it.
 //
+// Beside them stand those that read outside of a group, and commit nothing: Scan, Replay, and Timeline, which reads several
+// topics in the order of broker time.
+//
 // It may import producers/kafkaio, kafka-go and the API of OpenTelemetry, and nothing else of the project. What always holds in it:
 //
 //   - A record's offset is committed only after the record is done: handled, or a dead letter that all in-sync replicas

@@ -2,9 +2,9 @@ package grafana
 
 import "fmt"
 
-// Dashboards are all of Freshet's: one for each role, and one for the objectives.
+// Dashboards are all of Freshet's: one for each role that serves, one for the objectives, and one for recall.
 func Dashboards() []Dashboard {
-	return []Dashboard{interactions(), catalogue(), recommendations(), objectives()}
+	return []Dashboard{interactions(), catalogue(), recommendations(), objectives(), recall()}
 }
 
 // quantiles are the median and the 99th percentile of a histogram, for each value of a label where one is given.
@@ -162,5 +162,40 @@ func objectives() Dashboard {
 			graph("Members that are seen", count, "Processes that Prometheus can read.", query{`sum by (job) (up{job="freshet"})`, "{{job}}"}),
 			graph("Failures of servers", perSec, "Failed calls to Redis and Milvus.",
 				query{"sum by (server, kind) (rate(freshet_server_errors_total[$__rate_interval]))", "{{server}} {{kind}}"}),
+		}})
+}
+
+// found is the share of hits by a source, over a window, for each value of a label.
+func found(source, matchers, by, window string) query {
+	return query{fmt.Sprintf(`sum by (%s) (increase(freshet_recall_hits_total{source="%s"%s}[%s])) / on(%s) `+
+		`sum by (%s) (increase(freshet_recall_events_total{source="%s"}[%s]))`,
+		by, source, matchers, window, by, by, source, window), "{{" + by + "}}"}
+}
+
+// at is the share of hits by a source for each k.
+func at(source, segment, window string) query {
+	return query{fmt.Sprintf(`sum by (k) (increase(freshet_recall_hits_total{source="%[1]s", segment="%[2]s"}[%[3]s])) / `+
+		`on() group_left() sum(increase(freshet_recall_events_total{source="%[1]s", segment="%[2]s"}[%[3]s]))`, source, segment, window), "k = {{k}}"}
+}
+
+func recall() Dashboard {
+	const window = "15m"
+	return dashboard("freshet-recall", "Freshet / recall", "How often the next interaction was among the first k, measured by role evaluation.",
+		row{"Recall", []Panel{
+			graph("By the embedding", share, "Among the first k unseen items by the user's embedding just before the event. Over 15 minutes.",
+				at("embedding", "all", window)),
+			graph("On the page", share, "On the last page before the event, where there was one. Over 15 minutes.", at("page", "all", window)),
+			graph("By the embedding at k = 10, by users", share, "New users have few events behind them.",
+				found("embedding", `, k="10"`, "segment", window)),
+			graph("On the page at k = 10, by users", share, "The fallback serves users without an embedding.",
+				found("page", `, k="10"`, "segment", window)),
+		}},
+		row{"What it is made from", []Panel{
+			graph("Events", perSec, "Next interactions that were looked for.",
+				query{`sum by (source) (rate(freshet_recall_events_total{segment="all"}[$__rate_interval]))`, "{{source}}"}),
+			graph("Share of the users", share, "It is halved when the sample has max_users.", query{"max(freshet_recall_sample_share)", "share"}),
+			graph("Users in memory", count, "Of the sample.", query{"max(freshet_recall_sample_users)", "users"}),
+			graph("Age", seconds, "How long ago the last window ended that was looked at. A new window each period.",
+				query{"max(freshet_recall_age_seconds)", "age"}),
 		}})
 }

@@ -26,6 +26,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 AVRO = Path(os.environ.get("FRESHET_AVRO", Path(__file__).resolve().parents[2] / "schemas" / "avro"))
 
+# What a reply that was sent before its deadline may take to arrive, in seconds.
+TRANSIT = 1.0
+
 TOPICS = {
     "interactions": "freshet.interactions",
     "items": "freshet.items",
@@ -37,7 +40,7 @@ TOPICS = {
 CONTRACTS = {
     "interactions": ("interaction.v1.avsc", 0x46520001),
     "items": ("item_change.v1.avsc", 0x46520002),
-    "requests": ("recommendation_request.v1.avsc", 0x46520003),
+    "requests": ("recommendation_request.v2.avsc", 0x46520005),
     "replies": ("recommendation_reply.v1.avsc", 0x46520004),
 }
 
@@ -239,8 +242,9 @@ class Recommender:
         return reply
 
     def recommend(self, user_id, timeout=2.0, headers=(), **request):
-        """A freshet.v1.RecommendationReply of status ok or degraded. ReplyError says that there is no page, TimeoutError that
-        no reply came. The arguments are the fields of freshet.v1.RecommendationRequest."""
+        """A freshet.v1.RecommendationReply of status ok or degraded, due within timeout seconds. ReplyError says that there is
+        no page, TimeoutError that no reply came. The arguments are the fields of freshet.v1.RecommendationRequest:
+        query="espresso machine" searches."""
         request = {
             "request_id": uuid.uuid4().hex,
             "deadline": int((time.time() + timeout) * 1000),
@@ -249,7 +253,7 @@ class Recommender:
         }
         answer = self.send(user_id, self.requests.encode(request), headers)
         try:
-            reply = self.replies.decode(answer.result(timeout).value())
+            reply = self.replies.decode(answer.result(timeout + TRANSIT).value())
         finally:
             answer.cancel()  # whoever does not wait any more is not answered
         if reply["status"] not in ("ok", "degraded"):

@@ -110,6 +110,9 @@ def test_items_and_events_from_python_make_recommendations(shelf, publisher, rec
     assert recommender.recommend(user(), timeout=10, count=3, recent=recent)["items"][0]["source"] == "retrieval"
     similar = recommender.recommend(user(), timeout=10, count=3, seed_item_id="coffee-1")
     assert {i["source"] for i in similar["items"]} == {"similar"}
+    # The model was trained on another shop: it is asked in that shop's words, which none of these items has.
+    found = recommender.recommend(user(), timeout=10, count=3, query="espresso mahcine")
+    assert {i["source"] for i in found["items"]} == {"search"}
 
 
 def test_item_tombstone_takes_an_item_down(shelf, publisher, recommender):
@@ -182,6 +185,8 @@ def test_a_reply_stays_in_the_trace_of_its_request(shelf, recommender):
     ({"count": -1}, "invalid_request", "count"),
     ({"request_id": ""}, "invalid_request", "request_id"),
     ({"seed_item_id": "x" * 300}, "invalid_request", "seed_item_id"),
+    ({"query": "?!"}, "invalid_request", "query"),
+    ({"query": "tea", "seed_item_id": "coffee-1"}, "invalid_request", "seed_item_id"),
     ({"deadline": 1}, "deadline_exceeded", "deadline"),
 ])
 def test_error_replies(shelf, recommender, request_, status, says):

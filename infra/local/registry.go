@@ -54,7 +54,9 @@ func (s *Servers) installRegistry(ctx context.Context) error {
 func (s *Servers) prepareRegistry(context.Context) (command, error) {
 	runner := filepath.Join(s.registryHome(), "apicurio-registry-app-"+registryVersion+"-runner.jar")
 	return command{
-		args: []string{"java", "-Xmx256m", "-jar", runner},
+		// One connection instead of twenty, and a minute to make it instead of five seconds: a busy machine ended its start.
+		args: []string{"java", "-Xmx256m", "-Dquarkus.datasource.h2.jdbc.acquisition-timeout=60",
+			"-Dapicurio.datasource.jdbc.initial-size=1", "-Dapicurio.datasource.jdbc.min-size=1", "-jar", runner},
 		env: []string{
 			"QUARKUS_HTTP_HOST=127.0.0.1", "QUARKUS_HTTP_PORT=" + strconv.Itoa(registryPort+s.shift),
 			"QUARKUS_HTTP_SSL_PORT=" + strconv.Itoa(registryTLSPort+s.shift), "QUARKUS_HTTP_INSECURE_REQUESTS=enabled",

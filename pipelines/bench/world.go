@@ -64,7 +64,8 @@ func interleave(events []dataset.Event, seed uint64) {
 	}
 }
 
-// randomTowers are of the configured size. Each item has an embedding of its own, so that no two vectors are the same.
+// randomTowers are of the configured size, and read all that events have, as those of the made-up shop do. Each item has an
+// embedding of its own, so that no two vectors are the same.
 func (l *lab) randomTowers(data *dataset.Dataset) *towers.Bundle {
 	features := make([]towers.ItemFeatures, len(data.Items))
 	ids := make([]string, len(data.Items))
@@ -79,7 +80,7 @@ func (l *lab) randomTowers(data *dataset.Dataset) *towers.Bundle {
 	}
 	b.Items.Randomise(rng)
 	for range training.Heads {
-		head := towers.NewUserWeights(training.Dim, training.Layers)
+		head := towers.NewEventWeights(training.Dim, training.Layers, towers.AllInputs())
 		head.Randomise(rng)
 		b.Users = append(b.Users, head)
 	}

@@ -50,6 +50,18 @@ func TestCommands(t *testing.T) {
 		other := filepath.Join(t.TempDir(), "other")
 		require.Contains(t, ok(t, "", "train", "--data", movieLens, "--epochs", "1", "--seed", "7", "-o", other), other)
 		require.FileExists(t, filepath.Join(other, "manifest.json"))
+		require.NoFileExists(t, other+".checkpoint")
+	})
+
+	t.Run("train beside a checkpoint", func(t *testing.T) {
+		kept := filepath.Join(t.TempDir(), "kept")
+		require.NoError(t, os.WriteFile(kept, []byte("no checkpoint"), 0o600))
+		arguments := []string{"train", "--data", movieLens, "--epochs", "1", "--checkpoint", kept}
+		o := run("", arguments...)
+		require.Equal(t, 1, o.code)
+		require.Contains(t, o.err, "give --restart")
+		ok(t, "", append(arguments, "--restart")...)
+		require.NoFileExists(t, kept, "training has come to its end")
 	})
 
 	t.Run("evaluate", func(t *testing.T) {
@@ -58,6 +70,7 @@ func TestCommands(t *testing.T) {
 		text := ok(t, "", "evaluate", "--data", movieLens, "--bundle", bundle, "--json")
 		require.Empty(t, otherKeys(t, text), "snake_case alone")
 	})
+	t.Run("evaluate in all forms", func(t *testing.T) { evaluateInAllForms(t, movieLens, ok, run) })
 
 	log, stop := background(t, "run")
 	awaitReady(t, log)
@@ -278,4 +291,43 @@ func TestPublishStops(t *testing.T) {
 	cancel()
 	require.Equal(t, 1, (<-o).code)
 	require.NoError(t, writing.Close())
+}
+
+// evaluateInAllForms keeps two runs, writes each form of the second, and compares both.
+func evaluateInAllForms(t *testing.T, movieLens string, ok func(t *testing.T, in string, args ...string) string, run func(in string, args ...string) outcome) {
+	folder := t.TempDir()
+	runs, file := filepath.Join(folder, "runs"), func(name string) string { return filepath.Join(folder, name) }
+	ok(t, "", "evaluate", "--data", movieLens, "--runs", runs)
+	table := ok(t, "", "evaluate", "bundle", "--data", movieLens, "--runs", runs, "--against-run", "latest", "--against", "popularity",
+		"--parquet", file("figures.parquet"), "--per-case", file("cases.parquet"), "--html", file("report.html"))
+	require.Contains(t, table, "against popularity")
+	require.Contains(t, table, "The difference is not resolved: NDCG@10 by +0.0000")
+	require.Contains(t, table, "session popularity is left out")
+	require.Contains(t, table, "EASE")
+	for name, want := range map[string]string{"figures.parquet": "PAR1", "cases.parquet": "PAR1", "report.html": "Over 2 runs"} {
+		text, err := os.ReadFile(file(name))
+		require.NoError(t, err)
+		require.Contains(t, string(text), want)
+	}
+	require.Regexp(t, `(?m)^towers \w+,ndcg,10,,,\d+,`, ok(t, "", "evaluate", "--data", movieLens, "--csv"))
+
+	kept, err := os.ReadDir(runs)
+	require.NoError(t, err)
+	require.Len(t, kept, 2)
+	first := filepath.Join(runs, kept[0].Name())
+	compared := ok(t, "", "evaluate", "compare", first, "latest", "--runs", runs, "--scorer", "towers", "--scorer-b", "popularity", "--k", "5")
+	require.Contains(t, compared, "B: popularity of ")
+	require.Contains(t, compared, "ndcg@5")
+	require.Empty(t, otherKeys(t, ok(t, "", "evaluate", "compare", first, "latest", "--runs", runs, "--json")), "snake_case alone")
+
+	timed := file("timed")
+	ok(t, "", "train", "--data", movieLens, "--epochs", "1", "--split", "time", "-o", timed)
+	byTime := []string{"evaluate", "--data", movieLens, "--split", "time", "--targets", "all", "--bundle", timed, "--runs", runs}
+	require.Contains(t, ok(t, "", byTime...), "precision@10", "some are asked for several items")
+	o := run("", "evaluate", "compare", first, "latest", "--runs", runs)
+	require.Equal(t, 1, o.code)
+	require.Contains(t, o.err, "different questions")
+	o = run("", "evaluate", "--data", movieLens, "--bundle", timed)
+	require.Equal(t, 1, o.code)
+	require.Contains(t, o.err, "train it with the same --split and --past")
 }

@@ -2,35 +2,49 @@ package commands
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/dataset/tables"
 )
 
 // data is what to train on and to evaluate with. Both commands part it alike, so that nobody is asked for what was learnt.
 type data struct {
-	Data   string  `type:"existingdir" placeholder:"DIR" help:"Folder of a data set. Without it the shop that the demo makes up."`
-	Format string  `enum:"auto,movielens,gsasrec,s3rec,sessions,random" default:"auto" placeholder:"FORMAT" help:"How the folder is written and parted: ${enum}. auto goes by the files; random draws a fifth of MovieLens's events for the test."`
-	Past   float64 `default:"0.85" help:"Formats without a split of their own (movielens, the made-up shop): share of the events, from the oldest, to learn from; each user's last new item is always held out."`
-	Cold   float64 `placeholder:"SHARE" help:"Published protocols: take this share of the items out of training, and ask for those only."`
+	Data    string         `type:"existingdir" xor:"source" placeholder:"DIR" help:"Folder of a data set. Without it, and without --from-topics, the shop that the demo makes up."`
+	Format  string         `enum:"auto,movielens,events,gsasrec,s3rec,sessions,random" default:"auto" placeholder:"FORMAT" help:"How the folder is written and parted: ${enum}. auto goes by the files; random draws a fifth of MovieLens's events for the test; events are tables, CSV or Parquet."`
+	Columns tables.Columns `mapsep:"," placeholder:"FIELD=COLUMN,…" help:"Format events: columns that are not called as the fields are, such as user_id=visitor,item_id=sku,items.title=name."`
+	topicData
+	Split string  `enum:"leave-one-out,time" default:"leave-one-out" placeholder:"SPLIT" help:"Formats without a split of their own (movielens, events, topics, the made-up shop): ${enum}. leave-one-out holds back each user's last new item; time asks for what users did first after one moment, up to which all is learnt from."`
+	Past  float64 `default:"0.85" help:"Of these splits: share of the events, from the oldest, to learn from."`
+	Cold  float64 `placeholder:"SHARE" help:"Published protocols: take this share of the items out of training, and ask for those only."`
 }
 
 // published reads the data set where its format has a protocol of its own, and gives nil where heldOut is to read it.
 func (d *data) published() (*dataset.Sequences, error) {
+	if err := d.topicData.check(); err != nil {
+		return nil, err
+	}
 	if d.Data == "" {
 		if d.Format != "auto" {
 			return nil, usage("--format is %s, but there is no --data DIR to read", d.Format)
 		}
+		return nil, errors.Join(d.noColdItems(), d.noColumns())
+	}
+	format, err := d.format()
+	if err != nil {
+		return nil, err
+	}
+	if format == dataset.TablesFormat {
 		return nil, d.noColdItems()
 	}
-	format := d.Format
-	if format == "auto" {
-		var err error
-		if format, err = dataset.DetectFormat(d.Data); err != nil {
-			return nil, err
-		}
+	if err := d.noColumns(); err != nil {
+		return nil, err
 	}
-	if format == dataset.EventsFormat {
+	if format == dataset.MovieLensFormat {
 		return nil, d.noColdItems()
+	}
+	if d.Split == timeSplit {
+		return nil, usage("--split is %s, but %s is published with a split of its own: leave --split out", d.Split, format)
 	}
 	if d.Cold < 0 || d.Cold >= 1 {
 		return nil, usage("--cold is %g: give a share of 0 or more, below 1", d.Cold)
@@ -48,6 +62,14 @@ func (d *data) published() (*dataset.Sequences, error) {
 	return s, nil
 }
 
+// format is the one that was named, or the one that the files tell.
+func (d *data) format() (string, error) {
+	if d.Format != "auto" {
+		return d.Format, nil
+	}
+	return dataset.DetectFormat(d.Data)
+}
+
 // coldSeed draws the same items for training and for evaluation.
 const coldSeed = 1
 
@@ -58,18 +80,81 @@ func (d *data) noColdItems() error {
 	return nil
 }
 
-// heldOut reads MovieLens, or makes up the shop of the demo.
-func (d *data) heldOut() (*dataset.Dataset, dataset.HoldOut, error) {
+// timeSplit is --split's name of the global split by time.
+const timeSplit = "time"
+
+func (d *data) noColumns() error {
+	if len(d.Columns) > 0 {
+		return usage("--columns names columns of tables: give the folder with --data, in the format events")
+	}
+	return nil
+}
+
+// heldOut reads what has no split of its own, or makes up the shop of the demo, and parts it; allLater is how much a split by
+// time asks for.
+func (d *data) heldOut(env *Env, allLater bool) (*dataset.Dataset, dataset.HoldOut, error) {
 	if d.Past <= 0 || d.Past > 1 {
 		return nil, dataset.HoldOut{}, usage("--past is %g: give a share above 0, up to 1", d.Past)
 	}
-	read := func() (*dataset.Dataset, error) { return dataset.Synthetic(dataset.DefaultSyntheticConfig()) }
-	if d.Data != "" {
-		read = func() (*dataset.Dataset, error) { return dataset.ReadMovieLens(d.Data) }
-	}
-	all, err := read()
+	all, err := d.all(env)
 	if err != nil {
 		return nil, dataset.HoldOut{}, err
 	}
+	if d.Split == timeSplit {
+		return all, dataset.NewTimeHoldOut(all, d.Past, allLater), nil
+	}
 	return all, dataset.NewHoldOut(all, d.Past), nil
+}
+
+func (d *data) all(env *Env) (*dataset.Dataset, error) {
+	if d.FromTopics {
+		return d.topicData.read(env)
+	}
+	if d.Data == "" {
+		return dataset.Synthetic(dataset.DefaultSyntheticConfig())
+	}
+	format, err := d.format()
+	if err != nil {
+		return nil, err
+	}
+	if format == dataset.TablesFormat {
+		return readTables(env, d.Data, d.Columns)
+	}
+	return dataset.ReadMovieLens(d.Data)
+}
+
+// readTables reads a folder of the format events.
+func readTables(env *Env, dir string, columns tables.Columns) (*dataset.Dataset, error) {
+	once, err := openTables(env, dir, columns)
+	if err != nil {
+		return nil, err
+	}
+	read, err := dataset.FromRecords(env.Context, dataset.TablesFormat, once)
+	if err != nil {
+		return nil, err
+	}
+	tellRepeated(env, once)
+	return read, nil
+}
+
+func openTables(env *Env, dir string, columns tables.Columns) (*dataset.Once, error) {
+	s, err := env.Settings()
+	if err != nil {
+		return nil, err
+	}
+	if err := columns.Validate(); err != nil {
+		return nil, usage("--columns: %w", err)
+	}
+	folder, err := tables.Open(dir, columns, s.Limits)
+	if err != nil {
+		return nil, err
+	}
+	return &dataset.Once{Records: folder}, nil
+}
+
+// tellRepeated says what was left out, where something was.
+func tellRepeated(env *Env, once *dataset.Once) {
+	if once.Repeated > 0 {
+		_, _ = fmt.Fprintf(env.Err, "%d interactions left out that come again under the same event_id\n", once.Repeated)
+	}
 }

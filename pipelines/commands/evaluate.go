@@ -2,35 +2,56 @@ package commands
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/evaluation"
-	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/pipelines/evaluation/page"
 	"github.com/freshet/freshet/services/towers"
 )
 
-// Evaluate measures a bundle.
+// Evaluate groups what measures, and what holds measurements beside each other.
 type Evaluate struct {
+	Bundle  EvaluateBundle  `cmd:"" default:"withargs" help:"Measure a bundle beside baselines, all items ranked; what evaluate does without a word after it."`
+	Compare EvaluateCompare `cmd:"" help:"Compare two runs that were kept with --runs, case by case."`
+}
+
+// EvaluateBundle measures a bundle.
+type EvaluateBundle struct {
 	data
-	Bundle  string `type:"existingdir" placeholder:"BUNDLE" help:"Bundle to measure; the configuration's by default."`
-	K       int    `default:"10" help:"Length of the list."`
-	Window  int    `default:"64" help:"Newest events of a history to encode, as many as a profile in Redis keeps."`
-	At      []int  `default:"1,5,10,20,50,100" help:"More lengths for JSON and CSV."`
-	Against string `placeholder:"SCORER" help:"Compare each scorer with this one of the table, case by case."`
-	JSON    bool   `name:"json" xor:"form" help:"Print the report as JSON."`
-	CSV     bool   `name:"csv" xor:"form" help:"Print the scorers' figures as CSV."`
+	Bundle     string `type:"existingdir" placeholder:"BUNDLE" help:"Bundle to measure; the configuration's by default."`
+	K          int    `default:"10" help:"Length of the list."`
+	Window     int    `default:"64" help:"Newest events of a history to encode, as many as a profile in Redis keeps."`
+	At         []int  `default:"1,5,10,20,50,100" help:"More lengths, for all forms but the table."`
+	Targets    string `enum:"first,all" default:"first" placeholder:"TARGETS" help:"Of --split time: ask for the first item after the moment that is new to the user, or for all: ${enum}."`
+	Against    string `placeholder:"SCORER" help:"Compare each scorer with this one of the table, case by case."`
+	AgainstRun string `placeholder:"RUN" help:"Compare the towers with those of an earlier run, case by case: a name in --runs, latest, or a file."`
+	Runs       string `type:"path" placeholder:"DIR" help:"Keep this run in the folder, for --against-run and evaluate compare."`
+	Samples    int    `default:"12" help:"Users that the HTML page and JSON show with history, target and list."`
+	JSON       bool   `name:"json" xor:"form" help:"Print the report as JSON instead of tables."`
+	CSV        bool   `name:"csv" xor:"form" help:"Print the figures as CSV instead of tables."`
+	Parquet    string `type:"path" placeholder:"FILE" help:"Write the figures of --csv as Parquet, too."`
+	PerCase    string `type:"path" placeholder:"FILE" help:"Write what each scorer did in each case as Parquet, too: history, targets, their places, metrics at K."`
+	HTML       string `name:"html" type:"path" placeholder:"FILE" help:"Write a page with charts, too: one file that needs nothing else, also for printing."`
+	throughProduction
 }
 
 // Run prints how the towers rank beside baselines, what their lists are like, and parts of the cases.
-func (c *Evaluate) Run(env *Env) error {
+func (c *EvaluateBundle) Run(env *Env) error {
 	s, err := env.Settings()
 	if err != nil {
 		return err
 	}
-	items, known, cases, includeSeen, err := c.questions()
+	if c.Targets == "all" && c.Split != timeSplit {
+		return usage("--targets is all, which only --split %s can ask for", timeSplit)
+	}
+	q, err := c.questions(env)
 	if err != nil {
 		return err
 	}
@@ -38,65 +59,169 @@ func (c *Evaluate) Run(env *Env) error {
 	if c.Bundle != "" {
 		bundle = c.Bundle
 	}
-	if err := checkSameCatalogue(bundle, len(items)); err != nil {
-		return err
-	}
-	model, err := evaluation.LoadTowers(bundle, items, c.Window)
+	manifest, err := q.check(bundle)
 	if err != nil {
 		return err
 	}
-	scorers := []evaluation.Scorer{
-		model, evaluation.NewTransitions(known, len(items)), evaluation.NewItemKNN(known, len(items)),
-		evaluation.NewPopularity(known, len(items)), evaluation.Random{Seed: 1},
+	var waterfall []evaluation.Loss
+	if c.Production {
+		var done bool
+		if waterfall, done, err = c.runProduction(env, s, bundle, q); done {
+			return err
+		}
 	}
+	model, err := evaluation.LoadTowers(bundle, q.items, c.Window)
+	if err != nil {
+		return err
+	}
+	earlier, earlierName, err := c.earlier()
+	if err != nil {
+		return err
+	}
+	report, err := c.evaluate(env, q, model)
+	if err != nil {
+		return err
+	}
+	report.Subject = &evaluation.Subject{
+		At: time.Now().UTC().Truncate(time.Millisecond), Model: manifest.Version, Bundle: filepath.Base(bundle), Data: q.data, Split: q.split,
+	}
+	report.Waterfall = waterfall
+	if earlier != nil {
+		how := evaluation.Comparing{Resamples: report.Resamples, Seed: 1}
+		if report.Earlier, err = evaluation.Compare(earlierName, earlier, "this run", report.Run(), how); err != nil {
+			return err
+		}
+	}
+	return errors.Join(c.keep(env, report), c.write(report, q), c.print(env.Out, report))
+}
+
+// evaluate ranks all items by the model and by the baselines.
+func (c *EvaluateBundle) evaluate(env *Env, q *questions, model evaluation.Scorer) (*evaluation.Report, error) {
+	baselines, left := q.baselines(env.Context)
+	scorers := append([]evaluation.Scorer{model}, baselines...)
 	config := evaluation.DefaultConfig()
-	config.K, config.At, config.Against, config.IncludeSeen = c.K, c.At, c.Against, includeSeen
+	config.K, config.At, config.Against, config.IncludeSeen, config.Samples = c.K, c.At, c.Against, q.includeSeen, c.Samples
 	if isTerminal(env.Err) {
-		bar := progressbar.NewOptions(len(cases)*len(scorers), progressbar.OptionSetWriter(env.Err),
+		bar := progressbar.NewOptions(len(q.cases)*len(scorers), progressbar.OptionSetWriter(env.Err),
 			progressbar.OptionSetDescription("ranking all items"), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
 		config.Progress = func(done, _ int) { _ = bar.Set(done) }
 	}
-	report, err := evaluation.Evaluate(env.Context, cases, evaluation.NewCatalogue(items, known), scorers, config)
+	report, err := evaluation.Evaluate(env.Context, q.cases, q.catalogue, scorers, config)
+	if err != nil {
+		return nil, err
+	}
+	report.LeftOut = left
+	return report, nil
+}
+
+// earlier loads --against-run before anything costly is done, and before this run becomes the latest.
+func (c *EvaluateBundle) earlier() (*evaluation.Run, string, error) {
+	if c.AgainstRun == "" {
+		return nil, "", nil
+	}
+	return evaluation.Runs{Dir: c.Runs}.Load(c.AgainstRun)
+}
+
+func (c *EvaluateBundle) keep(env *Env, report *evaluation.Report) error {
+	if c.Runs == "" {
+		return nil
+	}
+	name, err := evaluation.Runs{Dir: c.Runs}.Save(report.Run())
+	if err == nil {
+		_, _ = fmt.Fprintf(env.Err, "run kept as %s in %s\n", name, c.Runs)
+	}
+	return err
+}
+
+// mostPast is how many runs a chart over runs shows.
+const mostPast = 40
+
+// write writes the files that were asked for.
+func (c *EvaluateBundle) write(report *evaluation.Report, q *questions) error {
+	var past []evaluation.Past
+	if c.Runs != "" && c.HTML != "" {
+		var err error
+		if past, err = (evaluation.Runs{Dir: c.Runs}).Past(report.Checksum, mostPast); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		writeFile(c.Parquet, report.WriteParquet),
+		writeFile(c.PerCase, func(w io.Writer) error { return report.WriteCases(w, q.cases, &q.catalogue) }),
+		writeFile(c.HTML, func(w io.Writer) error { return page.Write(w, report, past) }),
+	)
+}
+
+// writeFile writes a whole file, or nothing where no path is given.
+func writeFile(path string, write func(io.Writer) error) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("writing a report: %w", err)
+	}
+	return errors.Join(write(file), file.Close())
+}
+
+func (c *EvaluateBundle) print(w io.Writer, report *evaluation.Report) error {
+	switch {
+	case c.JSON:
+		return printJSON(w, report)
+	case c.CSV:
+		return report.WriteCSV(w)
+	}
+	return report.WriteTable(w)
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// EvaluateCompare compares two runs.
+type EvaluateCompare struct {
+	A       string `arg:"" help:"The earlier run: a name in --runs or a part of it that no other has, latest, or a file."`
+	B       string `arg:"" help:"The later run, in the same ways."`
+	Runs    string `type:"path" default:"runs" placeholder:"DIR" help:"Folder of the runs; ${default} by default."`
+	Scorer  string `placeholder:"SCORER" help:"Compare this scorer of both runs, or the only one whose name begins so; the towers by default."`
+	ScorerB string `placeholder:"SCORER" help:"Compare it with another scorer of the later run."`
+	K       int    `help:"Length of the list; the later run's by default."`
+	JSON    bool   `name:"json" help:"Print the comparison as JSON instead of a table."`
+}
+
+// Run prints the difference of each figure, and which run is better or that it cannot be told.
+func (c *EvaluateCompare) Run(env *Env) error {
+	runs := evaluation.Runs{Dir: c.Runs}
+	a, nameA, err := runs.Load(c.A)
+	if err != nil {
+		return err
+	}
+	b, nameB, err := runs.Load(c.B)
+	if err != nil {
+		return err
+	}
+	how := evaluation.Comparing{ScorerA: c.Scorer, ScorerB: c.Scorer, K: c.K, Resamples: evaluation.DefaultConfig().Resamples, Seed: 1}
+	if c.ScorerB != "" {
+		how.ScorerB = c.ScorerB
+	}
+	comparison, err := evaluation.Compare(nameA, a, nameB, b, how)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		e := json.NewEncoder(env.Out)
-		e.SetIndent("", "  ")
-		return e.Encode(report)
+		return printJSON(env.Out, comparison)
 	}
-	if c.CSV {
-		return report.WriteCSV(env.Out)
-	}
-	return report.WriteTable(env.Out)
+	return comparison.WriteTable(env.Out)
 }
 
 // checkSameCatalogue refuses to measure a bundle on another data set than its own: the table would look like one, and mean
 // nothing. An imported bundle may not know what it was trained on.
-func checkSameCatalogue(bundle string, items int) error {
-	manifest, err := towers.LoadManifest(bundle)
-	if err != nil {
-		return err
-	}
+func checkSameCatalogue(bundle string, manifest *towers.Manifest, items int) error {
 	if trained := manifest.Data.Items; trained != items && (trained != 0 || manifest.Engine == "") {
 		return fmt.Errorf("bundle %s was trained on a catalogue of %d items, this data set has %d: name the one it was trained on "+
 			"(--data; without it the made-up shop)", bundle, trained, items)
 	}
 	return nil
-}
-
-// questions returns the catalogue, the histories that the baselines may count, the cases, and whether seen items stay in the lists.
-func (c *Evaluate) questions() ([]schemas.ItemChange, [][]int32, []dataset.Case, bool, error) {
-	split, err := c.published()
-	if err != nil {
-		return nil, nil, nil, false, err
-	}
-	if split != nil {
-		return split.Items, split.Known, split.Test, split.IncludeSeen, nil
-	}
-	all, held, err := c.heldOut()
-	if err != nil {
-		return nil, nil, nil, false, err
-	}
-	return all.Items, held.Told.Histories(), held.Cases, false, nil
 }

@@ -39,6 +39,7 @@ type cli struct {
 	commands.Global
 	Run         commands.Run         `cmd:""`
 	Train       commands.Train       `cmd:""`
+	Tune        commands.Tune        `cmd:""`
 	Evaluate    commands.Evaluate    `cmd:""`
 	Export      commands.Export      `cmd:""`
 	Import      commands.Import      `cmd:""`

@@ -22,6 +22,7 @@ type Recommend struct {
 	Count       int32         `short:"n" default:"10" help:"Length of the page."`
 	Surface     string        `placeholder:"NAME" help:"Place in the product, for rules that look at it."`
 	Similar     string        `placeholder:"ITEM" help:"Items similar to this one instead of items for the user's taste."`
+	Query       string        `placeholder:"TEXT" help:"Items that this text means, leaning to the user's taste; not together with --similar."`
 	Filter      string        `placeholder:"EXPR" help:"Rule expression over the item, such as 'item.price < 20'."`
 	Exclude     []string      `placeholder:"ITEM" help:"Items to leave out; comma separated or repeated."`
 	IncludeSeen bool          `help:"Keep items that the user has interacted with."`
@@ -81,6 +82,7 @@ func (c *Recommend) request(now time.Time) (*schemas.RecommendationRequest, erro
 	r := &schemas.RecommendationRequest{
 		RequestID: c.RequestID, UserID: c.User, Count: c.Count, Surface: c.Surface, SeedItemID: c.Similar, Filter: c.Filter,
 		ExcludeItemIDs: c.Exclude, IncludeSeen: c.IncludeSeen, Region: c.Region, Age: c.Age, Variant: c.Variant, Explain: c.Explain,
+		Query: c.Query,
 	}
 	for _, event := range c.Recent {
 		name, item, ok := strings.Cut(event, ":")

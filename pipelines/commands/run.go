@@ -17,7 +17,7 @@ import (
 
 // Run runs roles.
 type Run struct {
-	Roles    []string `arg:"" optional:"" help:"Roles to run: interactions, catalogue, recommendations; none means all."`
+	Roles    []string `arg:"" optional:"" help:"Roles to run: interactions, catalogue, recommendations, evaluation; none means all but evaluation."`
 	Embedded bool     `help:"Start an embedded Kafka, Redis and Milvus in this process, at the configured addresses, and create the topics."`
 }
 

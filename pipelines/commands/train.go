@@ -3,9 +3,12 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/freshet/freshet/pipelines/training"
+	"github.com/freshet/freshet/services/towers"
 )
 
 // Train trains towers.
@@ -17,16 +20,30 @@ type Train struct {
 	Seed    *uint64        `placeholder:"N" help:"Seed of all that is drawn by lot; the configuration's by default."`
 	Workers *int           `placeholder:"N" help:"Goroutines that share a step; the configuration's by default."`
 	Budget  *time.Duration `placeholder:"TIME" help:"End training after this time, such as 5m, with the best weights so far."`
+
+	Checkpoint string `type:"path" placeholder:"FILE" help:"File that keeps the training after each epoch, and that the same command goes on from; BUNDLE.checkpoint by default. It goes when training has come to its end."`
+	Restart    bool   `help:"Train anew where a checkpoint is, instead of going on from it."`
+
+	From    string `type:"existingdir" placeholder:"BUNDLE" help:"Begin with the weights of an earlier bundle, for new events and new items: a shorter training (training.warm_start)."`
+	Compare bool   `help:"With --from: train anew as well, and compare quality and time of the earlier bundle, of training on from it, and of training anew."`
 }
 
-// Run trains and writes the bundle. Ctrl-C ends training and keeps the best weights so far.
+// Validate is called by the parser.
+func (c *Train) Validate() error {
+	if c.Compare && c.From == "" {
+		return errors.New("--compare needs --from: name the earlier bundle to compare with")
+	}
+	return nil
+}
+
+// Run trains and writes the bundle. Ctrl-C ends training and keeps the best weights so far; the same command goes on from there.
 func (c *Train) Run(env *Env) error {
 	s, err := env.Settings()
 	if err != nil {
 		return err
 	}
 	config := s.Training
-	input, err := c.input(&config)
+	input, err := c.input(env, &config)
 	if err != nil {
 		return err
 	}
@@ -37,27 +54,62 @@ func (c *Train) Run(env *Env) error {
 	if err := config.Validate(); err != nil {
 		return usageError{fmt.Errorf("checking the flags: training: %w", err)}
 	}
-	model, result, err := training.Train(env.Context, input, config, training.NewPrinter(env.Err).Print)
-	if err != nil {
-		return err
-	}
-	if result.Stop == training.StopCaller && result.Cases > 0 && result.Recall == 0 {
-		return errors.New("stopped before the model had learnt anything: no bundle was written, an earlier one stays")
-	}
 	out := s.Bundle
 	if c.Out != "" {
 		out = c.Out
 	}
-	manifest, err := model.WriteBundle(out)
-	if err != nil {
+	if c.Checkpoint == "" {
+		c.Checkpoint = filepath.Clean(out) + ".checkpoint"
+	}
+	options := training.Options{
+		Progress: training.NewPrinter(env.Err).Print, Say: func(line string) { fmt.Fprintln(env.Err, line) },
+		Checkpoint: c.Checkpoint, Restart: c.Restart,
+	}
+	_, options.Commit = built()
+	warm := config
+	if c.From != "" {
+		if options.From, err = towers.ReadWeights(c.From); err != nil {
+			return err
+		}
+		input.HoldOutAfter = options.From.Data.To
+		if c.Epochs != nil {
+			warm.WarmStart.Epochs = 1 // so many as were asked for
+		}
+	}
+	result, err := c.train(env, input, warm, options, out)
+	if err != nil || !c.Compare {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Out, "%s\nmodel %s written to %s\n", result, manifest.Version, out)
-	return err
+	return compareStarts(env, input, config, options.From, result)
+}
+
+// train trains, writes the bundle to out, and takes the checkpoint away when there is nothing to go on with.
+func (c *Train) train(env *Env, input training.Input, config training.Config, options training.Options, out string) (
+	training.Result, error,
+) {
+	model, result, err := training.TrainWith(env.Context, input, config, options)
+	if err != nil {
+		return result, err
+	}
+	if result.Stop == training.StopCaller && result.Cases > 0 && result.Recall == 0 {
+		return result, errors.New("stopped before the model had learnt anything: no bundle was written, an earlier one stays")
+	}
+	manifest, err := model.WriteBundle(out)
+	if err != nil {
+		return result, err
+	}
+	fmt.Fprintf(env.Out, "%s\nmodel %s written to %s\n", result, manifest.Version, out)
+	if result.Stop != training.StopCaller {
+		return result, training.RemoveCheckpoint(c.Checkpoint)
+	}
+	if _, err := os.Stat(c.Checkpoint); err == nil {
+		fmt.Fprintf(env.Out, "the same command goes on from %s\n", c.Checkpoint)
+	}
+	return result, nil
 }
 
 // input reads what to learn from, and suits the configuration to it.
-func (c *Train) input(config *training.Config) (training.Input, error) {
+func (c *Train) input(env *Env, config *training.Config) (training.Input, error) {
 	split, err := c.published()
 	if err != nil {
 		return training.Input{}, err
@@ -72,7 +124,7 @@ func (c *Train) input(config *training.Config) (training.Input, error) {
 		}
 		return training.FromSequences(split), nil
 	}
-	_, held, err := c.heldOut()
+	_, held, err := c.heldOut(env, false)
 	if err != nil {
 		return training.Input{}, err
 	}

@@ -20,6 +20,8 @@ func TestExitCodes(t *testing.T) {
 	folder := t.TempDir()
 	bad := filepath.Join(folder, "bad.yaml")
 	require.NoError(t, os.WriteFile(bad, []byte("kafka:\n  brokres: []\n"), 0o600))
+	published := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(published, "shop.train.txt"), nil, 0o600))
 	configure(t, nowhere, nowhere, nowhere)
 	const remedy = nowhere + ": connect: connection refused; remedy: start Kafka there, or correct kafka.brokers (FRESHET_KAFKA_BROKERS)"
 	for _, c := range []struct {
@@ -46,6 +48,11 @@ func TestExitCodes(t *testing.T) {
 		{"no such file", []string{"publish", "items", filepath.Join(folder, "nowhere")}, 2, "nowhere"},
 		{"no data set", []string{"train", "--data", folder}, 1, folder},
 		{"no bundle", []string{"evaluate"}, 1, "bundle"},
+		{"all targets of one", []string{"evaluate", "--targets", "all"}, 2, "--split time"},
+		{"unknown split", []string{"train", "--split", "random"}, 2, "--split"},
+		{"a published split anew", []string{"evaluate", "--data", published, "--split", "time"}, 2, "sessions is published with a split of its own"},
+		{"no runs", []string{"evaluate", "compare", "a", "b", "--runs", folder}, 1, "has no runs"},
+		{"one run", []string{"evaluate", "compare", "a"}, 2, "<b>"},
 		{"no folder to export to", []string{"export", "onnx"}, 2, "--out"},
 		{"no user tower to import", []string{"import", "onnx"}, 2, "--user"},
 		{"no item tower to import", []string{"import", "onnx", "--user", bad}, 2, "--vectors"},

@@ -18,6 +18,8 @@ type Dataset struct {
 	Items  []schemas.ItemChange
 	Users  []User
 	Events []Event
+	// Searches is what people searched for, where the data tells.
+	Searches []Search
 }
 
 // User is what is known of a user besides events.
@@ -85,6 +87,17 @@ func (d *Dataset) Histories() [][]int32 {
 func (d *Dataset) part(lo, hi int) *Dataset {
 	p := *d
 	p.Events = d.Events[lo:hi:hi]
+	from, to := int64(math.MinInt64), int64(math.MaxInt64)
+	if lo > 0 {
+		from = math.MaxInt64
+		if lo < len(d.Events) {
+			from = d.Events[lo].At
+		}
+	}
+	if hi < len(d.Events) {
+		to = d.Events[hi].At
+	}
+	p.Searches = d.searchesBetween(from, to)
 	return &p
 }
 

@@ -1,5 +1,5 @@
 // Package dataset holds what models are trained and measured on: readers of public data sets, a synthetic world for
-// machines that have none, and the splits that part past from future.
+// machines that have none, data sets made of records from tables or topics (Records), and the splits that part past from future.
 //
 // It may import schemas and services/towers (for what counts as a taste). What always holds in it:
 //

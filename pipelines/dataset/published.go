@@ -90,7 +90,7 @@ func readSessions(dir string) (*Sequences, error) {
 		return nil, err
 	}
 	r := sequenceReader{dir: dir, items: mostItems}
-	s := &Sequences{IncludeSeen: true, Known: r.rows(train)}
+	s := &Sequences{IncludeSeen: true, InTime: true, Known: r.rows(train)}
 	user := int32(len(s.Known))
 	test := strings.TrimSuffix(train, ".train.txt") + ".test.txt"
 	r.each(test, func(fields []string) error {
@@ -147,7 +147,7 @@ func ReadRandomSplit(dir string) (*Sequences, error) {
 	s := &Sequences{Items: d.Items, IncludeSeen: true, Train: make([][]int32, len(d.Users)), Known: make([][]int32, len(d.Users))}
 	for i, e := range d.Events {
 		ask := func(history []int32) Case {
-			return Case{User: e.User, History: slices.Clone(history), Targets: []int32{e.Item}}
+			return Case{User: e.User, History: slices.Clone(history), Targets: []int32{e.Item}, At: e.At, Type: e.Type}
 		}
 		switch part[i] {
 		case test:
@@ -233,14 +233,20 @@ func ReadFormat(format, dir string) (*Sequences, error) {
 	return read(dir)
 }
 
-// EventsFormat is the format of folders that ReadMovieLens reads.
-const EventsFormat = "movielens"
+// The formats that have no protocol of their own.
+const (
+	// MovieLensFormat is that of folders that ReadMovieLens reads.
+	MovieLensFormat = "movielens"
+	// TablesFormat is that of folders that package tables reads.
+	TablesFormat = "events"
+)
 
 // DetectFormat tells a folder's format by its files.
 func DetectFormat(dir string) (string, error) {
 	for _, f := range []struct{ format, pattern string }{
 		{"gsasrec", "gsas_train_input.txt"}, {"s3rec", "*" + attributesSuffix}, {"sessions", "*.train.txt"},
-		{EventsFormat, "ratings.csv"}, {EventsFormat, "ratings.dat"}, {EventsFormat, "u.data"},
+		{MovieLensFormat, "ratings.csv"}, {MovieLensFormat, "ratings.dat"}, {MovieLensFormat, "u.data"},
+		{TablesFormat, "interactions.csv"}, {TablesFormat, "interactions.parquet"},
 	} {
 		if found, err := filepath.Glob(filepath.Join(dir, f.pattern)); err == nil && len(found) > 0 {
 			return f.format, nil

@@ -19,6 +19,8 @@ type Sequences struct {
 	Known [][]int32
 	// IncludeSeen says that items of the history stay in the ranked lists, and may be what comes next.
 	IncludeSeen bool
+	// InTime says that the rows are in the order of time, as sessions are: each began no earlier than the one before it.
+	InTime bool
 }
 
 // ReadSASRecSplit reads ml-1m in the split of gSASRec (Petrov and Macdonald, RecSys 2023), by which the published figures

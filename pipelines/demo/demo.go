@@ -107,6 +107,7 @@ var story = []struct {
 	{"Business rules at work", (*Demo).tellRules},
 	{"Poison", (*Demo).tellPoison},
 	{"Twice published, once killed, counted once", (*Demo).tellExactlyOnce},
+	{"A search with a typo", (*Demo).tellSearch},
 	{"Offline quality, all items ranked", (*Demo).tellQuality},
 }
 

@@ -162,17 +162,24 @@ func (d *Demo) eventsOf(ctx context.Context, user string) (events []schemas.Inte
 // encodeAll moves the user tower over all events that count, from nothing.
 func (d *Demo) encodeAll(ctx context.Context, events []schemas.Interaction) (state, embedding []float32, err error) {
 	var ids []string
+	var history []towers.Event
+	before := int64(towers.Never)
 	for i := range events {
-		if towers.CountsForTaste(events[i].Type) {
-			ids = append(ids, events[i].ItemID)
+		if e := &events[i]; d.tower.Reads(e.Type) {
+			at := e.OccurredAt.UnixMilli()
+			ids, history = append(ids, e.ItemID), append(history, towers.Event{Kind: e.Type, Gap: towers.GapBetween(before, at)})
+			before = at
 		}
 	}
 	vectors, err := d.worker.Items.Vectors(ctx, d.tower.Version(), ids)
 	if err != nil {
 		return nil, nil, err
 	}
+	for i, vector := range vectors {
+		history[i].Item = vector
+	}
 	state, embedding = make([]float32, d.tower.StateSize()), make([]float32, d.tower.Dim())
-	d.tower.Encode(state, embedding, vectors)
+	d.tower.Encode(state, embedding, history)
 	return state, embedding, nil
 }
 

@@ -10,10 +10,10 @@ import (
 	"github.com/freshet/freshet/pipelines/evaluation"
 )
 
-// measuredCases bounds step 7's time; the interval tells what that costs.
+// measuredCases bounds step 8's time; the interval tells what that costs.
 const measuredCases = 2000
 
-// tellQuality is step 7.
+// tellQuality is step 8.
 func (d *Demo) tellQuality(ctx context.Context) error {
 	w := d.world
 	cases := sample(w.Cases, measuredCases)

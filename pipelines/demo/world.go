@@ -13,7 +13,7 @@ import (
 // world is the data of one run. All of its events come from the data set; only what the story itself does is added.
 type world struct {
 	data *dataset.Dataset
-	// Told is what happens before the story; step 7 asks for the rest.
+	// Told is what happens before the story; step 8 asks for the rest.
 	dataset.HoldOut
 	place     map[string]int32 // of an item in data.Items
 	region    string           // where the story's user lives

@@ -16,9 +16,30 @@ type Catalogue struct {
 	// Counts is how often each item occurs in what scorers may learn from; nil leaves out popularity, novelty and the segments
 	// by popularity.
 	Counts []int
-	// Categories are each item's categories by index; nil leaves out diversity.
+	// Categories are each item's categories by index; nil leaves out diversity and calibration.
 	Categories [][]int32
+	// Learnt is what the model under measurement could learn from; nil leaves out the segments of new users and new items.
+	Learnt *Learnt
+	// IDs are the items' and Users the users' ids, Titles the items' names for people; nil has numbers instead.
+	IDs, Titles, Users []string
 }
+
+// Learnt counts the events that a model learnt from. A user beyond the end of Users had none.
+type Learnt struct{ Users, Items []int }
+
+// NewLearnt counts over the histories, by user, that the model learnt from; items is the size of the catalogue.
+func NewLearnt(histories [][]int32, items int) *Learnt {
+	l := &Learnt{Users: make([]int, len(histories)), Items: make([]int, items)}
+	for u, history := range histories {
+		l.Users[u] = len(history)
+		for _, item := range history {
+			l.Items[item]++
+		}
+	}
+	return l
+}
+
+func (l *Learnt) knowsUser(user int32) bool { return int(user) < len(l.Users) && l.Users[user] > 0 }
 
 // NewCatalogue counts over the histories that scorers may learn from.
 func NewCatalogue(items []schemas.ItemChange, histories [][]int32) Catalogue {
@@ -30,6 +51,8 @@ func NewCatalogue(items []schemas.ItemChange, histories [][]int32) Catalogue {
 	}
 	index := map[string]int32{}
 	for i := range items {
+		c.IDs = append(c.IDs, items[i].ItemID)
+		c.Titles = append(c.Titles, cmp.Or(items[i].Title, items[i].ItemID))
 		for _, name := range items[i].Categories {
 			at, known := index[name]
 			if !known {
@@ -48,11 +71,20 @@ func NewCatalogue(items []schemas.ItemChange, histories [][]int32) Catalogue {
 }
 
 func (c *Catalogue) check() error {
-	if c.Counts != nil && len(c.Counts) != c.Items {
-		return fmt.Errorf("there are counts of %d items, but there are %d items", len(c.Counts), c.Items)
+	learnt := c.Items
+	if c.Learnt != nil {
+		learnt = len(c.Learnt.Items)
 	}
-	if c.Categories != nil && len(c.Categories) != c.Items {
-		return fmt.Errorf("there are categories of %d items, but there are %d items", len(c.Categories), c.Items)
+	for _, part := range []struct {
+		of  string
+		has int
+	}{{"counts", len(c.Counts)}, {"categories", len(c.Categories)}, {"ids", len(c.IDs)}, {"titles", len(c.Titles)}} {
+		if part.has != 0 && part.has != c.Items {
+			return fmt.Errorf("there are %s of %d items, but there are %d items", part.of, part.has, c.Items)
+		}
+	}
+	if learnt != c.Items {
+		return fmt.Errorf("what was learnt counts %d items, but there are %d items", learnt, c.Items)
 	}
 	return nil
 }
@@ -112,6 +144,15 @@ func newPopularities(counts []int) *popularities {
 		from = to
 	}
 	return p
+}
+
+// mean is the items' mean of one of the figures.
+func (*popularities) mean(figure []float64, items []int32) float64 {
+	sum := 0.0
+	for _, item := range items {
+		sum += figure[item] / float64(len(items))
+	}
+	return sum
 }
 
 func partOf(before, count, total int) int8 {

@@ -13,32 +13,11 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	_ = c.Write([]string{"scorer", "metric", "k", "by", "segment", "cases", "mean", "low", "high"}) // Error tells
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	line := func(scorer, metric string, k int, by, segment string, cases int, m Metric) {
+	for _, f := range r.figures() {
 		_ = c.Write([]string{
-			scorer, metric, strconv.Itoa(k), by, segment, strconv.Itoa(cases), number(m.Mean), number(m.Low), number(m.High),
+			f.Scorer, f.Metric, strconv.Itoa(int(f.K)), f.By, f.Segment, strconv.FormatInt(f.Cases, 10),
+			number(f.Mean), number(f.Low), number(f.High),
 		})
-	}
-	for i := range r.Scorers {
-		s := &r.Scorers[i]
-		for _, at := range s.At {
-			for _, m := range at.named() {
-				line(s.Name, m.name, at.K, "", "", r.Cases, m.Metric)
-			}
-		}
-		for _, m := range []struct {
-			name string
-			*Metric
-		}{{"popularity", s.Popularity}, {"novelty", s.Novelty}, {"diversity", s.Diversity}} {
-			if m.Metric != nil {
-				line(s.Name, m.name, r.K, "", "", r.Cases, *m.Metric)
-			}
-		}
-		line(s.Name, "coverage", r.K, "", "", r.Cases, exactly(s.Coverage))
-		line(s.Name, "gini", r.K, "", "", r.Cases, exactly(s.Gini))
-		for _, part := range s.Segments {
-			line(s.Name, "recall", r.K, part.By, part.Name, part.Cases, part.Recall)
-			line(s.Name, "ndcg", r.K, part.By, part.Name, part.Cases, part.NDCG)
-		}
 	}
 	c.Flush()
 	if err := c.Error(); err != nil {

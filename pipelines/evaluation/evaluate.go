@@ -29,9 +29,14 @@ type Config struct {
 	Seed uint64 `yaml:"seed" env:"SEED"`
 	// Workers is how many cases are scored at once; 0 means one for each core.
 	Workers int `yaml:"workers" env:"WORKERS"`
+	// Samples is how many cases the report shows in full, spread evenly, as the first scorer answers them.
+	Samples int `yaml:"samples" env:"SAMPLES"`
 	// Progress, if not nil, is told how many of the rankings (cases times scorers) are done, never from two goroutines at once.
 	Progress func(done, of int) `yaml:"-" env:"-"`
 }
+
+// mostK bounds the length of lists.
+const mostK = 10_000
 
 // DefaultConfig measures lists of ten without what the user has seen.
 func DefaultConfig() Config {
@@ -41,15 +46,17 @@ func DefaultConfig() Config {
 // Validate says which field is out of range.
 func (c Config) Validate() error {
 	for _, k := range c.At {
-		if k < 1 || k > 10_000 {
-			return fmt.Errorf("at has %d: give 1 to 10000", k)
+		if k < 1 || k > mostK {
+			return fmt.Errorf("at has %d: give 1 to %d", k, mostK)
 		}
 	}
 	switch {
-	case c.K < 1 || c.K > 10_000:
-		return fmt.Errorf("k is %d: give 1 to 10000", c.K)
+	case c.K < 1 || c.K > mostK:
+		return fmt.Errorf("k is %d: give 1 to %d", c.K, mostK)
 	case c.Resamples < 0 || c.Resamples > 100_000:
 		return fmt.Errorf("resamples is %d: give 0 to 100000", c.Resamples)
+	case c.Samples < 0 || c.Samples > 1000:
+		return fmt.Errorf("samples is %d: give 0 to 1000", c.Samples)
 	case c.Workers < 0:
 		return fmt.Errorf("workers is %d: give 0 (one for each core) or more", c.Workers)
 	}
@@ -72,10 +79,17 @@ func Evaluate(ctx context.Context, cases []dataset.Case, catalogue Catalogue, sc
 	popular := newPopularities(catalogue.Counts)
 	tick := ticker(c.Progress, len(cases)*len(scorers))
 	var done []*evaluation
-	for _, s := range scorers {
+	for i, s := range scorers {
 		e := &evaluation{
 			Config: c, cases: cases, catalogue: &catalogue, popular: popular, scorer: s, tick: tick,
-			outcomes: newOutcomes(len(cases), metrics*len(c.At)+characters), shown: make([]int, catalogue.Items),
+			outcomes: newOutcomes(len(cases), metrics*len(c.At)+characters), places: make([][]int32, len(cases)),
+			shown: make([]int, catalogue.Items),
+		}
+		if i == 0 {
+			e.lists = make(map[int][]int32, c.Samples)
+			for at := range min(c.Samples, len(cases)) {
+				e.lists[at*len(cases)/min(c.Samples, len(cases))] = nil
+			}
 		}
 		if err := e.run(ctx); err != nil {
 			return nil, fmt.Errorf("evaluating %s: %w", s.Name(), err)
@@ -132,8 +146,10 @@ type evaluation struct {
 
 	// outcomes has the metrics at each of At, one group after the other, then the list's characters.
 	outcomes *outcomes
+	places   [][]int32 // of each case's targets
 	mu       sync.Mutex
-	shown    []int // in how many lists each item stands; under mu
+	shown    []int           // in how many lists each item stands; under mu
+	lists    map[int][]int32 // of the cases that are samples; under mu
 }
 
 // chunk is how many cases a worker takes at a time.
@@ -162,7 +178,7 @@ func (e *evaluation) run(ctx context.Context) error {
 			w := newRanking(len(e.shown), e.K)
 			for from := range chunks {
 				for i := from; i < min(from+chunk, len(e.cases)); i++ {
-					e.rank(w, &e.cases[i], e.outcomes.row(i))
+					e.rank(w, i)
 					e.tick()
 				}
 			}
@@ -177,9 +193,10 @@ func (e *evaluation) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// rank scores one case, looks where its targets stand and what its list is like, and fills the case's row.
-func (e *evaluation) rank(w *ranking, c *dataset.Case, row []float64) {
-	e.scorer.Score(w.scores, c.User, c.History)
+// rank scores case i, looks where its targets stand and what its list is like, and fills the case's row.
+func (e *evaluation) rank(w *ranking, i int) {
+	c, row := &e.cases[i], e.outcomes.row(i)
+	scoreCase(e.scorer, w.scores, c)
 	if !e.IncludeSeen {
 		for _, item := range c.History {
 			w.excluded[item] = true
@@ -192,21 +209,29 @@ func (e *evaluation) rank(w *ranking, c *dataset.Case, row []float64) {
 	}
 	w.list()
 	places := w.places(c.Targets)
-	for i, k := range e.At {
-		measure(row[metrics*i:metrics*(i+1)], places, len(c.Targets), k)
+	for at, k := range e.At {
+		measure(row[metrics*at:metrics*(at+1)], places, len(c.Targets), k)
 	}
-	e.describe(row[metrics*len(e.At):], w.top)
+	e.places[i] = places
+	e.describe(row[metrics*len(e.At):], w, c)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, sampled := e.lists[i]; sampled {
+		e.lists[i] = slices.Clone(w.top)
+	}
 }
 
 // describe fills in what a list is like.
-func (e *evaluation) describe(row []float64, list []int32) {
-	if e.popular != nil && len(list) > 0 {
-		for _, item := range list {
-			row[popularity] += e.popular.percentile[item] / float64(len(list))
-			row[novelty] += e.popular.surprise[item] / float64(len(list))
+func (e *evaluation) describe(row []float64, w *ranking, c *dataset.Case) {
+	if e.popular != nil && len(w.top) > 0 {
+		row[popularity] = e.popular.mean(e.popular.percentile, w.top)
+		row[novelty] = e.popular.mean(e.popular.surprise, w.top)
+		if len(c.History) > 0 {
+			row[popularityBias] = row[popularity] - e.popular.mean(e.popular.percentile, c.History)
 		}
 	}
 	if e.catalogue.Categories != nil {
-		row[diversity] = e.catalogue.diversity(list)
+		row[diversity] = e.catalogue.diversity(w.top)
+		row[miscalibration], _ = w.tastes.miscalibration(e.catalogue.Categories, c.History, w.top)
 	}
 }

@@ -20,8 +20,14 @@ func newOutcomes(cases, columns int) *outcomes {
 func (o *outcomes) cases() int           { return len(o.values) / o.columns }
 func (o *outcomes) row(at int) []float64 { return o.values[at*o.columns : (at+1)*o.columns] }
 
-// pick is a matrix of some cases and columns.
+// pick is a matrix of some columns and of some cases, or of all with nil.
 func (o *outcomes) pick(cases, columns []int) *outcomes {
+	if cases == nil {
+		cases = make([]int, o.cases())
+		for i := range cases {
+			cases[i] = i
+		}
+	}
 	p := newOutcomes(len(cases), len(columns))
 	for i, c := range cases {
 		row := o.row(c)

@@ -3,6 +3,7 @@ package evaluation
 import (
 	"math"
 	"slices"
+	"sort"
 )
 
 // ranking is one worker's room for the scores of one case after the other.
@@ -10,9 +11,11 @@ type ranking struct {
 	scores   []float32
 	excluded []bool
 	// top is the list as a user would get it, best first; shown counts what stood in lists.
-	top   []int32
-	k     int
-	shown []int
+	top     []int32
+	k       int
+	shown   []int
+	targets []float32
+	tastes  tastes
 }
 
 func newRanking(items, k int) *ranking {
@@ -56,29 +59,46 @@ func (w *ranking) list() {
 // places are the targets' ranks among all items, from 1, in ascending order; a target that cannot be recommended, or whose
 // score is no number, has none. Of items with a target's score, those that are no targets stand before it; equal
 // targets stand one behind the other.
-func (w *ranking) places(targets []int32) []int {
-	places := make([]int, 0, len(targets))
+func (w *ranking) places(targets []int32) []int32 {
+	w.targets = w.targets[:0] // their scores
 	for _, target := range targets {
-		s := w.scores[target]
-		if w.excluded[target] || s != s {
+		if s := w.scores[target]; !w.excluded[target] && s == s {
+			w.targets = append(w.targets, s)
+		}
+	}
+	slices.Sort(w.targets)
+	places := make([]int32, len(w.targets))
+	if len(w.targets) == 1 {
+		places[0] = w.atLeast(w.targets[0])
+		return places
+	}
+	// Each item is counted at the best target that it does not stand behind, and so stands before all that are worse.
+	for item, score := range w.scores {
+		if w.excluded[item] {
 			continue
 		}
-		rank := 0 // counts the target itself
-		for item, other := range w.scores {
-			if other >= s && !w.excluded[item] {
-				rank++
-			}
+		if at := sort.Search(len(w.targets), func(i int) bool { return !(w.targets[i] <= score) }); at > 0 {
+			places[len(places)-at]++
 		}
-		places = append(places, rank)
 	}
-	slices.Sort(places)
+	for i := 1; i < len(places); i++ {
+		places[i] += places[i-1]
+	}
 	// Equal targets have counted one another, all of them: n of them share the rank of the last.
 	for i := len(places) - 2; i >= 0; i-- {
-		if places[i] >= places[i+1] {
-			places[i] = places[i+1] - 1
-		}
+		places[i] = min(places[i], places[i+1]-1)
 	}
 	return places
+}
+
+// atLeast counts the items, the target itself among them, with a score no worse than s.
+func (w *ranking) atLeast(s float32) (n int32) {
+	for item, other := range w.scores {
+		if other >= s && !w.excluded[item] {
+			n++
+		}
+	}
+	return n
 }
 
 // The metrics of one case at one k, by their place in its outcome.
@@ -92,19 +112,24 @@ const (
 	metrics
 )
 
+// The metrics' names, which are their fields' in JSON.
+var metricNames = [metrics]string{"recall", "hit_rate", "precision", "ndcg", "mrr", "map"}
+
 // What a case's list is like, by its place behind the metrics.
 const (
 	popularity = iota
 	novelty
 	diversity
+	popularityBias
+	miscalibration
 	characters
 )
 
 // measure computes the metrics of one case from the places of its targets, in ascending order. row is all 0.
-func measure(row []float64, places []int, targets, k int) {
+func measure(row []float64, places []int32, targets, k int) {
 	hits := 0
 	for _, place := range places {
-		if place > k {
+		if int(place) > k {
 			break
 		}
 		hits++
@@ -116,8 +141,8 @@ func measure(row []float64, places []int, targets, k int) {
 	}
 	best := min(targets, k) // hits that there could be
 	ideal := 0.0
-	for place := 1; place <= best; place++ {
-		ideal += gain(place)
+	for place := range int32(best) {
+		ideal += gain(place + 1)
 	}
 	row[recall] = float64(hits) / float64(targets)
 	row[hitRate] = 1
@@ -128,4 +153,4 @@ func measure(row []float64, places []int, targets, k int) {
 }
 
 // gain is what a hit at the place is worth to DCG (Järvelin and Kekäläinen, 2002).
-func gain(place int) float64 { return 1 / math.Log2(float64(place)+1) }
+func gain(place int32) float64 { return 1 / math.Log2(float64(place)+1) }

@@ -1,26 +1,61 @@
 package evaluation
 
 import (
-	"fmt"
-	"io"
 	"slices"
-	"strings"
-
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
+	"time"
 )
 
 // Report is the outcome of an evaluation; it encodes to JSON as it stands.
 type Report struct {
-	K           int    `json:"k"`
-	Cases       int    `json:"cases"`
-	Items       int    `json:"items"`
-	IncludeSeen bool   `json:"include_seen"`
-	Resamples   int    `json:"resamples"`
-	Against     string `json:"against,omitempty"`
+	// Subject is what was measured, for whoever finds the report later; nil where nobody said.
+	Subject     *Subject `json:"subject,omitempty"`
+	K           int      `json:"k"`
+	Cases       int      `json:"cases"`
+	Items       int      `json:"items"`
+	IncludeSeen bool     `json:"include_seen"`
+	Resamples   int      `json:"resamples"`
+	Against     string   `json:"against,omitempty"`
+	// Checksum is of the protocol: the cases, the items and whether seen ones are ranked. Reports with the same one can be
+	// compared case by case.
+	Checksum string `json:"checksum"`
 	// TargetPopularity is the mean percentile of what users chose, to hold the lists' beside.
 	TargetPopularity *Metric  `json:"target_popularity,omitempty"`
 	Scorers          []Result `json:"scorers"`
+	// LeftOut names baselines that could not be measured.
+	LeftOut []LeftOut `json:"left_out,omitempty"`
+	// Waterfall is where what the first scorer finds gets lost on the way to a served page, stage by stage; nil where it was
+	// not measured.
+	Waterfall []Loss `json:"waterfall,omitempty"`
+	// Earlier compares the first scorer with that of an earlier run.
+	Earlier *Comparison `json:"earlier,omitempty"`
+	Samples []Sample    `json:"samples,omitempty"`
+
+	run Run // what comparisons need, case by case
+}
+
+// Subject is what a report is about.
+type Subject struct {
+	At time.Time `json:"at"`
+	// Model is the version of the towers, Bundle the folder that they came from.
+	Model  string `json:"model"`
+	Bundle string `json:"bundle"`
+	// Data names the data set, Split the protocol that parted it.
+	Data  string `json:"data"`
+	Split string `json:"split"`
+}
+
+// LeftOut is a baseline that is not in the table.
+type LeftOut struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+// Loss is one stage of a waterfall. The first stage is the model with all items ranked; what a later one has fewer, it lost.
+type Loss struct {
+	Stage string `json:"stage"`
+	// Hits is how many cases still have a target in the list of K after the stage, Share those of all cases.
+	Hits  int     `json:"hits"`
+	Share float64 `json:"share"`
 }
 
 // Result is one scorer's row.
@@ -35,10 +70,16 @@ type Result struct {
 	Gini     float64 `json:"gini"`
 	// Popularity is the mean percentile of the listed items by how often they occur in the histories: .5 is what chance gives.
 	Popularity *Metric `json:"popularity,omitempty"`
+	// PopularityBias is by how much that percentile exceeds the one of the user's own history, over the cases with a history
+	// (after Abdollahpouri et al., 2019, who compare counts, which a few hits decide): 0 where lists are as popular as tastes.
+	PopularityBias *Metric `json:"popularity_bias,omitempty"`
 	// Novelty is the mean self-information of the listed items, in bits (Zhou et al., PNAS 2010).
 	Novelty *Metric `json:"novelty,omitempty"`
 	// Diversity is the mean share of categories in which two items of a list differ (1 - Jaccard).
 	Diversity *Metric `json:"diversity,omitempty"`
+	// Miscalibration is how far the categories of lists are from those of histories, over the cases whose history has any: the
+	// smoothed Kullback-Leibler divergence in nats (Steck, RecSys 2018), from 0, where both have the same, to 4.6.
+	Miscalibration *Metric `json:"miscalibration,omitempty"`
 	// Segments are parts of the cases, those without any left out.
 	Segments []Segment `json:"segments"`
 	// Difference is what the scorer does better than the report's Against, nil for that one itself.
@@ -49,7 +90,7 @@ type Result struct {
 type Metrics struct {
 	// Recall is the share of a case's targets that are in its list.
 	Recall Metric `json:"recall"`
-	// HitRate is 1 for a case with any target in its list; with one target a case it equals Recall.
+	// HitRate (HR) is 1 for a case with any target in its list; with one target a case it equals Recall.
 	HitRate Metric `json:"hit_rate"`
 	// Precision is the share of k that are targets.
 	Precision Metric `json:"precision"`
@@ -91,6 +132,24 @@ type Metric struct {
 	High float64 `json:"high"`
 }
 
+// Sample is a case in full, as the first scorer answers it. Items and users have the catalogue's names.
+type Sample struct {
+	User string `json:"user"`
+	// History are the newest items, oldest first; Earlier is how many came before them.
+	History []string `json:"history"`
+	Earlier int      `json:"earlier"`
+	Targets []string `json:"targets"`
+	// Place is the rank of the best target among all items, 0 where none can be recommended.
+	Place int      `json:"place"`
+	List  []Listed `json:"list"`
+}
+
+// Listed is an item of a list.
+type Listed struct {
+	Item string `json:"item"`
+	Hit  bool   `json:"hit"`
+}
+
 func newReport(done []*evaluation, baseline int) *Report {
 	if len(done) == 0 {
 		return &Report{}
@@ -98,15 +157,17 @@ func newReport(done []*evaluation, baseline int) *Report {
 	e := done[0]
 	r := &Report{
 		K: e.K, Cases: len(e.cases), Items: e.catalogue.Items, IncludeSeen: e.IncludeSeen, Resamples: e.Resamples, Against: e.Against,
-		TargetPopularity: e.targetPopularity(),
+		Checksum: checksum(e.cases, e.catalogue.Items, e.IncludeSeen), TargetPopularity: e.targetPopularity(), Samples: e.samples(),
 	}
+	parts := splits(e.cases, e.catalogue, e.popular)
 	for i, e := range done {
-		result := e.result()
+		result := e.result(parts)
 		if e.Against != "" && i != baseline {
 			result.Difference = e.difference(done[baseline])
 		}
 		r.Scorers = append(r.Scorers, result)
 	}
+	r.run = newRun(done)
 	return r
 }
 
@@ -116,14 +177,12 @@ func (e *evaluation) targetPopularity() *Metric {
 	}
 	of := newOutcomes(len(e.cases), 1)
 	for i := range e.cases {
-		for _, target := range e.cases[i].Targets {
-			of.row(i)[0] += e.popular.percentile[target] / float64(len(e.cases[i].Targets))
-		}
+		of.row(i)[0] = e.popular.mean(e.popular.percentile, e.cases[i].Targets)
 	}
 	return &of.means(e.Resamples, e.Seed)[0]
 }
 
-func (e *evaluation) result() Result {
+func (e *evaluation) result(parts []split) Result {
 	of := e.outcomes.means(e.Resamples, e.Seed)
 	covered := 0
 	for _, lists := range e.shown {
@@ -145,12 +204,33 @@ func (e *evaluation) result() Result {
 	lists := of[metrics*len(e.At):]
 	if e.popular != nil {
 		r.Popularity, r.Novelty = &lists[popularity], &lists[novelty]
+		r.PopularityBias = e.meanOver(popularityBias, e.has(popularityBias))
 	}
 	if e.catalogue.Categories != nil {
 		r.Diversity = &lists[diversity]
+		r.Miscalibration = e.meanOver(miscalibration, e.has(miscalibration))
 	}
-	r.Segments = e.segments()
+	r.Segments = e.segments(parts)
 	return r
+}
+
+// has lists the cases that have the character of a list that is compared with the history.
+func (e *evaluation) has(character int) (cases []int) {
+	for i := range e.cases {
+		with := func(item int32) bool { return character != miscalibration || len(e.catalogue.Categories[item]) > 0 }
+		if slices.ContainsFunc(e.cases[i].History, with) {
+			cases = append(cases, i)
+		}
+	}
+	return cases
+}
+
+// meanOver is a character's mean over some cases, nil where there are none.
+func (e *evaluation) meanOver(character int, cases []int) *Metric {
+	if len(cases) == 0 {
+		return nil
+	}
+	return &e.outcomes.pick(cases, []int{metrics*len(e.At) + character}).means(e.Resamples, e.Seed)[0]
 }
 
 // atK are the columns of recall and NDCG at K.
@@ -159,9 +239,9 @@ func (e *evaluation) atK() []int {
 	return []int{group + recall, group + ndcg}
 }
 
-func (e *evaluation) segments() []Segment {
-	var segments []Segment
-	for _, s := range splits(e.popular) {
+func (e *evaluation) segments(parts []split) []Segment {
+	segments := []Segment{}
+	for _, s := range parts {
 		for i, cases := range s.cases(e.cases) {
 			if len(cases) == 0 {
 				continue
@@ -174,140 +254,11 @@ func (e *evaluation) segments() []Segment {
 }
 
 func (e *evaluation) difference(baseline *evaluation) *Difference {
-	all := make([]int, len(e.cases))
-	for i := range all {
-		all[i] = i
-	}
-	d := e.outcomes.pick(all, e.atK()).less(baseline.outcomes.pick(all, e.atK()))
+	d := e.outcomes.pick(nil, e.atK()).less(baseline.outcomes.pick(nil, e.atK()))
 	of := d.means(e.Resamples, e.Seed)
-	draws := max(e.Resamples, 1000)
+	draws := max(e.Resamples, leastDraws)
 	return &Difference{Recall: of[0], RecallP: d.chance(0, draws, e.Seed), NDCG: of[1], NDCGP: d.chance(1, draws, e.Seed)}
 }
 
-// WriteTable writes the report for people, a row a scorer: how well they rank, what their lists are like, and parts of the
-// cases. Hit rate and MAP are left out where they say the same as recall and MRR.
-func (r *Report) WriteTable(w io.Writer) error {
-	at := func(name string) string { return fmt.Sprintf("%s@%d", name, r.K) }
-	t := newTable(table.Row{"scorer", at("recall"), at("hit rate"), at("NDCG"), at("MRR"), at("MAP")})
-	hits, maps := false, false // whether they differ from recall and MRR
-	for _, s := range r.Scorers {
-		t.AppendRow(table.Row{s.Name, s.Recall, s.HitRate, s.NDCG, s.MRR, s.MAP})
-		hits, maps = hits || s.HitRate != s.Recall, maps || s.MAP != s.MRR
-	}
-	columns := []table.ColumnConfig{{Number: 3, Hidden: !hits, Align: text.AlignRight, AlignHeader: text.AlignRight}}
-	columns = append(columns, table.ColumnConfig{Number: 6, Hidden: !maps, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	for _, i := range []int{2, 4, 5} {
-		columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	t.SetColumnConfigs(columns)
-	parts := []string{t.Render(), r.footnote()}
-	if len(r.Scorers) > 0 {
-		parts = append(parts, "", r.listsTable(), "", r.segmentsTable())
-	}
-	if r.Against != "" {
-		parts = append(parts, "", r.differencesTable())
-	}
-	_, err := fmt.Fprintln(w, strings.Join(parts, "\n"))
-	return err
-}
-
-func newTable(header table.Row) table.Writer {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(header)
-	return t
-}
-
-// rightFrom aligns the columns from the nth on to the right.
-func rightFrom(t table.Writer, n, columns int) {
-	var configs []table.ColumnConfig
-	for i := n; i <= columns; i++ {
-		configs = append(configs, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	t.SetColumnConfigs(configs)
-}
-
-// listsTable tells what the lists are like.
-func (r *Report) listsTable() string {
-	t := newTable(table.Row{fmt.Sprintf("lists of %d", r.K), "coverage", "Gini", "popularity", "novelty, bits", "diversity"})
-	mean := func(m *Metric, format string) string {
-		if m == nil {
-			return "-"
-		}
-		return fmt.Sprintf(format, m.Mean)
-	}
-	for i := range r.Scorers {
-		s := &r.Scorers[i]
-		t.AppendRow(table.Row{s.Name, fmt.Sprintf("%.1f %%", 100*s.Coverage), fmt.Sprintf("%.3f", s.Gini),
-			mean(s.Popularity, "%.3f"), mean(s.Novelty, "%.2f"), mean(s.Diversity, "%.3f")})
-	}
-	if r.TargetPopularity != nil {
-		t.AppendSeparator()
-		t.AppendRow(table.Row{"what users chose", "", "", mean(r.TargetPopularity, "%.3f"), "", ""})
-	}
-	rightFrom(t, 2, 6)
-	return t.Render()
-}
-
-// segmentsTable has a column of NDCG for each scorer, without intervals, which would not fit.
-func (r *Report) segmentsTable() string {
-	header := table.Row{"cases by", "", "cases"}
-	for i := range r.Scorers {
-		header = append(header, r.Scorers[i].Name)
-	}
-	t := newTable(header)
-	for at, first := range r.Scorers[0].Segments {
-		if at > 0 && r.Scorers[0].Segments[at-1].By != first.By {
-			t.AppendSeparator()
-		}
-		row := table.Row{first.By, first.Name, first.Cases}
-		for i := range r.Scorers {
-			row = append(row, fmt.Sprintf("%.4f", r.Scorers[i].Segments[at].NDCG.Mean))
-		}
-		t.AppendRow(row)
-	}
-	rightFrom(t, 3, len(header))
-	const meaning = "head: the most popular items with half of all events, tail: the least popular with a fifth; intervals in JSON and CSV"
-	return fmt.Sprintf("%s\nNDCG@%d; %s", t.Render(), r.K, meaning)
-}
-
-func (r *Report) differencesTable() string {
-	t := newTable(table.Row{"against " + r.Against, fmt.Sprintf("recall@%d", r.K), "p", fmt.Sprintf("NDCG@%d", r.K), "p"})
-	for i := range r.Scorers {
-		if d := r.Scorers[i].Difference; d != nil {
-			t.AppendRow(table.Row{
-				r.Scorers[i].Name, d.Recall.signed(), fmt.Sprintf("%.4f", d.RecallP), d.NDCG.signed(), fmt.Sprintf("%.4f", d.NDCGP),
-			})
-		}
-	}
-	rightFrom(t, 2, 5)
-	return t.Render()
-}
-
-func (r *Report) footnote() string {
-	seen, intervals := "without", ""
-	if r.IncludeSeen {
-		seen = "with"
-	}
-	if r.Resamples > 0 {
-		intervals = "; in brackets: 95 % by bootstrap"
-	}
-	return fmt.Sprintf("%d cases, all %d items ranked, %s seen ones%s", r.Cases, r.Items, seen, intervals)
-}
-
-// String is the mean to four places, with the interval where there is one.
-func (m Metric) String() string {
-	if m.Low == m.Mean && m.High == m.Mean {
-		return fmt.Sprintf("%.4f", m.Mean)
-	}
-	return fmt.Sprintf("%.4f (%.4f-%.4f)", m.Mean, m.Low, m.High)
-}
-
-// signed is String with a sign.
-func (m Metric) signed() string {
-	if m.Low == m.Mean && m.High == m.Mean {
-		return fmt.Sprintf("%+.4f", m.Mean)
-	}
-	return fmt.Sprintf("%+.4f (%+.4f to %+.4f)", m.Mean, m.Low, m.High)
-}
+// leastDraws is how many draws a randomization test has at the least: its smallest P is one over that.
+const leastDraws = 1000

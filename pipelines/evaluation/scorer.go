@@ -1,5 +1,7 @@
 package evaluation
 
+import "github.com/freshet/freshet/pipelines/dataset"
+
 // Scorer is a model under measurement: towers, or one of the baselines here.
 type Scorer interface {
 	// Name stands in reports.
@@ -7,6 +9,20 @@ type Scorer interface {
 	// Score writes a score for each item, by its dense index, the higher the better, to a user with this history (oldest
 	// first), which it must not keep. It is called from several goroutines at once.
 	Score(scores []float32, user int32, history []int32)
+}
+
+// caseScorer is a Scorer that reads more of a case than the history's items, such as kinds and times of its events.
+type caseScorer interface {
+	// ScoreCase is Score for a case. It must not look at the targets.
+	ScoreCase(scores []float32, c *dataset.Case)
+}
+
+func scoreCase(s Scorer, scores []float32, c *dataset.Case) {
+	if reads, more := s.(caseScorer); more {
+		reads.ScoreCase(scores, c)
+		return
+	}
+	s.Score(scores, c.User, c.History)
 }
 
 // Popularity scores an item by how often it occurs in the histories.

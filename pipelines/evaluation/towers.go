@@ -3,6 +3,7 @@ package evaluation
 import (
 	"sync"
 
+	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/matrix"
@@ -20,7 +21,7 @@ type Towers struct {
 // towersScratch is one call's memory.
 type towersScratch struct {
 	state, embedding []float32
-	history          [][]float32
+	history          []towers.Event
 }
 
 // LoadTowers loads a bundle and encodes items, each as the catalogue role would. window is how many events of a history are
@@ -53,14 +54,51 @@ func (t *Towers) vector(item int32) []float32 {
 // Name is the model's version.
 func (t *Towers) Name() string { return "towers " + t.user.Version() }
 
-// Score is the inner product of the history's embedding with each item's vector.
+// Score is the inner product of the history's embedding with each item's vector. Nothing is known of its events' kinds and times.
 func (t *Towers) Score(scores []float32, _ int32, history []int32) {
+	t.ScoreCase(scores, &dataset.Case{History: history})
+}
+
+// ScoreCase reads the kinds and times of the case's timeline too, as a profile of so many events would be encoded.
+func (t *Towers) ScoreCase(scores []float32, c *dataset.Case) {
 	s := t.scratch.Get().(*towersScratch)
 	defer t.scratch.Put(s)
-	s.history = s.history[:0]
-	for _, item := range history[max(0, len(history)-t.window):] {
-		s.history = append(s.history, t.vector(item))
+	s.history = AppendEvents(s.history[:0], t.user, c, t.window, t.vector)
+	t.score(scores, s)
+}
+
+// AppendEvents appends what the tower reads of a case's history: the newest window events of its timeline or, where the data knows
+// neither kinds nor times, of its history.
+func AppendEvents(dst []towers.Event, tower *towers.UserTower, c *dataset.Case, window int, vector func(item int32) []float32) []towers.Event {
+	if c.Timeline == nil {
+		for _, item := range c.History[max(0, len(c.History)-window):] {
+			dst = append(dst, towers.Event{Item: vector(item)})
+		}
+		return dst
 	}
+	before := int64(towers.Never)
+	for _, e := range c.Timeline[newest(c.Timeline, window, tower):] {
+		if tower.Reads(e.Type) {
+			dst = append(dst, towers.Event{Item: vector(e.Item), Kind: e.Type, Gap: towers.GapBetween(before, e.At)})
+			before = e.At
+		}
+	}
+	return dst
+}
+
+// newest is where the newest window of events that the tower reads begins.
+func newest(timeline []dataset.Event, window int, tower *towers.UserTower) int {
+	at := len(timeline)
+	for n := 0; at > 0 && n < window; {
+		at--
+		if tower.Reads(timeline[at].Type) {
+			n++
+		}
+	}
+	return at
+}
+
+func (t *Towers) score(scores []float32, s *towersScratch) {
 	clear(s.state)
 	clear(s.embedding)
 	t.user.Encode(s.state, s.embedding, s.history)

@@ -66,7 +66,7 @@ func newWorld(t *testing.T, change func(w *world, s *settings.Settings)) *world 
 	s.Consumers.Group, s.Admin.Address = name, "off"
 	s.Profiles.KeyPrefix, s.Items.KeyPrefix = name, name
 	s.Milvus.Collection, s.Milvus.Alias = name, name+"_live"
-	s.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16}, nil)
+	s.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16, Reads: towertest.Everything}, nil)
 	w.direct = *s
 	if change != nil {
 		change(w, s)

@@ -29,22 +29,25 @@ type Connections struct {
 	Index    *candidates.Index
 	Writer   *kafkaio.Writer
 
-	userTowers []*towers.UserTower
-	itemTower  *towers.ItemTower
-	closers    []func() error
+	userTowers  []*towers.UserTower
+	queryTowers []*towers.QueryTower // none where the bundle has none
+	itemTower   *towers.ItemTower
+	closers     []func() error
 }
 
 // needs says what a set of roles connects to.
 type needs struct {
-	redis, milvus, writer, userTower, itemTower bool
-	roles                                       []Role
+	redis, milvus, writer, userTower, queryTower, itemTower bool
+	roles                                                   []Role
 }
 
 func needsOf(roles []Role) needs {
-	n := needs{redis: true, writer: true, roles: roles}
+	n := needs{writer: true, roles: roles}
+	n.redis = slices.ContainsFunc(roles, func(r Role) bool { return r != Evaluation })
 	n.milvus = slices.Contains(roles, Catalogue) || slices.Contains(roles, Recommendations)
-	n.userTower = slices.Contains(roles, Interactions) || slices.Contains(roles, Recommendations)
-	n.itemTower = slices.Contains(roles, Catalogue)
+	n.userTower = slices.Contains(roles, Interactions) || slices.Contains(roles, Recommendations) || slices.Contains(roles, Evaluation)
+	n.itemTower = slices.Contains(roles, Catalogue) || slices.Contains(roles, Evaluation)
+	n.queryTower = slices.Contains(roles, Recommendations)
 	return n
 }
 
@@ -67,7 +70,7 @@ func connect(ctx context.Context, s settings.Settings, n needs, log *slog.Logger
 			return c, err
 		}
 	}
-	if err := c.loadTowers(s.Bundle, n); err != nil {
+	if err := c.loadTowers(s.Bundle, n, log); err != nil {
 		return c, err
 	}
 	if n.redis {
@@ -105,6 +108,9 @@ func OpenItems(ctx context.Context, s settings.Settings, log *slog.Logger) (*Con
 // UserTowers lists the user towers of the live model versions.
 func (c *Connections) UserTowers() []*towers.UserTower { return c.userTowers }
 
+// QueryTowers lists the query towers of the live model versions; a version whose bundle has none is not among them.
+func (c *Connections) QueryTowers() []*towers.QueryTower { return c.queryTowers }
+
 // Close closes the connections, the last opened first.
 func (c *Connections) Close() error {
 	var errs []error
@@ -115,13 +121,23 @@ func (c *Connections) Close() error {
 	return errors.Join(errs...)
 }
 
-func (c *Connections) loadTowers(bundle string, n needs) error {
+func (c *Connections) loadTowers(bundle string, n needs, log *slog.Logger) error {
 	if n.userTower {
 		tower, err := towers.LoadUserTower(bundle)
 		if err != nil {
 			return fmt.Errorf("loading the user tower: %w (train one with `freshet train`, or name its folder with `bundle`)", err)
 		}
 		c.userTowers = []*towers.UserTower{tower}
+	}
+	if n.queryTower {
+		switch tower, err := towers.LoadQueryTower(bundle); {
+		case towers.IsAbsent(err):
+			log.Info("requests with a query cannot be answered as such", "reason", err)
+		case err != nil:
+			return fmt.Errorf("loading the query tower: %w (train one with `freshet train`, or name its folder with `bundle`)", err)
+		default:
+			c.queryTowers = []*towers.QueryTower{tower}
+		}
 	}
 	if n.itemTower {
 		tower, err := towers.LoadItemTower(bundle)
@@ -144,6 +160,8 @@ func topicsOf(t topics.Config, roles []Role) []string {
 			names = append(names, t.Items.Name, stream.DeadLetterTopic(t.Items.Name))
 		case Recommendations:
 			names = append(names, t.Requests.Name, stream.DeadLetterTopic(t.Requests.Name), t.Replies.Name)
+		case Evaluation:
+			names = append(names, t.Interactions.Name, t.Replies.Name, t.Items.Name, t.Recall.Name)
 		}
 	}
 	return names

@@ -32,11 +32,16 @@ func TestDashboardsAndAlertsNameWhatIsExposed(t *testing.T) {
 		otel.SetMeterProvider(noop.NewMeterProvider()) // the tests after this one
 		require.NoError(t, seen.Shutdown(context.WithoutCancel(t.Context())))
 	})
-	w := newWorld(t)
+	w := newWorld(t, evaluateSoon)
 	w.fillCatalogue()
-	m := w.join(Interactions, Catalogue, Recommendations)
+	m := w.join(Interactions, Catalogue, Recommendations, Evaluation)
 	m.awaitReady()
 	w.liveThroughMuch(m)
+	rows := w.evaluates()
+	require.Equal(t, modelID, rows[0].ModelVersion)
+	require.Positive(t, rows[0].Events)
+	require.Eventually(t, func() bool { return scrape(t, seen)["freshet_recall_hits_total"] != nil }, patience, 10*time.Millisecond)
+	requireRecallExposed(t, seen)
 
 	expressions, err := grafana.Expressions()
 	require.NoError(t, err)

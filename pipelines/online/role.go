@@ -14,26 +14,32 @@ const (
 	Interactions    Role = "interactions"
 	Catalogue       Role = "catalogue"
 	Recommendations Role = "recommendations"
+	// Evaluation measures recall. It is in no consumer group.
+	Evaluation Role = "evaluation"
 )
 
 // Group is the name of the role's consumer group; common begins the names of all groups.
 func (r Role) Group(common string) string { return common + "." + string(r) }
 
-// AllRoles lists every role, in the order in which they start: the catalogue makes the collection that the others look for.
+// AllRoles lists every role that serves, in the order in which they start: the catalogue makes the collection that the others look
+// for. Evaluation is none of them: of those there may be many members, of it there is to be one, and it costs memory.
 func AllRoles() []Role { return []Role{Catalogue, Interactions, Recommendations} }
 
-// ParseRoles reads role names; none means all.
+// known lists every role there is, in the order in which they start.
+func known() []Role { return append(AllRoles(), Evaluation) }
+
+// ParseRoles reads role names; none means all that serve.
 func ParseRoles(names []string) ([]Role, error) {
 	if len(names) == 0 {
 		return AllRoles(), nil
 	}
 	for _, name := range names {
-		if !slices.Contains(AllRoles(), Role(name)) {
+		if !slices.Contains(known(), Role(name)) {
 			return nil, fmt.Errorf("role %q is unknown: use one of %s", name, strings.Join(roleNames(), ", "))
 		}
 	}
 	var roles []Role
-	for _, r := range AllRoles() {
+	for _, r := range known() {
 		if slices.Contains(names, string(r)) {
 			roles = append(roles, r)
 		}
@@ -42,7 +48,7 @@ func ParseRoles(names []string) ([]Role, error) {
 }
 
 func roleNames() []string {
-	roles := AllRoles()
+	roles := known()
 	out := make([]string, len(roles))
 	for i, r := range roles {
 		out[i] = string(r)

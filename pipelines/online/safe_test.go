@@ -41,7 +41,7 @@ type site struct {
 	users map[string]secure.Secret
 }
 
-var names = []string{"admin", "interactions", "catalogue", "recommendations", "app", "operator", "nobody"}
+var names = []string{"admin", "interactions", "catalogue", "recommendations", "evaluation", "app", "operator", "nobody"}
 
 // embeddedSite starts servers of the test's own.
 func embeddedSite(t *testing.T) *site {
@@ -129,7 +129,8 @@ func (w *site) adapt(t *testing.T) {
 	t.Helper()
 	s := &w.settings
 	for _, name := range []*string{
-		&s.Topics.Interactions.Name, &s.Topics.Items.Name, &s.Topics.Requests.Name, &s.Topics.Replies.Name, &s.Consumers.Group,
+		&s.Topics.Interactions.Name, &s.Topics.Items.Name, &s.Topics.Requests.Name, &s.Topics.Replies.Name,
+		&s.Topics.Recall.Name, &s.Consumers.Group,
 		&s.Profiles.KeyPrefix, &s.Items.KeyPrefix, &s.Milvus.Collection, &s.Milvus.Alias,
 	} {
 		*name = strings.Replace(*name, "freshet", w.name, 1)

@@ -13,6 +13,7 @@ import (
 	"github.com/freshet/freshet/consumers/interactions"
 	"github.com/freshet/freshet/consumers/recommendations"
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/pipelines/recall"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
@@ -62,6 +63,8 @@ func Open(ctx context.Context, s settings.Settings, roles []Role, log *slog.Logg
 			err = y.openInteractions(ctx, deadLetters)
 		case Recommendations:
 			err = y.openRecommendations(ctx, deadLetters)
+		case Evaluation:
+			err = y.openEvaluation(ctx)
 		}
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("starting role %s: %w", role, err), y.Close())
@@ -105,9 +108,16 @@ func (y *System) Close() error {
 func (y *System) Missing(ctx context.Context) []string {
 	var missing []string
 	for _, role := range y.roles {
-		if !y.runners[role].Ready() {
+		switch {
+		case y.runners[role].Ready():
+		case role == Evaluation:
+			missing = append(missing, "role evaluation is still reading the topics from their beginning")
+		default:
 			missing = append(missing, fmt.Sprintf("role %s has no partitions yet", role))
 		}
+	}
+	if y.Profiles == nil { // of a process that evaluates alone
+		return missing
 	}
 	if _, _, err := y.Connections.lost(ctx); err != nil { // what Redis has lost makes replies degraded, but lets the roles work
 		missing = append(missing, fmt.Sprintf("Redis does not answer: %v", err))
@@ -221,13 +231,27 @@ func (y *System) openRecommendations(ctx context.Context, dead *stream.DeadLette
 	}
 	service := recommender.New(recommender.Parts{
 		Profiles: y.Profiles, Items: y.Items, Index: y.Index, Ranker: ranking.NewLinear(y.settings.Ranking),
-		Towers: y.UserTowers, Rules: set, Limits: y.settings.Limits, Lost: y.lost,
+		Towers: y.UserTowers, Queries: y.QueryTowers, Rules: set, Limits: y.settings.Limits, Lost: y.lost,
 	}, y.settings.Recommender, y.log)
 	y.stops = append([]func(){service.Close}, y.stops...)
 	handler := recommendations.New(y.settings.Consumers.Replies, requests, replies, service, y.Writer)
 	topic := y.settings.Topics.Requests.Name
 	y.runners[Recommendations] = stream.NewGatherer(
 		y.settings.Kafka, y.settings.Consumers.Requests, y.group(Recommendations), topic, handler, dead, y.log)
+	return nil
+}
+
+func (y *System) openEvaluation(ctx context.Context) error {
+	s := y.settings
+	evaluator, err := recall.New(ctx, recall.Parts{
+		Kafka: s.Kafka, Runtime: s.Consumers.Interactions.Runtime, Topics: s.Topics, Registry: y.Registry, Limits: s.Limits,
+		ItemTower: y.itemTower, UserTower: y.userTowers[0], HistoryLength: s.Profiles.HistoryLength, Writer: y.Writer, Log: y.log,
+	}, s.Evaluation)
+	if err != nil {
+		return err
+	}
+	y.stops = append(y.stops, evaluator.Close)
+	y.runners[Evaluation] = evaluator
 	return nil
 }
 

@@ -15,6 +15,9 @@ import (
 // from the beginning. A group that has committed offsets will not. If the mark is missing then, Redis has lost what the group
 // had written, and only a rebuild brings it back; serving says so in every reply until that is done.
 func (y *System) markWhole(ctx context.Context) error {
+	if y.Profiles == nil { // of a process that evaluates alone
+		return nil
+	}
 	for _, part := range []struct {
 		role   Role
 		topic  string
@@ -105,6 +108,9 @@ func (y *System) lost(ctx context.Context) (profiles, items string, err error) {
 
 // Degraded lists what replies have to do without, with the remedy; nothing while Redis gives no answer, which Missing tells.
 func (y *System) Degraded(ctx context.Context) []string {
+	if y.Profiles == nil {
+		return nil
+	}
 	profiles, items, err := y.lost(ctx)
 	if err != nil {
 		return nil

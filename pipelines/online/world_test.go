@@ -52,7 +52,7 @@ func newWorld(t testing.TB, changes ...func(*settings.Settings)) *world {
 	w := &world{t: t, stack: servertest.StartStack(t)}
 	w.settings = testSettings(w.stack)
 	w.settings.Consumers.Group = w.stack.Kafka.Name(strings.ReplaceAll(t.Name(), "/", "-")) // to be told apart in logs
-	w.settings.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16}, nil)
+	w.settings.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16, Reads: towertest.Everything}, nil)
 	for _, change := range changes {
 		change(&w.settings)
 	}
@@ -92,7 +92,7 @@ func testSettings(stack *servertest.Stack) settings.Settings {
 	s.Profiles.KeyPrefix, s.Items.KeyPrefix = stack.Redis.Prefix, stack.Redis.Prefix
 	s.Milvus.Address, s.Milvus.Collection, s.Milvus.Alias = stack.Milvus.Addr(), stack.Milvus.Collection, stack.Milvus.Alias
 	s.Milvus.DialTimeout = servertest.MilvusDialTimeout
-	for _, t := range []*topics.Topic{&s.Topics.Interactions, &s.Topics.Items, &s.Topics.Requests, &s.Topics.Replies} {
+	for _, t := range []*topics.Topic{&s.Topics.Interactions, &s.Topics.Items, &s.Topics.Requests, &s.Topics.Replies, &s.Topics.Recall} {
 		t.Name, t.Partitions = stack.Kafka.Name(t.Name), 4
 	}
 	s.Consumers.Replies.ReplyTopicPrefixes = []string{s.Topics.Replies.Name}

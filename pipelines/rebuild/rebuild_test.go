@@ -54,7 +54,7 @@ func newWorld(t *testing.T) *world {
 		topic.Partitions = 3
 	}
 	s.Consumers.Interactions.MaxRecords = 16 // several batches
-	s.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16}, nil)
+	s.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16, Reads: towertest.Everything}, nil)
 	_, err = topics.Ensure(t.Context(), s.Kafka, s.Topics)
 	require.NoError(t, err)
 	w := &world{t: t, s: s, rdb: redis.NewClient(&redis.Options{Addr: stack.Redis.Addr()})}

@@ -63,6 +63,7 @@ func TestAsyncAPIHasTheDefaultTopics(t *testing.T) {
 	}
 	want := map[string]topics.Topic{
 		"interactions": c.Interactions, "items": c.Items, "requests": c.Requests, "replies": c.Replies,
+		"recall":                  c.Recall,
 		"interactionsDeadLetters": letters(c.Interactions), "itemsDeadLetters": letters(c.Items), "requestsDeadLetters": letters(c.Requests),
 	}
 	require.ElementsMatch(t, slices.Collect(maps.Keys(want)), slices.Collect(maps.Keys(a.Channels)))
@@ -77,7 +78,7 @@ func TestAsyncAPIHasTheDefaultTopics(t *testing.T) {
 		require.Equal(t, topic.Name, got.Address)
 		kafka := got.Bindings.Kafka
 		require.Equal(t, topic.Partitions, kafka.Partitions, channel)
-		if channel == "items" {
+		if channel == "items" || channel == "recall" {
 			require.Equal(t, []string{"compact"}, kafka.TopicConfiguration.Cleanup)
 			require.Nil(t, kafka.TopicConfiguration.Retention)
 			continue

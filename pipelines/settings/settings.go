@@ -15,6 +15,7 @@ import (
 
 	"github.com/freshet/freshet/consumers/recommendations"
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/pipelines/recall"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/pipelines/training"
 	"github.com/freshet/freshet/producers"
@@ -66,6 +67,9 @@ type Settings struct {
 
 	// The roles that read from Kafka.
 	Consumers Consumers `yaml:"consumers" envPrefix:"CONSUMERS_"`
+	// The role evaluation, which measures recall while the others serve and writes it to topics.recall. It runs where it is named:
+	// `freshet run evaluation`, in one process.
+	Evaluation recall.Config `yaml:"evaluation" envPrefix:"EVALUATION_"`
 	// What is told of a process, and to whom.
 	Telemetry telemetry.Config `yaml:"telemetry" envPrefix:"TELEMETRY_"`
 	// Where `freshet run` can be asked how it is.
@@ -114,9 +118,10 @@ func Default() Settings {
 			Requests:     stream.DefaultGatherConfig(),
 			Replies:      recommendations.DefaultConfig(),
 		},
-		Telemetry: telemetry.DefaultConfig(),
-		Admin:     telemetry.DefaultAdminConfig(),
-		Training:  training.DefaultConfig(),
+		Evaluation: recall.DefaultConfig(),
+		Telemetry:  telemetry.DefaultConfig(),
+		Admin:      telemetry.DefaultAdminConfig(),
+		Training:   training.DefaultConfig(),
 	}
 }
 

@@ -36,7 +36,9 @@ type Config struct {
 	// Requests ask for recommendations.
 	Requests Topic `yaml:"requests" envPrefix:"REQUESTS_"`
 	// Replies answer the requests.
-	Replies     Topic       `yaml:"replies" envPrefix:"REPLIES_"`
+	Replies Topic `yaml:"replies" envPrefix:"REPLIES_"`
+	// Recall has what the role evaluation found. The topic is compacted.
+	Recall      Topic       `yaml:"recall" envPrefix:"RECALL_"`
 	DeadLetters DeadLetters `yaml:"dead_letters" envPrefix:"DEAD_LETTERS_"`
 	// Replication is on how many brokers each partition lies; 0 leaves it to the brokers (default.replication.factor). In
 	// production it is 3, with min.insync.replicas=2 at the brokers.
@@ -52,6 +54,7 @@ func DefaultConfig() Config {
 		Items:        Topic{Name: "freshet.items", Partitions: 8},
 		Requests:     Topic{Name: "freshet.requests", Partitions: 8, Retention: time.Hour},
 		Replies:      Topic{Name: "freshet.replies", Partitions: 8, Retention: time.Hour},
+		Recall:       Topic{Name: "freshet.recall", Partitions: 1},
 		DeadLetters:  DeadLetters{Partitions: 1, Retention: 30 * day},
 	}
 }
@@ -71,6 +74,7 @@ func (c Config) Validate() error {
 		{"items", c.Items},
 		{"requests", c.Requests},
 		{"replies", c.Replies},
+		{"recall", c.Recall},
 		{"dead_letters", Topic{"dlt", c.DeadLetters.Partitions, c.DeadLetters.Retention}},
 	} {
 		if !legalName.MatchString(t.Name) || t.Name == "." || t.Name == ".." {
@@ -109,14 +113,15 @@ type wish struct {
 	settings    map[string]string
 }
 
-// wishes returns what each topic should be, in a fixed order. Replies have no dead letters, since nobody consumes them in a
-// group.
+// wishes returns what each topic should be, in a fixed order. Replies and recall have no dead letters, since nobody consumes
+// them in a group.
 func (c Config) wishes() []wish {
 	list := []wish{
 		{Topic: c.Interactions, field: "interactions"},
 		{Topic: c.Items, field: "items"},
 		{Topic: c.Requests, field: "requests"},
 		{Topic: c.Replies, field: "replies"},
+		{Topic: c.Recall, field: "recall"},
 	}
 	for _, of := range []Topic{c.Interactions, c.Items, c.Requests} {
 		t := Topic{stream.DeadLetterTopic(of.Name), c.DeadLetters.Partitions, c.DeadLetters.Retention}
@@ -124,7 +129,7 @@ func (c Config) wishes() []wish {
 	}
 	for i := range list {
 		list[i].replication = c.Replication
-		list[i].settings = settings(list[i].Retention, list[i].field == "items")
+		list[i].settings = settings(list[i].Retention, list[i].field == "items" || list[i].field == "recall")
 	}
 	return list
 }

@@ -27,7 +27,7 @@ func start(t *testing.T) (*servertest.Kafka, kafkaio.Config, topics.Config) {
 	k := servertest.StartKafka(t)
 	cfg, wish := kafkaio.DefaultConfig(), topics.DefaultConfig()
 	cfg.Brokers = []string{k.Addr()}
-	for _, topic := range []*topics.Topic{&wish.Interactions, &wish.Items, &wish.Requests, &wish.Replies} {
+	for _, topic := range []*topics.Topic{&wish.Interactions, &wish.Items, &wish.Requests, &wish.Replies, &wish.Recall} {
 		topic.Name = k.Name(topic.Name)
 	}
 	return k, cfg, wish
@@ -35,7 +35,7 @@ func start(t *testing.T) (*servertest.Kafka, kafkaio.Config, topics.Config) {
 
 func TestNames(t *testing.T) {
 	require.Equal(t, []string{
-		"freshet.interactions", "freshet.items", "freshet.requests", "freshet.replies",
+		"freshet.interactions", "freshet.items", "freshet.requests", "freshet.replies", "freshet.recall",
 		"freshet.interactions.dlt", "freshet.items.dlt", "freshet.requests.dlt",
 	}, topics.DefaultConfig().Names())
 }
@@ -60,6 +60,7 @@ func TestEnsureCreatesWhatIsMissing(t *testing.T) {
 		{8, "compact", "604800000"}, // the broker's default, without effect
 		{8, "delete", "3600000"},
 		{8, "delete", "3600000"},
+		{1, "compact", "604800000"},
 		{1, "delete", "2592000000"},
 		{1, "delete", "2592000000"},
 		{1, "delete", "2592000000"},

@@ -1,31 +1,47 @@
 package training
 
 import (
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/matrix"
 )
 
 // pack is some windows, one after the other: window w takes the rows from offsets[w] to offsets[w+1], and at row r the item
-// in slot inputs[r] came last. After row rows[i] comes the item in slot targets[i]; rows that are not learnt from are not in
-// rows. Slots are rows of the step's item vectors.
+// in slot inputs[r] came last, by an event of kinds[r] and gaps[r]. After row rows[i] comes the item in slot targets[i]; rows
+// that are not learnt from are not in rows. Slots are rows of the step's item vectors.
 type pack struct {
 	offsets, inputs []int32
+	kinds           []schemas.InteractionType
+	gaps            []towers.Gap
 	rows, targets   []int32
 }
 
 func (p *pack) reset() {
 	p.offsets = append(p.offsets[:0], 0)
-	p.inputs, p.rows, p.targets = p.inputs[:0], p.rows[:0], p.targets[:0]
+	p.inputs, p.kinds, p.gaps = p.inputs[:0], p.kinds[:0], p.gaps[:0]
+	p.rows, p.targets = p.rows[:0], p.targets[:0]
 }
 
 // add appends a window; slot maps items to rows.
-func (p *pack) add(window []int32, slot []int32) {
-	for i, target := range window[1:] {
-		if target&repeated == 0 {
-			p.rows = append(p.rows, int32(len(p.inputs)))
-			p.targets = append(p.targets, slot[target])
+func (p *pack) add(window []event, slot []int32) {
+	last := len(window) - 1
+	for i, next := range window[1:] {
+		if !next.aside {
+			p.rows = append(p.rows, int32(len(p.inputs)+i))
+			p.targets = append(p.targets, slot[next.item])
 		}
-		p.inputs = append(p.inputs, slot[window[i]&^repeated])
+	}
+	p.read(window[:last], func(item int32) int32 { return slot[item] })
+}
+
+// read appends a window of inputs alone. Its first event has no gap, whatever was before: so it is where a history that has lost
+// its oldest events is encoded.
+func (p *pack) read(window []event, slot func(item int32) int32) {
+	for i, e := range window {
+		if i == 0 {
+			e.gap = 0
+		}
+		p.inputs, p.kinds, p.gaps = append(p.inputs, slot(e.item)), append(p.kinds, e.kind), append(p.gaps, e.gap)
 	}
 	p.offsets = append(p.offsets, int32(len(p.inputs)))
 }
@@ -36,6 +52,9 @@ type body struct {
 	drop dropout
 	rows int
 	off  []int32
+	// kinds are rows of the tower's tables, as gaps are.
+	kinds []uint8
+	gaps  []towers.Gap
 
 	x     []float32 // the residual stream, at the end the embeddings
 	input normTape
@@ -115,7 +134,11 @@ func (b *body) resize(n int) {
 func (b *body) forward(p *pack, vectors []float32) []float32 {
 	d := b.w.Dim
 	b.resize(len(p.inputs))
-	b.off = p.offsets
+	b.off, b.gaps = p.offsets, p.gaps
+	resize(&b.kinds, len(p.kinds))
+	for r, kind := range p.kinds {
+		b.kinds[r] = b.w.Reads.Row(kind)
+	}
 	for r, slot := range p.inputs {
 		copy(b.x[r*d:(r+1)*d], vectors[int(slot)*d:int(slot+1)*d])
 	}
@@ -133,6 +156,9 @@ func (b *body) recurrence(t *layerTape, l *towers.Layer) {
 	d := b.w.Dim
 	t.gateNorm.forward(t.gateIn, b.x, &l.GateNorm)
 	linearForward(t.gates, t.gateIn, &l.Gates, b.rows)
+	for r := range b.rows {
+		l.AddInputs(t.gates[3*r*d:3*(r+1)*d], b.kinds[r], b.gaps[r])
+	}
 	scanForward(t.h, t.gates, b.off, d)
 	t.stateNorm.forward(t.state, t.h, &l.StateNorm)
 	for r := range b.rows {
@@ -195,6 +221,9 @@ func (b *body) recurrenceBackward(dx []float32, t *layerTape, l, grad *towers.La
 	}
 	t.stateNorm.backward(b.state, &l.StateNorm, &grad.StateNorm)
 	scanBackward(b.dGates, b.state, t.h, t.gates, b.off, b.carry)
+	for r := range b.rows {
+		grad.AddInputGradient(b.dGates[3*r*d:3*(r+1)*d], b.kinds[r], b.gaps[r])
+	}
 	linearBackward(b.branch, b.dGates, t.gateIn, &l.Gates, &grad.Gates, b.rows)
 	t.gateNorm.backward(b.branch, &l.GateNorm, &grad.GateNorm)
 	matrix.Axpy(1, b.branch, dx)

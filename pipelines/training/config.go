@@ -40,15 +40,26 @@ type Config struct {
 	// of them, drawn anew for each step.
 	FullSoftmaxMaxItems int `yaml:"full_softmax_max_items" env:"FULL_SOFTMAX_MAX_ITEMS"`
 	Negatives           int `yaml:"negatives" env:"NEGATIVES"`
+	// Mixture says where those come from.
+	Mixture Mixture `yaml:"mixture" envPrefix:"MIXTURE_"`
 
 	// Repeats says whether an item that the user had before is worth predicting; it always moves the tower.
 	Repeats bool `yaml:"repeats" env:"REPEATS"`
+
+	// EventKinds and EventGaps say whether the user tower reads what a user did (a purchase, a view) and the time since the
+	// user's event before: auto where the data has at least two kinds, or times; always; never. With kinds, what users turned
+	// down (dislike, hide) moves the tower too.
+	EventKinds Use `yaml:"event_kinds" env:"EVENT_KINDS"`
+	EventGaps  Use `yaml:"event_gaps" env:"EVENT_GAPS"`
 
 	// ValidationUsers is how many users' last events are held out to choose the best epoch; Patience is how many epochs
 	// without a better one end training; ValidationWindow is how much of a history validation encodes.
 	ValidationUsers  int `yaml:"validation_users" env:"VALIDATION_USERS"`
 	ValidationWindow int `yaml:"validation_window" env:"VALIDATION_WINDOW"`
 	Patience         int `yaml:"patience" env:"PATIENCE"`
+
+	// WarmStart says how much of the training is done when it begins with an earlier bundle.
+	WarmStart WarmStart `yaml:"warm_start" envPrefix:"WARM_START_"`
 
 	// Workers is how many goroutines share a step; 0 means one for each core.
 	Workers int `yaml:"workers" env:"WORKERS"`
@@ -57,6 +68,8 @@ type Config struct {
 
 	// Vocabulary says which tokens of a catalogue get a content embedding.
 	Vocabulary towers.VocabularyConfig `yaml:"vocabulary" envPrefix:"VOCABULARY_"`
+	// Query says how to train the query tower, once the other two are.
+	Query QueryConfig `yaml:"query" envPrefix:"QUERY_"`
 }
 
 // DefaultConfig is the recipe that won the study of ml-1m.
@@ -65,9 +78,12 @@ func DefaultConfig() Config {
 		Heads: 1, Dim: 64, Layers: 2,
 		LearningRate: 0.015, Epochs: 14, MaxWindow: 200,
 		Dropout: 0.2, IDDropout: 0.05, MinItemEvents: 3,
-		FullSoftmaxMaxItems: 5000, Negatives: 1024,
+		EventKinds: Auto, EventGaps: Auto,
+		FullSoftmaxMaxItems: 5000, Negatives: 1024, Mixture: DefaultMixture(),
 		ValidationUsers: 512, ValidationWindow: 64, Patience: 5,
-		Seed: 1, Vocabulary: towers.DefaultVocabularyConfig(),
+		WarmStart: DefaultWarmStart(),
+		Seed:      1, Vocabulary: towers.DefaultVocabularyConfig(),
+		Query: DefaultQueryConfig(),
 	}
 }
 
@@ -95,6 +111,8 @@ func (c Config) Validate() error {
 		{c.MinItemEvents >= 1, "min_item_events", c.MinItemEvents, "set it to 1 or more"},
 		{c.FullSoftmaxMaxItems >= 0, "full_softmax_max_items", c.FullSoftmaxMaxItems, "set it to 0 (always sample) or more"},
 		{c.Negatives >= 1, "negatives", c.Negatives, "set it to 1 or more (some thousands rank well)"},
+		{c.EventKinds.known(), "event_kinds", c.EventKinds, "set it to auto, always or never"},
+		{c.EventGaps.known(), "event_gaps", c.EventGaps, "set it to auto, always or never"},
 		{c.ValidationUsers >= 0, "validation_users", c.ValidationUsers, "set it to 0 (no validation) or more"},
 		{c.ValidationWindow >= 1, "validation_window", c.ValidationWindow, "set it to 1 or more events"},
 		{c.Patience >= 1, "patience", c.Patience, "set it to 1 or more epochs"},
@@ -105,8 +123,17 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%s is %v: %s", check.field, check.value, check.remedy)
 		}
 	}
+	if err := c.Mixture.Validate(); err != nil {
+		return fmt.Errorf("mixture.%w", err)
+	}
+	if err := c.WarmStart.Validate(); err != nil {
+		return fmt.Errorf("warm_start.%w", err)
+	}
 	if err := c.Vocabulary.Validate(); err != nil {
 		return fmt.Errorf("vocabulary.%w", err)
+	}
+	if err := c.Query.Validate(); err != nil {
+		return fmt.Errorf("query.%w", err)
 	}
 	return nil
 }

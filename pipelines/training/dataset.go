@@ -8,9 +8,23 @@ import (
 	"github.com/freshet/freshet/services/towers"
 )
 
-// FromDataset makes an input of all events of a data set.
+// FromDataset makes an input of all events and searches of a data set.
 func FromDataset(d *dataset.Dataset) Input {
-	in := Input{Items: features(d.Items), Sequences: d.Histories()}
+	timelines := d.Timelines()
+	in := Input{
+		Items: features(d.Items), Sequences: make([][]int32, len(timelines)),
+		Kinds: make([][]schemas.InteractionType, len(timelines)), Times: make([][]int64, len(timelines)),
+	}
+	for u, timeline := range timelines {
+		for i := range timeline {
+			e := &timeline[i]
+			in.Sequences[u] = append(in.Sequences[u], e.Item)
+			in.Kinds[u], in.Times[u] = append(in.Kinds[u], e.Type), append(in.Times[u], e.At)
+		}
+	}
+	for _, s := range d.Searches {
+		in.Searches = append(in.Searches, Search{Text: s.Text, Item: s.Item})
+	}
 	if n := len(d.Events); n > 0 {
 		in.Data.From, in.Data.To = time.UnixMilli(d.Events[0].At).UTC(), time.UnixMilli(d.Events[n-1].At).UTC()
 	}

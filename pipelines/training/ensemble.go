@@ -12,15 +12,23 @@ import (
 // ensemble trains the heads one after the other and puts them side by side.
 type ensemble struct {
 	cfg       *Config
+	reads     towers.Inputs
 	table     *itemTable
-	sequences [][]int32
-	cases     []Case
+	sequences [][]event
+	cases     []heldOut
+	from      *start // nil begins with what is drawn
 	progress  func(Progress)
+	say       func(string)
+	keeper    *keeper // nil keeps no checkpoint
 	begin     time.Time
 
 	done     []*run
+	current  *run          // what a checkpoint gave to go on with
 	learning time.Duration // of all done, without validation
 	result   Result
+
+	told     Progress // last
+	reported time.Time
 }
 
 // seedStep parts the seeds of heads far enough that neighbouring seeds of two trainings share none.
@@ -28,8 +36,12 @@ const seedStep = 0x9e3779b97f4a7c15
 
 // train trains every head. A head that the caller cuts short counts only where there is no whole one.
 func (e *ensemble) train(ctx context.Context) error {
-	for k := range e.cfg.Heads {
-		r := newRun(e.headConfig(k), e.table.fresh(), e.sequences, e.cases, e.report(k))
+	for k := len(e.done); k < e.cfg.Heads; k++ {
+		r := e.current
+		if e.current = nil; r == nil {
+			r = e.newRun(k)
+		}
+		r.keep = func() { e.keep(r) }
 		err := r.train(ctx)
 		if k == 0 {
 			e.result = r.result
@@ -47,6 +59,15 @@ func (e *ensemble) train(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (e *ensemble) newRun(k int) *run {
+	r := newRun(e.headConfig(k), e.table.fresh(), e.reads, e.sequences, e.cases, e.report(k))
+	if e.from != nil {
+		e.from.apply(k, r.trainer)
+		r.warm = true
+	}
+	return r
 }
 
 // headConfig is head k's: its seed, and its share of the time that is left.
@@ -68,14 +89,23 @@ func (e *ensemble) report(k int) func(Progress) {
 		if p.Left = 0; p.Done > 0 {
 			p.Left = time.Duration(float64(p.Elapsed) * (1 - p.Done) / p.Done)
 		}
-		p.Last = p.Last && (k == e.cfg.Heads-1 || p.Stop == StopCaller)
+		p.Last = false // see sayLast
+		e.told = p
 		e.progress(p)
 	}
 }
 
-// add keeps a head and sums up.
+// sayLast tells that nothing is trained any more.
+func (e *ensemble) sayLast() {
+	e.told.EpochDone, e.told.Last, e.told.Done, e.told.Left = false, true, 1, 0
+	e.progress(e.told)
+}
+
+// add keeps a head, without what it took to train it, and sums up.
 func (e *ensemble) add(r *run) {
-	e.done = append(e.done, r)
+	e.done = append(e.done, &run{
+		trainer: &trainer{table: r.table, users: r.users}, cfg: r.cfg, result: r.result, learning: r.learning, begin: r.begin,
+	})
 	e.learning += r.learning
 	sum := r.result
 	sum.Heads = append(slices.Clone(e.result.Heads), HeadResult{
@@ -109,7 +139,7 @@ func (e *ensemble) model(in *Input) *Model {
 	m := newModel(e.cfg, table, heads, in, e.sequences)
 	if len(heads) > 1 && len(e.cases) > 0 {
 		mean := m.validate(e.cases, e.cfg)
-		e.result.Recall, e.result.NDCG = mean.recall10, mean.ndcg10
+		e.result.Recall, e.result.NDCG, e.result.WholeNDCG = mean.recall10, mean.ndcg10, mean.ndcg
 	}
 	e.result.Elapsed = time.Since(e.begin)
 	m.metrics = e.result.metrics()
@@ -117,7 +147,9 @@ func (e *ensemble) model(in *Input) *Model {
 }
 
 func (r *Result) metrics() map[string]float64 {
-	m := map[string]float64{"train_loss": r.Loss, "epoch": float64(r.BestEpoch)}
+	m := map[string]float64{
+		"train_loss": r.Loss, "epoch": float64(r.BestEpoch), "train_examples": float64(r.Examples), "train_seconds": r.Elapsed.Seconds(),
+	}
 	if r.Cases > 0 {
 		m["validation_recall_at_10"] = r.Recall
 		m["validation_ndcg_at_10"] = r.NDCG
@@ -127,14 +159,14 @@ func (r *Result) metrics() map[string]float64 {
 }
 
 // validate ranks the cases' targets by the model as it will serve.
-func (m *Model) validate(cases []Case, cfg *Config) score {
+func (m *Model) validate(cases []heldOut, cfg *Config) score {
 	parts := make([]ranking, cfg.workers())
 	var wg sync.WaitGroup
 	for w := range parts {
 		wg.Go(func() {
 			scores := make([]float32, len(m.vectors)/m.Dim())
 			for _, c := range cases[w*len(cases)/len(parts) : (w+1)*len(cases)/len(parts)] {
-				m.Score(c.History[max(0, len(c.History)-cfg.ValidationWindow):], scores)
+				m.score(c.history[max(0, len(c.history)-cfg.ValidationWindow):], scores)
 				parts[w].add(rankOf(scores, c, cfg.Repeats))
 			}
 		})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 )
 
@@ -126,10 +127,14 @@ func smallWorld(users, items int, seed uint64) Input {
 	}
 	for range users {
 		seq := make([]int32, 2+rng.IntN(12))
+		kinds, times, at := make([]schemas.InteractionType, len(seq)), make([]int64, len(seq)), int64(0)
 		for j := range seq {
 			seq[j] = int32(rng.IntN(items) * rng.IntN(items) / items) // the first items are popular
+			kinds[j] = []schemas.InteractionType{schemas.View, schemas.Purchase, schemas.Dislike}[rng.IntN(3)]
+			at += rng.Int64N(1000) << rng.IntN(20)
+			times[j] = at
 		}
-		in.Sequences = append(in.Sequences, seq)
+		in.Sequences, in.Kinds, in.Times = append(in.Sequences, seq), append(in.Kinds, kinds), append(in.Times, times)
 	}
 	return in
 }
@@ -143,8 +148,9 @@ func smallConfig() Config {
 
 func TestBodyGradient(t *testing.T) {
 	const slots, d = 9, 6
-	rng := rand.New(rand.NewPCG(6, 0))
-	w := towers.NewUserWeights(d, 2)
+	rng := rand.New(rand.NewPCG(7, 0))
+	reads := towers.Inputs{Gaps: true, Kinds: []schemas.InteractionType{schemas.View, schemas.Purchase, schemas.Dislike}}
+	w := towers.NewEventWeights(d, 2, reads)
 	w.Randomise(rng)
 	for i := range w.Flat {
 		w.Flat[i] += float32(rng.NormFloat64() * 0.1)
@@ -153,13 +159,15 @@ func TestBodyGradient(t *testing.T) {
 	p := &pack{offsets: []int32{0, 1, 6, 20}}
 	for range 20 {
 		p.inputs = append(p.inputs, int32(rng.IntN(slots)))
+		p.kinds = append(p.kinds, schemas.InteractionType(rng.IntN(12)))
+		p.gaps = append(p.gaps, towers.Gap(rng.IntN(towers.Gaps)))
 	}
 	outer := normals(rng, 20*d, 1)
 	for _, share := range []float64{0, 0.3} {
 		b := newBody(w, newDropout(share))
 		loss := func() float64 { b.drop.seed(1); return weighed(b.forward(p, vectors), outer) }
 		loss()
-		grad := towers.NewUserWeights(d, 2)
+		grad := towers.NewEventWeights(d, 2, reads)
 		dx := append([]float32(nil), outer...)
 		b.backward(dx, grad)
 		dVectors := make([]float32, len(vectors))
@@ -175,6 +183,7 @@ func TestBodyGradient(t *testing.T) {
 			for name, pair := range map[string][2][]float32{
 				"gate norm gain": {l.GateNorm.Gain, g.GateNorm.Gain}, "gate norm bias": {l.GateNorm.Bias, g.GateNorm.Bias},
 				"gates weight": {l.Gates.W, g.Gates.W}, "gates bias": {l.Gates.B, g.Gates.B},
+				"kinds": {l.Kinds, g.Kinds}, "gaps": {l.Gaps, g.Gaps},
 				"state norm gain": {l.StateNorm.Gain, g.StateNorm.Gain}, "state norm bias": {l.StateNorm.Bias, g.StateNorm.Bias},
 				"out weight": {l.Out.W, g.Out.W}, "out bias": {l.Out.B, g.Out.B},
 				"wide norm gain": {l.WideNorm.Gain, g.WideNorm.Gain}, "wide norm bias": {l.WideNorm.Bias, g.WideNorm.Bias},
@@ -248,11 +257,19 @@ func TestModelGradient(t *testing.T) {
 			cfg := smallConfig()
 			cfg.FullSoftmaxMaxItems, cfg.Negatives = full, 8
 			in := smallWorld(8, 20, 1)
-			table := newItemTable(in.Items, in.Sequences, &cfg)
-			in.Sequences = table.known(in.Sequences)
-			tr := newTrainer(&cfg, table)
+			reads, err := in.reads(&cfg)
+			require.NoError(t, err)
+			require.Equal(t, "items, kinds and gaps", reads.String())
+			sequences := in.events(reads)
+			table := newItemTable(in.Items, sequences, &cfg)
+			sequences = table.known(sequences)
+			tr := newTrainer(&cfg, table, reads)
 			require.Equal(t, full == 0, tr.sampler != nil)
-			batch := cutWindows(nil, in.Sequences, 5, rand.New(rand.NewPCG(1, 1)))
+			batch := cutWindows(nil, sequences, 5, rand.New(rand.NewPCG(1, 1)))
+			if tr.sampler != nil {
+				tr.sampler.begin(batch, len(batch)/2)
+				batch = batch[:len(batch)/2]
+			}
 			loss := func() float64 {
 				tr.rng = rand.New(rand.NewPCG(2, 2))
 				total, positions := tr.gradient(batch)

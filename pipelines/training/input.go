@@ -3,7 +3,9 @@ package training
 import (
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 )
 
@@ -13,9 +15,19 @@ type Input struct {
 	Items []towers.ItemFeatures
 	// Sequences holds each user's items in the order of time.
 	Sequences [][]int32
+	// Kinds and Times say of each event of Sequences what the user did and when, in ms since 1970; each is nil where the data
+	// does not know. With Kinds, Sequences may hold what users turned down (see towers.TurnsDown): nobody learns that it comes
+	// next, and a tower that reads no kinds is spared it.
+	Kinds [][]schemas.InteractionType
+	Times [][]int64
 	// Validation is what the best epoch is chosen by. When it is empty, Train holds out the last events of
 	// Config.ValidationUsers users itself.
 	Validation []Case
+	// Searches is what people searched for and the items that they found by it; optional.
+	Searches []Search
+	// HoldOutAfter has Train hold out only what happened later, where there are Times: what an earlier bundle has learnt from tells
+	// nothing of how well it predicts.
+	HoldOutAfter time.Time
 	// Data goes into the manifest; Users, Items and Events are counted by Train.
 	Data towers.DataRange
 }
@@ -23,7 +35,10 @@ type Input struct {
 // Case is one held-out event and what came before it.
 type Case struct {
 	History []int32
-	Target  int32
+	// Kinds and Times are those of History, nil where the data does not know.
+	Kinds  []schemas.InteractionType
+	Times  []int64
+	Target int32
 }
 
 func (in *Input) validate() error {
@@ -52,7 +67,12 @@ func (in *Input) validate() error {
 			return err
 		}
 	}
-	return nil
+	for i, s := range in.Searches {
+		if err := check("search", i, []int32{s.Item}); err != nil {
+			return err
+		}
+	}
+	return in.checkEvents()
 }
 
 // minHeldOut is the least number of events a user must have for the last to be held out: one to predict from, one to learn.
@@ -60,35 +80,45 @@ const minHeldOut = 3
 
 // split gives what to train on and what to validate by. Without cases of the caller's, users spread evenly over the input
 // are held out, at most every other, each from the last item on that was new to the user.
-func (in *Input) split(users int) (train [][]int32, cases []Case) {
+func (in *Input) split(users int, reads towers.Inputs) (train [][]event, cases []heldOut) {
+	train = in.events(reads)
 	if len(in.Validation) > 0 || users == 0 {
-		return in.Sequences, in.Validation
+		return train, in.questions(reads)
 	}
 	var able []int
-	for i, seq := range in.Sequences {
-		if len(seq) >= minHeldOut {
+	for i, seq := range train {
+		if len(seq) >= minHeldOut && in.late(i, seq) {
 			able = append(able, i)
 		}
 	}
 	users = min(users, len(able)/2)
-	train = slices.Clone(in.Sequences)
 	for k := range users {
 		i := able[k*len(able)/users]
-		seq := in.Sequences[i]
+		seq := train[i]
 		last := lastNew(seq)
 		if last == 0 {
 			continue
 		}
 		train[i] = seq[:last]
-		cases = append(cases, Case{History: seq[:last], Target: seq[last]})
+		cases = append(cases, heldOut{history: seq[:last], target: seq[last].item})
 	}
 	return train, cases
 }
 
-// lastNew is the position of the last item that does not stand earlier in the sequence.
-func lastNew(seq []int32) int {
+// late tells whether what would be held out of sequence i happened after HoldOutAfter.
+func (in *Input) late(i int, seq []event) bool {
+	if in.HoldOutAfter.IsZero() || in.Times == nil {
+		return true
+	}
+	last := lastNew(seq)
+	return last > 0 && in.Times[i][slices.Index(in.Sequences[i], seq[last].item)] > in.HoldOutAfter.UnixMilli()
+}
+
+// lastNew is the position of the last choice whose item does not stand earlier in the sequence.
+func lastNew(seq []event) int {
 	for last := len(seq) - 1; last > 0; last-- {
-		if !slices.Contains(seq[:last], seq[last]) {
+		same := func(e event) bool { return e.item == seq[last].item }
+		if !seq[last].aside && !slices.ContainsFunc(seq[:last], same) {
 			return last
 		}
 	}

@@ -14,17 +14,19 @@ type itemTable struct {
 	idRow []int32
 	// bag holds each item's rows of w.Content, item i's from bagStart[i] to bagStart[i+1].
 	bagStart, bag []int32
-	// events counts each item's events in the past.
+	// events counts how often each item was chosen in the past.
 	events []int
 }
 
-// newItemTable decides what each item is known by. Tokens come from items with events, so that none keeps the random
-// embedding that it starts with.
-func newItemTable(items []towers.ItemFeatures, sequences [][]int32, cfg *Config) *itemTable {
+// newItemTable decides what each item is known by; sequences are those before repeats are left aside. Tokens come from items with
+// events, so that none keeps the random embedding that it starts with.
+func newItemTable(items []towers.ItemFeatures, sequences [][]event, cfg *Config) *itemTable {
 	t := &itemTable{idRow: make([]int32, len(items)), events: make([]int, len(items))}
 	for _, seq := range sequences {
-		for _, item := range seq {
-			t.events[item]++
+		for _, e := range seq {
+			if !e.aside {
+				t.events[e.item]++
+			}
 		}
 	}
 	var ids []string
@@ -60,10 +62,11 @@ func (t *itemTable) fresh() *itemTable {
 func (t *itemTable) bagOf(item int32) []int32 { return t.bag[t.bagStart[item]:t.bagStart[item+1]] }
 
 // known gives the sequences without the items that have neither id nor content. Their vector is zero: nothing can be learnt
-// of them, and a normalisation's gradient at a row of zeros is a thousand times too large.
-func (t *itemTable) known(sequences [][]int32) [][]int32 {
-	nothing := func(item int32) bool { return t.idRow[item] < 0 && len(t.bagOf(item)) == 0 }
-	kept := make([][]int32, len(sequences))
+// of them, and a normalisation's gradient at a row of zeros is a thousand times too large. Items that were only ever turned down
+// go too: a step has vectors of trained items.
+func (t *itemTable) known(sequences [][]event) [][]event {
+	nothing := func(e event) bool { return !t.learns(e.item) }
+	kept := make([][]event, len(sequences))
 	for i, seq := range sequences {
 		kept[i] = seq
 		if slices.ContainsFunc(seq, nothing) {
@@ -77,12 +80,16 @@ func (t *itemTable) known(sequences [][]int32) [][]int32 {
 // choice, since it may only be new.
 func (t *itemTable) trained() []int32 {
 	var items []int32
-	for i, n := range t.events {
-		if n > 0 && (t.idRow[i] >= 0 || len(t.bagOf(int32(i))) > 0) {
+	for i := range t.events {
+		if t.learns(int32(i)) {
 			items = append(items, int32(i))
 		}
 	}
 	return items
+}
+
+func (t *itemTable) learns(item int32) bool {
+	return t.events[item] > 0 && (t.idRow[item] >= 0 || len(t.bagOf(item)) > 0)
 }
 
 // rowOf is the id row that takes part in an item's vector, -1 for none; byContent leaves it out if there is content to live by.

@@ -21,6 +21,7 @@ const (
 // well, an accidental hit, that column is masked.
 type softmaxLoss struct {
 	dim    int
+	own    *ownItems // nil where q_j is the same at all rows
 	logits []float32
 	lse    []float32
 }
@@ -34,12 +35,13 @@ func (s *softmaxLoss) run(dx, dVectors, x, vectors []float32, targets []int32, c
 	total := 0.0
 	for start := 0; start < len(targets); start += rows {
 		end := min(start+rows, len(targets))
-		total += s.block(dx[start*d:end*d], dVectors, x[start*d:end*d], vectors, targets[start:end], candidates, raise, weight)
+		total += s.block(start, dx[start*d:end*d], dVectors, x[start*d:end*d], vectors, targets[start:end], candidates, raise, weight)
 	}
 	return total
 }
 
-func (s *softmaxLoss) block(dx, dVectors, x, vectors []float32, targets []int32, candidates int, raise []float32,
+// block is run for the rows from first on.
+func (s *softmaxLoss) block(first int, dx, dVectors, x, vectors []float32, targets []int32, candidates int, raise []float32,
 	weight float32) float64 {
 	d, n := s.dim, len(targets)
 	wide := (candidates + 1 + 15) &^ 15 // rows begin on a cache line
@@ -51,6 +53,9 @@ func (s *softmaxLoss) block(dx, dVectors, x, vectors []float32, targets []int32,
 		row := s.logits[r*wide : r*wide+candidates+1]
 		if raise != nil {
 			matrix.Axpy(1, raise, row[:candidates])
+		}
+		if s.own != nil {
+			s.own.correct(row[:candidates], first+r)
 		}
 		if int(target) < candidates {
 			row[target] = float32(math.Inf(-1))

@@ -1,6 +1,7 @@
 package training
 
 import (
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -9,27 +10,31 @@ import (
 	"github.com/freshet/freshet/services/towers/matrix"
 )
 
-// Model is a pair of trained towers over the dense indexes that it was trained on.
+// Model is the trained towers over the dense indexes that it was trained on.
 type Model struct {
 	items      *towers.ItemWeights
 	heads      []*towers.UserWeights
+	queries    *towers.QueryWeights // nil without text
 	tower      *towers.UserTower
 	vectors    []float32 // of all items of the input
 	window     int
 	vocabulary towers.VocabularyConfig
 	data       towers.DataRange
 	metrics    map[string]float64
-	scratch    sync.Pool // *scoring
+	commit     string
+	from       string         // the version that training began with
+	recipe     map[string]any // the configuration
+	scratch    sync.Pool      // *scoring
 }
 
 // scoring is one call's memory.
 type scoring struct {
 	state, embedding []float32
-	history          [][]float32
+	history          []towers.Event
 }
 
 // newModel serves heads over the catalogue; table holds the weights of all heads' item vectors.
-func newModel(cfg *Config, table *itemTable, heads []*towers.UserWeights, in *Input, sequences [][]int32) *Model {
+func newModel(cfg *Config, table *itemTable, heads []*towers.UserWeights, in *Input, sequences [][]event) *Model {
 	m := &Model{
 		items: table.w, heads: heads, tower: towers.NewUserTower("trained", heads...),
 		vectors: make([]float32, len(in.Items)*table.w.Dim),
@@ -42,10 +47,12 @@ func newModel(cfg *Config, table *itemTable, heads []*towers.UserWeights, in *In
 	for _, seq := range sequences {
 		m.data.Events += len(seq)
 	}
-	m.scratch.New = func() any {
-		return &scoring{state: make([]float32, m.tower.StateSize()), embedding: make([]float32, m.tower.Dim())}
-	}
+	m.scratch.New = m.newScoring
 	return m
+}
+
+func (m *Model) newScoring() any {
+	return &scoring{state: make([]float32, m.tower.StateSize()), embedding: make([]float32, m.tower.Dim())}
 }
 
 // Dim is the length of a vector.
@@ -58,12 +65,19 @@ func (m *Model) Vector(i int32) []float32 {
 }
 
 // Score writes the score of every item of the training input for a user with this history, oldest first; scores is as long
-// as Input.Items. It may be called from many goroutines at once.
+// as Input.Items. Nothing is known of the events' kinds and times. It may be called from many goroutines at once.
 func (m *Model) Score(history []int32, scores []float32) {
+	m.score(eventsOf(history, nil, nil, towers.Inputs{}), scores)
+}
+
+func (m *Model) score(history []event, scores []float32) {
 	s := m.scratch.Get().(*scoring)
 	s.history = s.history[:0]
-	for _, item := range history[max(0, len(history)-m.window):] {
-		s.history = append(s.history, m.Vector(item))
+	for i, e := range history[max(0, len(history)-m.window):] {
+		if i == 0 {
+			e.gap = 0 // as in a pack
+		}
+		s.history = append(s.history, towers.Event{Item: m.Vector(e.item), Kind: e.kind, Gap: e.gap})
 	}
 	m.tower.Encode(s.state, s.embedding, s.history)
 	d := m.Dim()
@@ -73,8 +87,14 @@ func (m *Model) Score(history []int32, scores []float32) {
 
 // WriteBundle writes the model as a bundle folder; the version is made of the time and the weights.
 func (m *Model) WriteBundle(dir string) (towers.Manifest, error) {
+	recipe, err := json.Marshal(m.recipe)
+	if err != nil {
+		return towers.Manifest{}, fmt.Errorf("writing the model's recipe: %w", err)
+	}
 	manifest, err := towers.WriteBundle(dir, &towers.Bundle{
-		Created: time.Now(), Vocabulary: m.vocabulary, Data: m.data, Metrics: m.metrics, Items: m.items, Users: m.heads,
+		Created: time.Now(), Vocabulary: m.vocabulary, Data: m.data, Metrics: m.metrics,
+		Commit: m.commit, From: m.from, Recipe: recipe, Items: m.items, Users: m.heads,
+		Queries: m.queries,
 	})
 	if err != nil {
 		return towers.Manifest{}, fmt.Errorf("writing the model: %w", err)

@@ -2,7 +2,6 @@ package training
 
 import (
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,40 +35,6 @@ func TestDropoutKeepsTheMean(t *testing.T) {
 	require.Equal(t, x, again)
 }
 
-func TestSamplerIsUnbiased(t *testing.T) {
-	items, events := make([]int32, 50), make([]int, 50)
-	for i := range items {
-		items[i], events[i] = int32(i), 1+i*i
-	}
-	s := newSampler(items, events, 20)
-	want := 0.0
-	for i, p := range s.probability {
-		require.Greater(t, p, 0.0)
-		require.LessOrEqual(t, p, 1.0)
-		require.InDelta(t, -math.Log(p), s.raise[i], 1e-6)
-		want += p
-	}
-	require.InDelta(t, 20, want, 1e-9)
-	rng := rand.New(rand.NewPCG(1, 1))
-	counts := make([]float64, 50)
-	const draws = 4000
-	for range draws {
-		drawn, raise := s.draw(nil, nil, rng)
-		require.Len(t, raise, len(drawn))
-		for _, item := range drawn {
-			counts[item] += 1.0 / draws
-		}
-	}
-	for i, p := range s.probability {
-		require.InDelta(t, p, counts[i], 0.04)
-	}
-}
-
-func TestSamplerOfAsManyAsThereAre(t *testing.T) {
-	s := newSampler([]int32{0, 1, 2}, []int{5, 1, 2}, 10)
-	require.Equal(t, []float64{1, 1, 1}, s.probability)
-}
-
 // TestAdamFollowsThePaper holds the folded bias corrections against the algorithm as published.
 func TestAdamFollowsThePaper(t *testing.T) {
 	a, w := newAdam(2), []float32{1, -2}
@@ -98,17 +63,19 @@ func TestLearningRate(t *testing.T) {
 func TestRankOf(t *testing.T) {
 	cases := map[string]struct {
 		scores  []float32
-		c       Case
+		c       heldOut
 		repeats bool
 		want    int
 	}{
-		"first":              {[]float32{3, 2, 1}, Case{Target: 0}, false, 1},
-		"last":               {[]float32{3, 2, 1}, Case{Target: 2}, false, 3},
-		"history left out":   {[]float32{3, 2, 1}, Case{Target: 2, History: []int32{0, 1}}, false, 1},
-		"history ranked":     {[]float32{3, 2, 1}, Case{Target: 2, History: []int32{0, 1}}, true, 3},
-		"ties count against": {[]float32{1, 1, 1}, Case{Target: 0}, false, 3},
-		"target seen before": {[]float32{3, 2, 1}, Case{Target: 1, History: []int32{1}}, false, 2},
-		"target repeated":    {[]float32{3, 2, 1}, Case{Target: 1, History: []int32{1}}, true, 2},
+		"first":              {[]float32{3, 2, 1}, heldOut{target: 0}, false, 1},
+		"last":               {[]float32{3, 2, 1}, heldOut{target: 2}, false, 3},
+		"history left out":   {[]float32{3, 2, 1}, heldOut{target: 2, history: sequence(0, 1)}, false, 1},
+		"history ranked":     {[]float32{3, 2, 1}, heldOut{target: 2, history: sequence(0, 1)}, true, 3},
+		"ties count against": {[]float32{1, 1, 1}, heldOut{target: 0}, false, 3},
+		"no number":          {[]float32{1, float32(math.NaN()), 1}, heldOut{target: 1}, false, 3},
+		"others no numbers":  {[]float32{1, float32(math.NaN()), 0}, heldOut{target: 0}, false, 2},
+		"target seen before": {[]float32{3, 2, 1}, heldOut{target: 1, history: sequence(1)}, false, 2},
+		"target repeated":    {[]float32{3, 2, 1}, heldOut{target: 1, history: sequence(1)}, true, 2},
 	}
 	for name, c := range cases {
 		require.Equal(t, c.want, rankOf(c.scores, c.c, c.repeats), name)
@@ -125,13 +92,16 @@ func TestItemTable(t *testing.T) {
 	}
 	cfg := smallConfig()
 	cfg.MinItemEvents = 2
-	sequences := [][]int32{{0, 1, 3}, {0, 4}, {0, 4}}
+	sequences := [][]event{sequence(0, 1, 3), sequence(0, 4), sequence(0, 4, 2, 1)}
+	sequences[2][2].aside, sequences[2][3].aside = true, true
 	table := newItemTable(items, sequences, &cfg)
 	require.Equal(t, []string{"often", "other"}, table.w.IDs)
 	require.Equal(t, []string{"category:a"}, table.w.Tokens, "the second item of category b has no events")
 	require.Equal(t, []int32{0, -1, -1, -1, 1}, table.idRow)
 	require.Equal(t, []int32{0, 1, 4}, table.trained())
-	require.Equal(t, [][]int32{{0, 1}, {0, 4}, {0, 4}}, table.known(sequences))
+	require.Equal(t, []int{3, 1, 0, 1, 2}, table.events, "what was turned down is no choice")
+	sequences[2] = append(sequences[2][:2:2], sequences[2][3])
+	require.Equal(t, [][]event{sequence(0, 1), sequence(0, 4), sequences[2]}, table.known(sequences))
 	require.Equal(t, 0, table.rowOf(0, false))
 	require.Equal(t, -1, table.rowOf(0, true))
 	require.Equal(t, 1, table.rowOf(4, true), "without content the id stays")

@@ -36,19 +36,30 @@ type Progress struct {
 	// Throughput is examples (positions learnt from) a second.
 	Throughput    float64
 	Elapsed, Left time.Duration
+	// Query tells how far the query tower is, which is trained after the last epoch; all else is then as at the end of the others.
+	Query string
 }
 
 // String is one line for people.
 func (p Progress) String() string {
+	if p.Query != "" {
+		return p.Query
+	}
 	var b strings.Builder
 	if p.Heads > 1 {
 		fmt.Fprintf(&b, "head %d/%d  ", p.Head, p.Heads)
 	}
-	fmt.Fprintf(&b, "epoch %d/%d  loss %.3f", p.Epoch, p.Epochs, p.Loss)
+	if p.Epoch > 0 {
+		fmt.Fprintf(&b, "epoch %d/%d  loss %.3f", p.Epoch, p.Epochs, p.Loss)
+	} else {
+		b.WriteString("before the first epoch")
+	}
 	if p.Validated {
 		fmt.Fprintf(&b, "  recall@10 %.4f  ndcg@10 %.4f (epoch %d)", p.Recall, p.NDCG, p.BestEpoch)
 	}
-	fmt.Fprintf(&b, "  %s examples/s", thousands(p.Throughput))
+	if p.Epoch > 0 {
+		fmt.Fprintf(&b, "  %s examples/s", thousands(p.Throughput))
+	}
 	if p.Left > 0 {
 		fmt.Fprintf(&b, "  %s left", p.Left.Round(time.Second))
 	}
@@ -87,7 +98,7 @@ func (p *Printer) Print(at Progress) {
 		p.said = true
 	}
 	if !p.terminal {
-		if at.EpochDone {
+		if at.EpochDone || at.Last && at.Query != "" {
 			fmt.Fprintln(p.w, at)
 		}
 		return

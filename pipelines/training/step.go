@@ -25,16 +25,18 @@ type trainer struct {
 	userMoments, idMoments, contentMoments *adam
 	itemGrad                               *itemGradient
 	rng                                    *rand.Rand
+	lots                                   *rand.PCG // beneath rng
 	steps                                  int
 
 	// A step's: active are the items that take part, candidates first; slot is the inverse of active; vectors has a row for each.
 	active    []int32
 	slot      []int32
-	count     int // how many of active are candidates
-	raise     []float32
-	byContent []bool // by slot
+	count     int       // how many of active are candidates
+	raise     []float32 // by candidate, at rows of windows without it; nil for none
+	ownRaise  []float32 // by candidate, at rows of windows that have it
+	byContent []bool    // by slot
 	vectors   []float32
-	shares    [][][]int32
+	shares    [][][]event
 }
 
 // worker is one goroutine's share of a step.
@@ -45,19 +47,23 @@ type worker struct {
 	dVectors []float32
 	dx       []float32 // by row of the pack
 	pack     pack
+	own      ownItems
 	// The embeddings of the rows that are learnt from, and the gradient there.
 	learnt, dLearnt []float32
 	total           float64
 }
 
-func newTrainer(cfg *Config, table *itemTable) *trainer {
-	rng := rand.New(rand.NewPCG(cfg.Seed, 0x66726573686574))
-	t := &trainer{cfg: cfg, table: table, users: towers.NewUserWeights(cfg.Dim, cfg.Layers), rng: rng}
+func newTrainer(cfg *Config, table *itemTable, reads towers.Inputs) *trainer {
+	lots := rand.NewPCG(cfg.Seed, 0x66726573686574)
+	rng := rand.New(lots)
+	t := &trainer{
+		cfg: cfg, table: table, users: towers.NewEventWeights(cfg.Dim, cfg.Layers, reads), rng: rng, lots: lots,
+	}
 	t.users.Randomise(rng)
 	table.w.Randomise(rng)
 	t.candidates = table.trained()
 	if len(t.candidates) > cfg.FullSoftmaxMaxItems {
-		t.sampler = newSampler(t.candidates, table.events, cfg.Negatives)
+		t.sampler = newSampler(t.candidates, table.events, cfg.Negatives, cfg.Mixture)
 	}
 	t.userMoments = newAdam(len(t.users.Flat))
 	t.idMoments = newAdam(len(table.w.ID))
@@ -68,13 +74,17 @@ func newTrainer(cfg *Config, table *itemTable) *trainer {
 		t.slot[i] = -1
 	}
 	for range cfg.workers() {
-		t.workers = append(t.workers, &worker{
+		w := &worker{
 			body: newBody(t.users, newDropout(cfg.Dropout)),
 			loss: softmaxLoss{dim: cfg.Dim},
-			grad: towers.NewUserWeights(cfg.Dim, cfg.Layers),
-		})
+			grad: towers.NewEventWeights(cfg.Dim, cfg.Layers, reads),
+		}
+		if t.sampler != nil && t.sampler.inBatch > 0 {
+			w.loss.own = &w.own
+		}
+		t.workers = append(t.workers, w)
 	}
-	t.shares = make([][][]int32, len(t.workers))
+	t.shares = make([][][]event, len(t.workers))
 	return t
 }
 
@@ -93,7 +103,7 @@ func (t *trainer) part(w, n int) (from, to int) {
 }
 
 // step learns from a batch of windows at the given rate and returns the sum of the losses over its positions.
-func (t *trainer) step(batch [][]int32, rate float64) (total float64, positions int) {
+func (t *trainer) step(batch [][]event, rate float64) (total float64, positions int) {
 	total, positions = t.gradient(batch)
 	t.steps++
 	p := newPace(rate, t.steps)
@@ -106,7 +116,7 @@ func (t *trainer) step(batch [][]int32, rate float64) (total float64, positions 
 }
 
 // gradient leaves the gradient of the batch's mean loss in the workers' grad and dVectors.
-func (t *trainer) gradient(batch [][]int32) (total float64, positions int) {
+func (t *trainer) gradient(batch [][]event) (total float64, positions int) {
 	t.chooseItems(batch)
 	share(t.shares, batch)
 	for _, window := range batch {
@@ -126,7 +136,7 @@ func (t *trainer) gradient(batch [][]int32) (total float64, positions int) {
 }
 
 // chooseItems fills active, slot and byContent for a batch.
-func (t *trainer) chooseItems(batch [][]int32) {
+func (t *trainer) chooseItems(batch [][]event) {
 	if t.sampler == nil && len(t.active) > 0 {
 		t.dropIDs() // all items, as in the step before
 		return
@@ -137,22 +147,47 @@ func (t *trainer) chooseItems(batch [][]int32) {
 	if t.sampler == nil {
 		t.active = append(t.active[:0], t.candidates...)
 	} else {
-		t.active, t.raise = t.sampler.draw(t.active[:0], t.raise[:0], t.rng)
+		t.active = t.sampler.draw(t.active[:0], t.rng)
 	}
-	t.count = len(t.active)
 	for s, item := range t.active {
 		t.slot[item] = int32(s)
 	}
+	if t.sampler != nil {
+		t.sampleBatch(batch)
+	}
+	t.count = len(t.active)
 	for _, window := range batch {
-		for _, item := range window {
-			item &^= repeated
-			if t.slot[item] < 0 {
-				t.slot[item] = int32(len(t.active))
-				t.active = append(t.active, item)
+		for _, e := range window {
+			if t.slot[e.item] < 0 {
+				t.slot[e.item] = int32(len(t.active))
+				t.active = append(t.active, e.item)
 			}
 		}
 	}
 	t.dropIDs()
+}
+
+// sampleBatch adds candidates from the batch, and says by how much each candidate's logit is raised.
+func (t *trainer) sampleBatch(batch [][]event) {
+	if t.sampler.keep > 0 {
+		const refused = -2 // its lot has been drawn
+		for _, window := range batch {
+			for _, e := range window {
+				if t.slot[e.item] != -1 {
+					continue
+				}
+				if t.slot[e.item] = refused; t.rng.Float64() < t.sampler.keep {
+					t.slot[e.item] = int32(len(t.active))
+					t.active = append(t.active, e.item)
+				}
+			}
+		}
+	}
+	t.raise, t.ownRaise = t.raise[:0], t.ownRaise[:0]
+	for _, item := range t.active {
+		elsewhere, own := t.sampler.raise(item, len(batch))
+		t.raise, t.ownRaise = append(t.raise, elsewhere), append(t.ownRaise, own)
+	}
 }
 
 func (t *trainer) dropIDs() {
@@ -172,17 +207,21 @@ func (t *trainer) encodeItems(w int) {
 }
 
 // run takes windows pack by pack forward and backward.
-func (w *worker) run(t *trainer, windows [][]int32, weight float32) {
+func (w *worker) run(t *trainer, windows [][]event, weight float32) {
 	clear(w.grad.Flat)
 	resize(&w.dVectors, len(t.active)*t.cfg.Dim)
 	clear(w.dVectors)
 	w.total = 0
-	w.pack.reset()
+	w.reset()
 	for _, window := range windows {
 		if len(w.pack.inputs)+len(window)-1 > packRows && len(w.pack.inputs) > 0 {
 			w.runPack(t, weight)
 		}
+		rows := len(w.pack.rows)
 		w.pack.add(window, t.slot)
+		if w.loss.own != nil {
+			w.own.add(t, window, len(w.pack.rows)-rows)
+		}
 	}
 	if len(w.pack.inputs) > 0 {
 		w.runPack(t, weight)
@@ -207,7 +246,12 @@ func (w *worker) runPack(t *trainer, weight float32) {
 	for r, slot := range w.pack.inputs {
 		matrix.Axpy(1, w.dx[r*d:(r+1)*d], w.dVectors[int(slot)*d:int(slot+1)*d])
 	}
+	w.reset()
+}
+
+func (w *worker) reset() {
 	w.pack.reset()
+	w.own.reset()
 }
 
 // reduce adds up worker w's part of all workers' gradients, in the order of the workers, into the first one's.

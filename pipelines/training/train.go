@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/freshet/freshet/services/towers"
 )
 
 // Stop is why training ended.
@@ -21,18 +23,22 @@ const (
 
 // Result says how training went.
 type Result struct {
-	Objective  string // what the loss ranked the next item against
+	Objective  string        // what the loss ranked the next item against
+	Reads      towers.Inputs // what the user tower reads beside items
 	Stop       Stop
 	Epochs     int // begun
 	BestEpoch  int // whose weights the model has
 	Loss       float64
 	Recall     float64 // recall@10 on validation, 0 without
 	NDCG       float64 // NDCG@10 on validation, 0 without
+	WholeNDCG  float64 // not cut at 10: the best epoch is chosen by it, since every case's place says something
 	Cases      int     // validation's
 	Parameters int
 	Examples   int // positions learnt from
 	Elapsed    time.Duration
 	Throughput float64 // examples a second, validation left out
+	// Query tells what became of the query tower.
+	Query QueryResult
 	// Heads are what each head came to; with several, the figures above are those of all together, but for Loss, Epochs and
 	// BestEpoch, which are the last one's.
 	Heads []HeadResult
@@ -46,49 +52,34 @@ type HeadResult struct {
 
 // String is one line for people.
 func (r Result) String() string {
-	s := fmt.Sprintf("%s, %d epochs (%s), loss %.3f", r.Objective, r.Epochs, r.Stop, r.Loss)
+	s := fmt.Sprintf("%s, from %v, %d epochs (%s), loss %.3f", r.Objective, r.Reads, r.Epochs, r.Stop, r.Loss)
 	switch heads := len(r.Heads); {
 	case r.Cases > 0 && heads > 1:
 		s += fmt.Sprintf(", recall@10 %.4f and NDCG@10 %.4f on %d validation cases with %d heads", r.Recall, r.NDCG, r.Cases, heads)
 	case r.Cases > 0:
 		s += fmt.Sprintf(", recall@10 %.4f and NDCG@10 %.4f on %d validation cases at epoch %d", r.Recall, r.NDCG, r.Cases, r.BestEpoch)
 	}
-	return s + fmt.Sprintf(", %s examples/s", thousands(r.Throughput))
+	s += fmt.Sprintf(", %s examples/s", thousands(r.Throughput))
+	if r.Query != (QueryResult{}) {
+		s += "; " + r.Query.String()
+	}
+	return s
 }
 
-// Train trains both towers. progress, if not nil, is called some times a second from the calling goroutine.
+// Train trains both towers, and then the query tower where there is text. progress, if not nil, is called some times a second
+// from the calling goroutine.
 //
 // When ctx ends, Train returns soon, with the best weights so far and no error; the error is ctx's only when not one step
 // was done by then.
 func Train(ctx context.Context, in Input, cfg Config, progress func(Progress)) (*Model, Result, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, Result{}, fmt.Errorf("training: %w", err)
-	}
-	if err := in.validate(); err != nil {
-		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
-	}
-	if progress == nil {
-		progress = func(Progress) {}
-	}
-	sequences, cases := in.split(cfg.ValidationUsers)
-	table := newItemTable(in.Items, sequences, &cfg)
-	sequences, err := prepare(sequences, table, &cfg)
-	if err != nil {
-		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
-	}
-	e := &ensemble{cfg: &cfg, table: table, sequences: sequences, cases: cases, progress: progress, begin: time.Now()}
-	if err := e.train(ctx); err != nil {
-		return nil, e.result, fmt.Errorf("training: %w", err)
-	}
-	model := e.model(&in)
-	return model, e.result, nil
+	return TrainWith(ctx, in, cfg, Options{Progress: progress})
 }
 
 // prepare leaves out what cannot be learnt from.
-func prepare(sequences [][]int32, table *itemTable, cfg *Config) ([][]int32, error) {
+func prepare(sequences [][]event, table *itemTable, cfg *Config) ([][]event, error) {
 	sequences = table.known(sequences)
 	if !cfg.Repeats {
-		sequences = markRepeats(sequences, len(table.idRow))
+		leaveRepeatsAside(sequences, len(table.idRow))
 	}
 	for _, seq := range sequences {
 		if len(seq) > 1 && targetsIn(seq) > 0 {
@@ -100,14 +91,15 @@ func prepare(sequences [][]int32, table *itemTable, cfg *Config) ([][]int32, err
 }
 
 // newRun prepares the training of one head.
-func newRun(cfg *Config, table *itemTable, sequences [][]int32, cases []Case, report func(Progress)) *run {
-	t := newTrainer(cfg, table)
+func newRun(cfg *Config, table *itemTable, reads towers.Inputs, sequences [][]event, cases []heldOut, report func(Progress)) *run {
+	t := newTrainer(cfg, table, reads)
+	lots := rand.NewPCG(cfg.Seed, 0x77696e646f7773)
 	r := &run{
-		trainer: t, cfg: cfg, sequences: sequences, validator: newValidator(t, cases), report: report,
-		begin: time.Now(), windows: rand.New(rand.NewPCG(cfg.Seed, 0x77696e646f7773)),
+		trainer: t, cfg: cfg, sequences: sequences, validator: newValidator(t, cases), report: report, keep: func() {},
+		begin: time.Now(), windows: rand.New(lots), windowLots: lots,
 		bestNDCG: math.Inf(-1),
 	}
-	r.result = Result{Objective: t.objective(), Cases: len(cases), Parameters: t.parameters()}
+	r.result = Result{Objective: t.objective(), Reads: reads, Cases: len(cases), Parameters: t.parameters()}
 	return r
 }
 
@@ -119,19 +111,23 @@ func (t *trainer) objective() string {
 	if t.sampler == nil {
 		return fmt.Sprintf("full softmax over %d items", len(t.candidates))
 	}
-	return fmt.Sprintf("sampled softmax, about %d of %d items a step", min(t.cfg.Negatives, len(t.candidates)), len(t.candidates))
+	return fmt.Sprintf("sampled softmax with logQ correction, about %d of %d items a step (%v)",
+		min(t.cfg.Negatives, len(t.candidates)), len(t.candidates), t.sampler.mixture)
 }
 
 // run is one head's training from its first step to its last.
 type run struct {
 	*trainer
 	cfg       *Config
-	sequences [][]int32
+	sequences [][]event
 	validator *validator
 	report    func(Progress)
+	keep      func() // writes a checkpoint
+	warm      bool   // begins with an earlier bundle's weights
 	result    Result
 
 	windows       *rand.Rand
+	windowLots    *rand.PCG // beneath windows
 	begin         time.Time
 	reported      time.Time
 	learning      time.Duration // without validation
@@ -144,14 +140,18 @@ type run struct {
 }
 
 func (r *run) train(ctx context.Context) error {
-	for epoch := 1; epoch <= r.cfg.Epochs && r.result.Stop == ""; epoch++ {
-		r.result.Epochs = epoch
+	if r.warm && r.steps == 0 && len(r.validator.cases) > 0 {
+		r.judge() // the earlier weights stay the best unless training betters them
+	}
+	for r.result.Epochs < r.cfg.Epochs && r.result.Stop == "" {
+		r.result.Epochs++
 		r.epoch(ctx)
 		if r.steps == 0 {
 			return ctx.Err()
 		}
 		if r.result.Stop != StopCaller {
 			r.judge()
+			r.keep()
 		}
 	}
 	if r.result.Stop == "" {
@@ -177,6 +177,9 @@ func (r *run) epoch(ctx context.Context) {
 		r.stepsPerEpoch = (len(all) + r.batchSize - 1) / r.batchSize
 	}
 	size := r.batchSize
+	if r.sampler != nil {
+		r.sampler.begin(all, size)
+	}
 	total, positions := 0.0, 0
 	for start := 0; start < len(all); start += size {
 		if r.interrupted(ctx) {
@@ -206,7 +209,7 @@ func (r *run) interrupted(ctx context.Context) bool {
 
 // done is the share of training that is over, by steps or, if that is more, by the clock.
 func (r *run) done() float64 {
-	done := float64(r.steps) / float64(r.cfg.Epochs*r.stepsPerEpoch)
+	done := float64(r.steps) / float64(max(r.cfg.Epochs*r.stepsPerEpoch, 1))
 	if r.cfg.TimeBudget > 0 {
 		done = max(done, float64(time.Since(r.begin))/float64(r.cfg.TimeBudget))
 	}
@@ -220,7 +223,7 @@ func (r *run) judge() {
 		now := r.validator.run(r.trainer)
 		better = now.ndcg > r.bestNDCG
 		if better {
-			r.bestNDCG, r.result.Recall, r.result.NDCG = now.ndcg, now.recall10, now.ndcg10
+			r.bestNDCG, r.result.WholeNDCG, r.result.Recall, r.result.NDCG = now.ndcg, now.ndcg, now.recall10, now.ndcg10
 		}
 	}
 	if better {

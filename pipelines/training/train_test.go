@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/schemas"
@@ -84,13 +85,20 @@ func TestForwardEqualsServer(t *testing.T) {
 	cfg := quickConfig()
 	cfg.Epochs = 2
 	in := smallWorld(60, 30, 3)
-	model, _, err := Train(t.Context(), in, cfg, nil)
+	model, _, err := TrainWith(t.Context(), in, cfg, Options{Commit: "c0ffee"})
 	require.NoError(t, err)
 	dir := t.TempDir() + "/bundle"
 	manifest, err := model.WriteBundle(dir)
 	require.NoError(t, err)
 	require.Equal(t, 60, manifest.Data.Users)
 	require.Contains(t, manifest.Metrics, "validation_recall_at_10")
+	require.Equal(t, []schemas.InteractionType{schemas.View, schemas.Dislike, schemas.Purchase}, manifest.Features.EventKinds)
+	require.Equal(t, towers.Gaps, manifest.Features.EventGaps)
+	require.Equal(t, "c0ffee", manifest.Commit)
+	require.Empty(t, manifest.From)
+	var recipe Config
+	require.NoError(t, yaml.Unmarshal(manifest.Recipe, &recipe), "JSON is YAML: a bundle's recipe can be a configuration again")
+	require.Equal(t, cfg, recipe)
 
 	items, err := towers.LoadItemTower(dir)
 	require.NoError(t, err)
@@ -103,16 +111,18 @@ func TestForwardEqualsServer(t *testing.T) {
 	}
 
 	p := &pack{offsets: []int32{0}}
-	for _, seq := range in.Sequences {
-		p.inputs = append(p.inputs, seq...)
-		p.offsets = append(p.offsets, int32(len(p.inputs)))
+	for _, seq := range in.events(users.Inputs()) {
+		p.read(seq, func(item int32) int32 { return item })
 	}
 	trained := newBody(model.heads[0], newDropout(0)).forward(p, model.vectors)
 	embedding, row := make([]float32, cfg.Dim), 0
-	for _, seq := range in.Sequences {
-		state := make([]float32, users.StateSize())
-		for _, item := range seq {
-			users.Advance(state, embedding, model.Vector(item))
+	for u, seq := range in.Sequences {
+		state, before := make([]float32, users.StateSize()), int64(towers.Never)
+		for i, item := range seq {
+			users.Advance(state, embedding, towers.Event{
+				Item: model.Vector(item), Kind: in.Kinds[u][i], Gap: towers.GapBetween(before, in.Times[u][i]),
+			})
+			before = in.Times[u][i]
 			require.InDeltaSlice(t, trained[row*cfg.Dim:(row+1)*cfg.Dim], embedding, 1e-5)
 			row++
 		}
@@ -166,13 +176,15 @@ func TestTrainRefuses(t *testing.T) {
 		edit func(*Input, *Config)
 		says string
 	}{
-		"no events":       {func(in *Input, _ *Config) { in.Sequences = nil }, "nothing to learn"},
-		"unknown item":    {func(in *Input, _ *Config) { in.Sequences[0][1] = 400 }, "sequence 0 names item 400 at position 1"},
-		"negative item":   {func(in *Input, _ *Config) { in.Validation = []Case{{Target: -1}} }, "validation case 0"},
-		"only repeats":    {func(in *Input, _ *Config) { in.Sequences = [][]int32{{1, 1, 1}} }, "two different items"},
-		"bad setting":     {func(_ *Input, cfg *Config) { cfg.Dropout = 1 }, "dropout is 1"},
-		"bad vocabulary":  {func(_ *Input, cfg *Config) { cfg.Vocabulary.MinItems = 0 }, "min_items is 0"},
-		"negative budget": {func(_ *Input, cfg *Config) { cfg.TimeBudget = -1 }, "time_budget"},
+		"no events":        {func(in *Input, _ *Config) { in.Sequences = nil }, "nothing to learn"},
+		"unknown item":     {func(in *Input, _ *Config) { in.Sequences[0][1] = 400 }, "sequence 0 names item 400 at position 1"},
+		"negative item":    {func(in *Input, _ *Config) { in.Validation = []Case{{Target: -1}} }, "validation case 0"},
+		"only repeats":     {func(in *Input, _ *Config) { in.Sequences = [][]int32{{1, 1, 1}} }, "two different items"},
+		"times for others": {func(in *Input, _ *Config) { in.Times = make([][]int64, 3) }, "times of 3"},
+		"a time missing":   {func(in *Input, _ *Config) { in.Times = make([][]int64, len(in.Sequences)) }, "0 times"},
+		"bad setting":      {func(_ *Input, cfg *Config) { cfg.Dropout = 1 }, "dropout is 1"},
+		"bad vocabulary":   {func(_ *Input, cfg *Config) { cfg.Vocabulary.MinItems = 0 }, "min_items is 0"},
+		"negative budget":  {func(_ *Input, cfg *Config) { cfg.TimeBudget = -1 }, "time_budget"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -196,27 +208,40 @@ func TestFromDataset(t *testing.T) {
 			{At: 9000, User: 1, Item: 0, Type: schemas.Purchase},
 			{At: 20000, User: 0, Item: 1, Type: schemas.Hide},
 		},
+		Searches: []dataset.Search{{At: 5000, Text: "tea", Item: 1}},
 	})
+	require.Equal(t, []Search{{"tea", 1}}, in.Searches)
 	require.Equal(t, []towers.ItemFeatures{{ItemID: "a", Title: "A"}, {ItemID: "b"}}, in.Items)
-	require.Equal(t, [][]int32{{0, 1}, {0}}, in.Sequences)
+	require.Equal(t, [][]int32{{0, 1, 1}, {0}}, in.Sequences, "impressions are nobody's doing")
+	require.Equal(t, [][]schemas.InteractionType{{schemas.View, schemas.Click, schemas.Hide}, {schemas.Purchase}}, in.Kinds)
+	require.Equal(t, [][]int64{{3000, 5000, 20000}, {9000}}, in.Times)
 	require.Equal(t, time.Unix(1, 0).UTC(), in.Data.From)
 	require.Equal(t, time.Unix(20, 0).UTC(), in.Data.To)
 }
 
 func TestSplitHoldsOutTheLastNewItem(t *testing.T) {
+	alone := towers.Inputs{}
 	in := Input{Sequences: [][]int32{{1, 2, 3, 3}, {1, 2}, {1, 1, 1}, {4, 5, 6}, {7, 8, 9}, {1, 2, 3}, {4, 5, 6}}}
-	train, cases := in.split(10)
-	require.Equal(t, []Case{
-		{History: []int32{1, 2}, Target: 3}, {History: []int32{4, 5}, Target: 6}, {History: []int32{1, 2}, Target: 3},
-	}, cases, "every other who has three events")
-	require.Equal(t, [][]int32{{1, 2}, {1, 2}, {1, 1, 1}, {4, 5}, {7, 8, 9}, {1, 2}, {4, 5, 6}}, train)
+	train, cases := in.split(10, alone)
+	require.Equal(t, []heldOut{{sequence(1, 2), 3}, {sequence(4, 5), 6}, {sequence(1, 2), 3}}, cases, "every other who has three events")
+	require.Equal(t, [][]event{
+		sequence(1, 2), sequence(1, 2), sequence(1, 1, 1), sequence(4, 5), sequence(7, 8, 9), sequence(1, 2), sequence(4, 5, 6),
+	}, train)
 
-	_, cases = in.split(0)
+	_, cases = in.split(0, alone)
 	require.Empty(t, cases)
-	in.Validation = []Case{{Target: 1}}
-	train, cases = in.split(10)
-	require.Equal(t, in.Sequences, train)
-	require.Equal(t, in.Validation, cases)
+
+	in.HoldOutAfter = time.UnixMilli(50)
+	_, cases = in.split(10, alone)
+	require.Len(t, cases, 3, "without times all are late")
+	in.Times = [][]int64{{1, 2, 40, 60}, {60, 61}, {60, 61, 62}, {1, 2, 51}, {1, 2, 50}, {1, 2, 70}, {1, 2, 80}}
+	_, cases = in.split(10, alone)
+	require.Len(t, cases, 1, "one of three; the first's last new item is early")
+	require.Equal(t, int32(6), cases[0].target)
+	in.Validation = []Case{{History: []int32{3}, Target: 1}}
+	train, cases = in.split(10, alone)
+	require.Equal(t, in.events(alone), train)
+	require.Equal(t, []heldOut{{sequence(3), 1}}, cases)
 }
 
 func TestPrinterPrintsLines(t *testing.T) {

@@ -40,7 +40,7 @@ func (r *ranking) mean() score {
 
 // validator ranks held-out events by the weights as they are.
 type validator struct {
-	cases   []Case
+	cases   []heldOut
 	window  int
 	repeats bool      // an item of the history may be what comes next
 	vectors []float32 // of all items
@@ -49,11 +49,13 @@ type validator struct {
 	bodies  []*body
 }
 
-func newValidator(t *trainer, cases []Case) *validator {
+func newValidator(t *trainer, cases []heldOut) *validator {
 	v := &validator{
 		cases: cases, window: t.cfg.ValidationWindow, repeats: t.cfg.Repeats,
-		vectors: make([]float32, len(t.table.idRow)*t.cfg.Dim),
-		packs:   make([]pack, len(t.workers)), scores: make([][]float32, len(t.workers)),
+		packs: make([]pack, len(t.workers)), scores: make([][]float32, len(t.workers)),
+	}
+	if len(cases) > 0 {
+		v.vectors = make([]float32, len(t.table.idRow)*t.cfg.Dim)
 	}
 	for range t.workers {
 		v.bodies = append(v.bodies, newBody(t.users, newDropout(0)))
@@ -97,14 +99,13 @@ func (t *trainer) allVectors(dst []float32) {
 	})
 }
 
-func (v *validator) rank(into *ranking, w int, cases []Case) {
+func (v *validator) rank(into *ranking, w int, cases []heldOut) {
 	p, b := &v.packs[w], v.bodies[w]
 	d := b.w.Dim
 	n := len(v.vectors) / d
 	p.reset()
 	for _, c := range cases {
-		p.inputs = append(p.inputs, c.History[max(0, len(c.History)-v.window):]...)
-		p.offsets = append(p.offsets, int32(len(p.inputs)))
+		p.read(c.history[max(0, len(c.history)-v.window):], func(item int32) int32 { return item })
 	}
 	x := b.forward(p, v.vectors)
 	last := make([]float32, len(cases)*d)
@@ -122,17 +123,20 @@ func (v *validator) rank(into *ranking, w int, cases []Case) {
 
 // rankOf is the target's place, counted from 1. It overwrites scores: the target's, and those of the history where repeats do
 // not count.
-func rankOf(scores []float32, c Case, repeats bool) int {
-	target := scores[c.Target]
+func rankOf(scores []float32, c heldOut, repeats bool) int {
+	target := scores[c.target]
+	if math.IsNaN(float64(target)) { // of a model that diverged
+		return len(scores)
+	}
 	if !repeats {
-		for _, item := range c.History {
-			scores[item] = float32(math.Inf(-1))
+		for _, e := range c.history {
+			scores[e.item] = float32(math.Inf(-1))
 		}
 	}
-	scores[c.Target] = float32(math.Inf(-1))
+	scores[c.target] = float32(math.Inf(-1))
 	rank := 1
 	for _, s := range scores {
-		if s >= target {
+		if !(s < target) { // like a tie, what is no number counts against
 			rank++
 		}
 	}

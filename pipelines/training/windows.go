@@ -2,31 +2,23 @@ package training
 
 import "math/rand/v2"
 
-// repeated marks, in a sequence prepared for training, an item that the user had before.
-const repeated = 1 << 30
-
-// markRepeats copies the sequences with every item that stands earlier in its sequence marked.
-func markRepeats(sequences [][]int32, items int) [][]int32 {
+// leaveRepeatsAside marks every event on an item that stands earlier in its sequence.
+func leaveRepeatsAside(sequences [][]event, items int) {
 	lastUser := make([]int, items) // who had the item last, counted from 1
-	marked := make([][]int32, len(sequences))
 	for u, seq := range sequences {
-		marked[u] = make([]int32, len(seq))
-		for i, item := range seq {
-			marked[u][i] = item
-			if lastUser[item] == u+1 {
-				marked[u][i] |= repeated
-			}
-			lastUser[item] = u + 1
+		for i := range seq {
+			e := &seq[i]
+			e.aside = e.aside || lastUser[e.item] == u+1
+			lastUser[e.item] = u + 1
 		}
 	}
-	return marked
 }
 
 // targetsIn counts the positions of a window that are learnt from.
-func targetsIn(window []int32) int {
+func targetsIn(window []event) int {
 	n := 0
-	for _, item := range window[1:] {
-		if item&repeated == 0 {
+	for _, e := range window[1:] {
+		if !e.aside {
 			n++
 		}
 	}
@@ -39,7 +31,7 @@ const minRest = 20
 // cutWindows cuts every sequence into windows of at most span+1 events (span positions that predict the next one). A long
 // sequence is cut from its end in steps of span, so that every event is predicted once; in about every other epoch the cuts
 // lie elsewhere, since half of the time the phase is random. Windows share their sequences' memory.
-func cutWindows(dst [][]int32, sequences [][]int32, span int, rng *rand.Rand) [][]int32 {
+func cutWindows(dst, sequences [][]event, span int, rng *rand.Rand) [][]event {
 	size := span + 1
 	for _, seq := range sequences {
 		end := len(seq)
@@ -58,7 +50,7 @@ func cutWindows(dst [][]int32, sequences [][]int32, span int, rng *rand.Rand) []
 
 // share deals a batch's windows to workers, each window to the worker with the fewest positions so far, in the order given:
 // equal loads without a queue, whose order would depend on the clock.
-func share(dst [][][]int32, batch [][]int32) {
+func share(dst [][][]event, batch [][]event) {
 	loads := make([]int, len(dst))
 	for w := range dst {
 		dst[w] = dst[w][:0]

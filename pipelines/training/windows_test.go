@@ -5,15 +5,21 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
 )
 
-func counting(n int) []int32 {
-	seq := make([]int32, n)
+func counting(n int) []event {
+	seq := make([]event, n)
 	for i := range seq {
-		seq[i] = int32(i)
+		seq[i].item = int32(i)
 	}
 	return seq
 }
+
+// sequence is events of which nothing but the items is known.
+func sequence(items ...int32) []event { return eventsOf(items, nil, nil, towers.Inputs{}) }
 
 // TestCutWindowsPredictsEachEventOnce holds for any phase: every event but the first, and but those of a short rest, is the
 // target of exactly one position, and windows are no longer than allowed.
@@ -23,11 +29,11 @@ func TestCutWindowsPredictsEachEventOnce(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 10, 11, 12, 20, 21, 22, 50, 199} {
 		for range 20 {
 			times := make([]int, n)
-			for _, w := range cutWindows(nil, [][]int32{counting(n)}, span, rng) {
+			for _, w := range cutWindows(nil, [][]event{counting(n)}, span, rng) {
 				require.GreaterOrEqual(t, len(w), 2)
 				require.LessOrEqual(t, len(w), span+1)
-				for _, item := range w[1:] {
-					times[item]++
+				for _, e := range w[1:] {
+					times[e.item]++
 				}
 			}
 			missed := 0
@@ -43,26 +49,33 @@ func TestCutWindowsPredictsEachEventOnce(t *testing.T) {
 	}
 }
 
-func TestMarkRepeats(t *testing.T) {
-	got := markRepeats([][]int32{{1, 2, 1, 1, 3}, {1, 3, 2}}, 4)
-	require.Equal(t, [][]int32{{1, 2, 1 | repeated, 1 | repeated, 3}, {1, 3, 2}}, got)
+func TestLeaveRepeatsAside(t *testing.T) {
+	got := [][]event{sequence(1, 2, 1, 1, 3), sequence(1, 3, 2)}
+	got[1][1].aside = true
+	leaveRepeatsAside(got, 4)
+	require.Equal(t, []event{{item: 1}, {item: 2}, {item: 1, aside: true}, {item: 1, aside: true}, {item: 3}}, got[0])
+	require.Equal(t, []event{{item: 1}, {item: 3, aside: true}, {item: 2}}, got[1])
 	require.Equal(t, 2, targetsIn(got[0]))
 }
 
-func TestPackLeavesRepeatsOut(t *testing.T) {
+func TestPackLeavesOutWhatIsAside(t *testing.T) {
 	var p pack
 	p.reset()
 	slot := []int32{10, 11, 12, 13}
-	p.add([]int32{1, 2, 1 | repeated, 3}, slot)
-	p.add([]int32{3, 0}, slot)
+	p.add([]event{
+		{item: 1, kind: schemas.View, gap: 9}, {item: 2, kind: schemas.Like, gap: 5}, {item: 1, kind: schemas.Hide, gap: 6, aside: true},
+		{item: 3, kind: schemas.View, gap: 7},
+	}, slot)
+	p.add([]event{{item: 3, kind: schemas.Click, gap: 8}, {item: 0}}, slot)
 	require.Equal(t, pack{
 		offsets: []int32{0, 3, 4}, inputs: []int32{11, 12, 11, 13}, rows: []int32{0, 2, 3}, targets: []int32{12, 13, 10},
-	}, p)
+		kinds: []schemas.InteractionType{schemas.View, schemas.Like, schemas.Hide, schemas.Click}, gaps: []towers.Gap{0, 5, 6, 0},
+	}, p, "a window's first event has no gap")
 }
 
 func TestShareBalances(t *testing.T) {
-	shares := make([][][]int32, 2)
-	share(shares, [][]int32{counting(100), counting(30), counting(30), counting(30)})
+	shares := make([][][]event, 2)
+	share(shares, [][]event{counting(100), counting(30), counting(30), counting(30)})
 	require.Len(t, shares[0], 1)
 	require.Len(t, shares[1], 3)
 }

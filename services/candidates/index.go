@@ -159,6 +159,16 @@ func (ix *Index) Drop(ctx context.Context, model string) error {
 	if live == model {
 		return fmt.Errorf("dropping collection %s: it is live, switch to another version first", name)
 	}
+	return ix.Discard(ctx, model)
+}
+
+// Discard is Drop for a collection that may be live: then nothing is, as its alias goes with it. It is for whoever made both for
+// themselves.
+func (ix *Index) Discard(ctx context.Context, model string) error {
+	name, err := ix.cfg.name(model)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := ix.within(ctx)
 	defer cancel()
 	if err := ix.client.DropCollection(ctx, name); err != nil {

@@ -204,3 +204,6 @@ func stringsOf(list [][]byte) []string {
 	}
 	return out
 }
+
+// IDIs is a filter that lets one item through.
+func IDIs(itemID string) string { return columnID + " == " + Quote(itemID) }

@@ -117,7 +117,7 @@ func (b *batch) fold(pending []*work) {
 		case b.store.passes(w):
 			w.plan = &plan{applied: w.indexes, moves: make([]move, len(w.tastes))}
 		default:
-			w.plan = foldUser(w.stored, w.tastes, w.events, w.indexes, b.store.cfg.HistoryLength, b.vectors.has, b.vectors.steps)
+			w.plan = foldUser(w.stored, w.tastes, w.events, w.indexes, b.store.cfg.HistoryLength, b.vectors)
 		}
 	}
 }
@@ -167,15 +167,15 @@ func (b *batch) writeCall(w *work) redisdb.Call {
 	if p.kept {
 		args = append(args, fieldHistory, packHistory(p.history))
 	}
-	stamp := p.counters.tasteEvents()
+	stamp := p.counters.remembered()
 	restamp := stamp != w.stamp
 	for m := range p.moves {
 		mv, model := &p.moves[m], b.vectors.towers[m].Version()
-		if len(mv.items) > 0 {
+		if len(mv.steps) > 0 {
 			args = append(args, embeddingField(model), packFloats(nil, mv.taste.embedding))
 		}
-		if mv.taste != nil && (len(mv.items) > 0 || restamp) {
-			args = append(args, stateField(model), packState(stamp, mv.taste.state))
+		if mv.taste != nil && (len(mv.steps) > 0 || restamp) {
+			args = append(args, stateField(model), mv.taste.packState(stamp))
 		}
 	}
 	return redisdb.Call{Keys: []string{s.profileKey(w.user), s.seenKey(w.user)}, Args: args}

@@ -36,9 +36,19 @@ func (r *rig) apply(t testing.TB, events ...Event) Report {
 	return report
 }
 
-func embeddingOf(tower *towers.UserTower, vectors ...[]float32) []float32 {
+// embeddingOf is what a live model makes of events, oldest first, each with a vector.
+func (r *rig) embeddingOf(model string, events ...Event) []float32 {
+	i := slices.IndexFunc(r.live, func(t *towers.UserTower) bool { return t.Version() == model })
+	tower := r.live[i]
 	state, embedding := make([]float32, tower.StateSize()), make([]float32, tower.Dim())
-	tower.Encode(state, embedding, vectors)
+	before := int64(towers.Never)
+	for _, e := range events {
+		at := e.OccurredAt.UnixMilli()
+		tower.Advance(state, embedding, towers.Event{
+			Item: r.vectors[model][e.ItemID], Kind: e.Type, Gap: towers.GapBetween(before, at),
+		})
+		before = at
+	}
 	return embedding
 }
 
@@ -47,13 +57,14 @@ func TestFirstEvents(t *testing.T) {
 	r.setVector(t, "m1", "i1", 1)
 	r.setVector(t, "m1", "i2", 2)
 	require.Nil(t, r.load(t, user, "m1"), "an unknown user")
-	report := r.apply(t, at(4, 0, schemas.Click, "i1"), at(7, 1, schemas.Purchase, "i2"))
+	first, second := at(4, 0, schemas.Click, "i1"), at(7, 1, schemas.Purchase, "i2")
+	report := r.apply(t, first, second)
 	require.Equal(t, Report{Applied: 2, NewlyApplied: []int{0, 1}, Read: 1}, report)
 
 	p := r.load(t, user, "m1")
-	v := r.vectors["m1"]
-	require.Equal(t, embeddingOf(r.live[0], v["i1"], v["i2"]), p.Embedding)
+	require.Equal(t, r.embeddingOf("m1", first, second), p.Embedding)
 	require.Len(t, p.State, r.live[0].StateSize())
+	require.Equal(t, second.OccurredAt.UnixMilli(), p.Moved)
 	require.Equal(t, []string{"i2", "i1"}, []string{p.History[0].ItemID, p.History[1].ItemID})
 	require.Equal(t, map[int32]int64{0: 7}, p.Watermarks)
 	require.Equal(t, &schemas.Position{Offset: 7}, p.LastApplied())
@@ -65,7 +76,8 @@ func TestFirstEvents(t *testing.T) {
 	require.Nil(t, r.load(t, user, "m2").Embedding)
 }
 
-// The decisions, one each: the events, then what the history (oldest first), the seen-set and the embedding are made of.
+// The decisions, one each: the events, then what the history (oldest first), the seen-set and the embeddings are made of: those
+// of a tower that reads items alone, and, where it differs, those of one that reads everything.
 func TestDecisions(t *testing.T) {
 	erase := Event{Interaction: schemas.Interaction{UserID: user}, Erase: true, Offset: 2}
 	duplicate := at(2, 2, schemas.Click, "b")
@@ -79,47 +91,56 @@ func TestDecisions(t *testing.T) {
 		events               []Event
 		report               Report
 		history, seen, tower []string
+		everything           []string
 	}{
 		"an impression only counts": {
 			[]Event{at(1, 1, schemas.Impression, "a")},
-			Report{Applied: 1}, nil, nil, nil},
-		"a dislike and a hide are remembered and do not move the tower": {
+			Report{Applied: 1}, nil, nil, nil, nil},
+		"a dislike and a hide are remembered and move the tower that knows them": {
 			[]Event{at(1, 1, schemas.Click, "a"), at(2, 2, schemas.Dislike, "b"), at(3, 3, schemas.Hide, "c")},
-			Report{Applied: 3}, []string{"a", "b", "c"}, []string{"a", "b", "c"}, []string{"a"}},
+			Report{Applied: 3}, []string{"a", "b", "c"}, []string{"a", "b", "c"}, []string{"a"}, []string{"a", "b", "c"}},
+		"a late dislike takes its place": {
+			[]Event{at(1, 1, schemas.Click, "a"), at(2, 9, schemas.Click, "b"), at(3, 5, schemas.Dislike, "c")},
+			Report{Applied: 3, Late: 1}, []string{"a", "c", "b"}, []string{"a", "b", "c"}, []string{"a", "b"}, []string{"a", "c", "b"}},
+		"no gap counts from an event of an item that is not known yet": {
+			[]Event{at(1, 0, schemas.Click, "a"), at(2, 5000, schemas.Click, "unknown"), at(3, 5001, schemas.Click, "b")},
+			Report{Applied: 3}, []string{"a", "unknown", "b"}, []string{"a", "unknown", "b"}, []string{"a", "b"}, nil},
 		"an event of an item that is not known yet is remembered": {
 			[]Event{at(1, 1, schemas.Click, "unknown"), at(2, 2, schemas.Click, "a")},
-			Report{Applied: 2}, []string{"unknown", "a"}, []string{"unknown", "a"}, []string{"a"}},
+			Report{Applied: 2}, []string{"unknown", "a"}, []string{"unknown", "a"}, []string{"a"}, nil},
 		"a late event takes its place": {
 			[]Event{at(1, 1, schemas.Click, "a"), at(2, 9, schemas.Click, "b"), at(3, 5, schemas.Click, "c")},
-			Report{Applied: 3, Late: 1}, []string{"a", "c", "b"}, []string{"a", "b", "c"}, []string{"a", "c", "b"}},
+			Report{Applied: 3, Late: 1}, []string{"a", "c", "b"}, []string{"a", "b", "c"}, []string{"a", "c", "b"}, nil},
 		"events of one millisecond stay in the order of the topic": {
 			[]Event{at(1, 1, schemas.Click, "a"), at(2, 1, schemas.Click, "b")},
-			Report{Applied: 2}, []string{"a", "b"}, []string{"a", "b"}, []string{"a", "b"}},
+			Report{Applied: 2}, []string{"a", "b"}, []string{"a", "b"}, []string{"a", "b"}, nil},
 		"a duplicate is dropped": {
 			[]Event{at(1, 1, schemas.Click, "a"), duplicate, at(3, 3, schemas.Click, "c")},
-			Report{Applied: 2, Duplicates: 1}, []string{"a", "c"}, []string{"a", "c"}, []string{"a", "c"}},
+			Report{Applied: 2, Duplicates: 1}, []string{"a", "c"}, []string{"a", "c"}, []string{"a", "c"}, nil},
 		"events without an id are no duplicates": {
 			[]Event{anonymous(1, "a"), anonymous(2, "b")},
-			Report{Applied: 2}, []string{"a", "b"}, []string{"a", "b"}, []string{"a", "b"}},
+			Report{Applied: 2}, []string{"a", "b"}, []string{"a", "b"}, []string{"a", "b"}, nil},
 		"a replay is skipped": {
 			[]Event{at(5, 1, schemas.Click, "a"), at(5, 1, schemas.Click, "a"), at(4, 2, schemas.Click, "b")},
-			Report{Applied: 1, Replayed: 2}, []string{"a"}, []string{"a"}, []string{"a"}},
+			Report{Applied: 1, Replayed: 2}, []string{"a"}, []string{"a"}, []string{"a"}, nil},
 		"an item that comes again is seen once": {
 			[]Event{at(1, 1, schemas.Click, "a"), at(2, 2, schemas.Like, "a")},
-			Report{Applied: 2}, []string{"a", "a"}, []string{"a"}, []string{"a", "a"}},
+			Report{Applied: 2}, []string{"a", "a"}, []string{"a"}, []string{"a", "a"}, nil},
 		"an erasure forgets what was before": {
 			[]Event{at(1, 1, schemas.Click, "a"), erase, at(3, 3, schemas.Click, "b")},
-			Report{Applied: 2, Erased: 1}, []string{"b"}, []string{"b"}, []string{"b"}},
+			Report{Applied: 2, Erased: 1}, []string{"b"}, []string{"b"}, []string{"b"}, nil},
 		"an older event than a full history holds only counts": {
 			[]Event{at(1, 1, schemas.Click, "a"), at(2, 2, schemas.Click, "b"), at(3, 3, schemas.Click, "c"), at(4, 4, schemas.Click, "d"),
 				at(5, 0, schemas.Click, "e")},
-			Report{Applied: 5, Late: 1}, []string{"a", "b", "c", "d"}, []string{"a", "b", "c", "d", "e"}, []string{"a", "b", "c", "d"}},
+			Report{Applied: 5, Late: 1}, []string{"a", "b", "c", "d"}, []string{"a", "b", "c", "d", "e"}, []string{"a", "b", "c", "d"}, nil},
 	} {
 		for _, cut := range []string{"one batch", "one by one"} {
 			t.Run(name+"/"+cut, func(t *testing.T) {
 				r := newRig(t, func(c *Config) { c.HistoryLength = 4 })
+				r.live = append(r.live, testTower("m2", 2))
 				for i, item := range []string{"a", "b", "c", "d", "e"} {
 					r.setVector(t, "m1", item, uint64(i))
+					r.setVector(t, "m2", item, uint64(i+7))
 				}
 				var report Report
 				if cut == "one batch" {
@@ -146,18 +167,39 @@ func TestDecisions(t *testing.T) {
 				for _, item := range c.seen {
 					require.True(t, p.HasSeen(item), item)
 				}
-				if c.tower == nil {
-					require.Nil(t, p.Embedding)
-					return
+				everything := c.everything
+				if everything == nil {
+					everything = c.tower
 				}
-				var vectors [][]float32
-				for _, item := range c.tower {
-					vectors = append(vectors, r.vectors["m1"][item])
+				for model, made := range map[string][]string{"m1": everything, "m2": c.tower} {
+					p := r.load(t, user, model)
+					if made == nil {
+						require.Nil(t, p.Embedding)
+						continue
+					}
+					require.Equal(t, r.embeddingOf(model, eventsOf(c.events, made)...), p.Embedding, model)
 				}
-				require.Equal(t, embeddingOf(r.live[0], vectors...), p.Embedding)
 			})
 		}
 	}
+}
+
+// eventsOf picks, for each item of a list, an event with it, for an item that comes again the next one.
+func eventsOf(events []Event, list []string) (picked []Event) {
+	times := map[string]int{}
+	for _, item := range list {
+		skip := times[item]
+		times[item]++
+		for _, e := range events {
+			if e.ItemID == item && skip == 0 {
+				picked = append(picked, e)
+				break
+			} else if e.ItemID == item {
+				skip--
+			}
+		}
+	}
+	return picked
 }
 
 // The user's event for an item that was deleted moves the tower like any other: the vector stays until DeletedRetention.
@@ -169,22 +211,24 @@ func TestEventOfADeletedItem(t *testing.T) {
 	outcomes, err := r.items.Write(t.Context(), []items.Change{gone})
 	require.NoError(t, err)
 	require.NoError(t, outcomes[0].Err)
-	r.apply(t, at(1, 1, schemas.Click, "a"))
-	require.Equal(t, embeddingOf(r.live[0], r.vectors["m1"]["a"]), r.load(t, user, "m1").Embedding)
+	click := at(1, 1, schemas.Click, "a")
+	r.apply(t, click)
+	require.Equal(t, r.embeddingOf("m1", click), r.load(t, user, "m1").Embedding)
 }
 
 // An item whose vector comes after its event counts when the history is next encoded.
 func TestItemThatBecomesKnownCountsAtTheNextEncoding(t *testing.T) {
 	r := newRig(t)
 	r.setVector(t, "m1", "a", 1)
-	r.apply(t, at(1, 1, schemas.Click, "a"), at(2, 2, schemas.Click, "late to come"))
+	a, toCome := at(1, 1, schemas.Click, "a"), at(2, 20, schemas.Click, "late to come")
+	b, again := at(3, 21, schemas.Click, "b"), at(4, 0, schemas.Click, "a")
+	r.apply(t, a, toCome)
 	r.setVector(t, "m1", "late to come", 2)
 	r.setVector(t, "m1", "b", 3)
-	r.apply(t, at(3, 3, schemas.Click, "b"))
-	v := r.vectors["m1"]
-	require.Equal(t, embeddingOf(r.live[0], v["a"], v["b"]), r.load(t, user, "m1").Embedding)
-	r.apply(t, at(4, 0, schemas.Click, "a"))
-	require.Equal(t, embeddingOf(r.live[0], v["a"], v["a"], v["late to come"], v["b"]), r.load(t, user, "m1").Embedding)
+	r.apply(t, b)
+	require.Equal(t, r.embeddingOf("m1", a, b), r.load(t, user, "m1").Embedding)
+	r.apply(t, again)
+	require.Equal(t, r.embeddingOf("m1", again, a, toCome, b), r.load(t, user, "m1").Embedding)
 }
 
 // Model m1 was live, then m2 alone, then m1 again: its state has missed an event and must not be moved on.
@@ -195,17 +239,17 @@ func TestReturningModelIsEncodedAnew(t *testing.T) {
 		r.setVector(t, "m1", item, uint64(i))
 		r.setVector(t, "m2", item, uint64(i+9))
 	}
+	a, b, c := at(1, 1, schemas.Click, "a"), at(2, 20, schemas.Dislike, "b"), at(3, 3000, schemas.Click, "c")
 	r.live = []*towers.UserTower{m1}
-	r.apply(t, at(1, 1, schemas.Click, "a"))
+	r.apply(t, a)
 	r.live = []*towers.UserTower{m2}
-	r.apply(t, at(2, 2, schemas.Click, "b"))
+	r.apply(t, b)
 	require.Nil(t, r.load(t, user, "m1").Embedding, "m1's embedding is not current")
 	require.Nil(t, r.load(t, user, "m1").State)
 	r.live = []*towers.UserTower{m1, m2}
-	r.apply(t, at(3, 3, schemas.Click, "c"))
-	v1, v2 := r.vectors["m1"], r.vectors["m2"]
-	require.Equal(t, embeddingOf(m1, v1["a"], v1["b"], v1["c"]), r.load(t, user, "m1").Embedding)
-	require.Equal(t, embeddingOf(m2, v2["a"], v2["b"], v2["c"]), r.load(t, user, "m2").Embedding)
+	r.apply(t, c)
+	require.Equal(t, r.embeddingOf("m1", a, b, c), r.load(t, user, "m1").Embedding)
+	require.Equal(t, r.embeddingOf("m2", a, c), r.load(t, user, "m2").Embedding)
 }
 
 func TestErasedUserKeepsNothingButRevisionAndWatermarks(t *testing.T) {

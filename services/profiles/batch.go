@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/freshet/freshet/services/towers"
 )
 
 // batch is one call of Apply.
@@ -15,7 +13,7 @@ type batch struct {
 	models  []string // the live models' versions
 	users   []*work
 	vectors *vectorSet
-	// events' items of taste, whose vectors the first round trip reads along
+	// items of the events that any model reads, whose vectors the first round trip reads along
 	items []string
 }
 
@@ -35,7 +33,7 @@ func newBatch(s *Store, events []Event) *batch {
 			b.users = append(b.users, w)
 		}
 		w.events, w.indexes = append(w.events, e), append(w.indexes, i)
-		if !e.Erase && towers.CountsForTaste(e.Type) && !known[e.ItemID] {
+		if !e.Erase && b.vectors.readsAny(e.Type) && !known[e.ItemID] {
 			known[e.ItemID] = true
 			b.items = append(b.items, e.ItemID)
 		}
@@ -80,7 +78,7 @@ func (b *batch) take(w *work, read *redis.SliceCmd) {
 	if w.stored, w.err = b.store.readStored(w.user, values); w.err != nil {
 		return
 	}
-	w.stamp = w.stored.counters.tasteEvents()
+	w.stamp = w.stored.counters.remembered()
 	for m, tower := range b.vectors.towers {
 		field := len(profileFields) + 2*m
 		t := unpackTaste(text(values[field]), text(values[field+1]), w.stamp, tower.StateSize(), tower.Dim())
@@ -102,10 +100,10 @@ func (b *batch) readHistoryVectors(ctx context.Context, pending []*work) {
 	asked := map[string]bool{}
 	for _, w := range pending {
 		w.eachMove(func(m int, mv *move) {
-			for _, id := range mv.items {
-				if !b.vectors.knows(m, id) && !asked[id] {
-					asked[id] = true
-					missing = append(missing, id)
+			for _, s := range mv.steps {
+				if !b.vectors.knows(m, s.item) && !asked[s.item] {
+					asked[s.item] = true
+					missing = append(missing, s.item)
 				}
 			}
 		})
@@ -119,8 +117,8 @@ func (b *batch) readHistoryVectors(ctx context.Context, pending []*work) {
 	b.vectors.take(queued)
 	for _, w := range pending {
 		w.eachMove(func(_ int, mv *move) {
-			for _, id := range mv.items {
-				w.fail(b.vectors.errs[id])
+			for _, s := range mv.steps {
+				w.fail(b.vectors.errs[s.item])
 			}
 		})
 	}

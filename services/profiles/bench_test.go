@@ -20,7 +20,7 @@ const (
 // benchRig has users with full histories, and a tower of production size.
 func benchRig(b *testing.B) (*rig, func(batch int64) []Event) {
 	r := newRig(b)
-	_, tower := towertest.Towers(towertest.Shape{Version: "m1", Dim: 64, Layers: 2}, nil)
+	_, tower := towertest.Towers(towertest.Shape{Version: "m1", Dim: 64, Layers: 2, Reads: towertest.Everything}, nil)
 	r.live = []*towers.UserTower{tower}
 	rng := random(1)
 	for i := range benchItems {
@@ -79,6 +79,13 @@ func BenchmarkRawWrite(b *testing.B) {
 	b.ReportMetric(float64(b.N)*benchBatch/b.Elapsed().Seconds(), "events/s")
 }
 
+// always is a model that every event moves.
+type always struct{}
+
+func (always) reads(int, schemas.InteractionType) bool { return true }
+func (always) has(int, string) bool                    { return true }
+func (always) recurrent(int) bool                      { return true }
+
 // BenchmarkFold is the part that neither Redis nor the tower has in it.
 func BenchmarkFold(b *testing.B) {
 	h := history{}
@@ -87,11 +94,10 @@ func BenchmarkFold(b *testing.B) {
 		h, _, _ = h.insert(entryOf(&e), 64)
 	}
 	packed, e := string(packHistory(h)), at(100, 100, schemas.Click, "item-3")
-	always := func(int, string) bool { return true }
 	for b.Loop() {
 		st := &stored{}
 		st.history, _ = unpackHistory(packed)
-		p := foldUser(st, []*taste{{}}, []*Event{&e}, []int{0}, 64, always, func(int) bool { return true })
+		p := foldUser(st, []*taste{{}}, []*Event{&e}, []int{0}, 64, always{})
 		packHistory(p.history)
 	}
 }

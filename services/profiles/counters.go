@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/freshet/freshet/schemas"
-	"github.com/freshet/freshet/services/towers"
 )
 
 // Counters say how many events of each type were applied, duplicates that were found left out.
@@ -26,11 +25,12 @@ func (c Counters) add(t schemas.InteractionType) Counters {
 	return c
 }
 
-// tasteEvents is the number that stamps a user tower's state: how many events of taste the user has.
-func (c Counters) tasteEvents() uint64 {
+// remembered is the number that stamps a user tower's state: how many events have entered the user's history. It counts what
+// any tower may read, and so does not depend on the tower.
+func (c Counters) remembered() uint64 {
 	var n uint64
 	for t, count := range c {
-		if towers.CountsForTaste(schemas.InteractionType(t)) {
+		if entersHistory(schemas.InteractionType(t)) {
 			n += count
 		}
 	}

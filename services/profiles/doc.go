@@ -9,7 +9,9 @@
 //   - State and watermark change in one atomic step, guarded by a revision that each write draws anew: a write that was
 //     computed from a state which is no longer there is refused and computed again. That is why a process may go on from
 //     what it wrote last (memory.go) instead of reading.
-//   - A user-tower state is current only with the stamp that says how many events of taste it has seen: a state that another
-//     release or a returning model left behind is encoded anew from the history, never moved on.
+//   - A user-tower state is current only with the stamp that says how many events of the history it has seen: a state that
+//     another release or a returning model left behind is encoded anew from the history, never moved on.
+//   - What a tower reads of an event (item, kind, the gap to the event that moved it before) is the same whether the state moves
+//     on or is encoded anew: the state carries the time of the event that moved it last.
 //   - A value that cannot be read is an error that names the key and the remedy; it is never overwritten as if it were empty.
 package profiles

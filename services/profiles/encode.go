@@ -3,9 +3,11 @@ package profiles
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/items"
 	"github.com/freshet/freshet/services/towers"
 )
@@ -28,9 +30,18 @@ func newVectorSet(live []*towers.UserTower) *vectorSet {
 	return v
 }
 
+func (v *vectorSet) reads(model int, kind schemas.InteractionType) bool {
+	return v.towers[model].Reads(kind)
+}
+
+// readsAny tells whether events of a kind move any of the models.
+func (v *vectorSet) readsAny(kind schemas.InteractionType) bool {
+	return slices.ContainsFunc(v.towers, func(t *towers.UserTower) bool { return t.Reads(kind) })
+}
+
 func (v *vectorSet) has(model int, itemID string) bool { return v.vectors[model][itemID] != nil }
 
-func (v *vectorSet) steps(model int) bool { return v.towers[model].Recurrent() }
+func (v *vectorSet) recurrent(model int) bool { return v.towers[model].Recurrent() }
 
 func (v *vectorSet) knows(model int, itemID string) bool {
 	_, known := v.vectors[model][itemID]
@@ -73,38 +84,27 @@ func (v *vectorSet) take(q queuedVectors) {
 func (b *batch) encode(pending []*work) {
 	for m, tower := range b.vectors.towers {
 		var tastes []*taste
-		var rest [][][]float32
+		var rest [][]towers.Event
 		for _, w := range pending {
-			if w.err != nil || len(w.plan.moves[m].items) == 0 {
+			if w.err != nil || len(w.plan.moves[m].steps) == 0 {
 				continue
 			}
 			mv := &w.plan.moves[m]
-			vectors := b.vectors.of(m, mv.items)
+			events := mv.taste.events(mv.steps, b.vectors.vectors[m])
 			if mv.anew {
 				mv.taste.state, mv.taste.embedding = make([]float32, tower.StateSize()), make([]float32, tower.Dim())
-				tower.Encode(mv.taste.state, mv.taste.embedding, vectors)
+				tower.Encode(mv.taste.state, mv.taste.embedding, events)
 				continue
 			}
-			tastes, rest = append(tastes, mv.taste), append(rest, vectors)
+			tastes, rest = append(tastes, mv.taste), append(rest, events)
 		}
 		advance(tower, tastes, rest)
 	}
 }
 
-// of leaves out items without a vector: they do not move the tower.
-func (v *vectorSet) of(model int, ids []string) [][]float32 {
-	vectors := make([][]float32, 0, len(ids))
-	for _, id := range ids {
-		if vector := v.vectors[model][id]; vector != nil {
-			vectors = append(vectors, vector)
-		}
-	}
-	return vectors
-}
-
-func advance(tower *towers.UserTower, tastes []*taste, rest [][][]float32) {
+func advance(tower *towers.UserTower, tastes []*taste, rest [][]towers.Event) {
 	states, embeddings := make([][]float32, len(tastes)), make([][]float32, len(tastes))
-	next := make([][]float32, len(tastes))
+	next := make([]towers.Event, len(tastes))
 	for round := 0; ; round++ {
 		n := 0
 		for i, t := range tastes {

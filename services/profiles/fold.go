@@ -34,20 +34,24 @@ type move struct {
 	taste *taste
 	// anew: state and embedding are encoded from nothing; else they move on.
 	anew bool
-	// items are the events to move by, oldest first.
-	items []string
+	// steps are the events to move by, oldest first.
+	steps []step
 }
 
-// known tells whether an item has a vector of the model at this index.
-type known func(model int, itemID string) bool
-
-// recurrent tells whether a model has a state that one event can move. One that has none encodes the whole history for each.
-type recurrent func(model int) bool
+// reader says what moves a model's taste.
+type reader interface {
+	// reads tells whether events of a kind move the model at this index.
+	reads(model int, kind schemas.InteractionType) bool
+	// has tells whether an item has a vector of that model.
+	has(model int, itemID string) bool
+	// recurrent tells whether that model has a state that one event can move. One that has none encodes the whole history for each.
+	recurrent(model int) bool
+}
 
 // foldUser folds a user's events, in their order, onto what is stored. It decides event by event, as if each were a batch of
 // its own, which is what makes the outcome independent of where batches are cut. Only the encoding is left for later, since
 // of several that late events ask for only the last one counts. What is stored passes into the plan: st is not to be used again.
-func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, limit int, has known, moving recurrent) *plan {
+func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, limit int, r reader) *plan {
 	p := &plan{stored: *st, moves: make([]move, len(tastes))}
 	for m, t := range tastes {
 		p.moves[m].taste = t
@@ -73,7 +77,7 @@ func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, limit
 		p.applied = append(p.applied, indexes[i])
 		p.counters = p.counters.add(e.Type)
 		if entersHistory(e.Type) {
-			p.remember(e, limit, has, moving)
+			p.remember(e, limit, r)
 		}
 	}
 	return p
@@ -84,12 +88,13 @@ func entersHistory(t schemas.InteractionType) bool {
 	return t != schemas.Impression && t != schemas.UnknownInteraction
 }
 
-func (p *plan) remember(e *Event, limit int, has known, moving recurrent) {
+func (p *plan) remember(e *Event, limit int, r reader) {
 	if !p.history.hasItem(e.ItemID) {
 		p.seen = binary.LittleEndian.AppendUint32(p.seen, seenFingerprint(e.ItemID))
 	}
 	var late, kept bool
-	p.history, late, kept = p.history.insert(entryOf(e), limit)
+	entry := entryOf(e)
+	p.history, late, kept = p.history.insert(entry, limit)
 	if late {
 		p.late++
 	}
@@ -97,26 +102,24 @@ func (p *plan) remember(e *Event, limit int, has known, moving recurrent) {
 		return
 	}
 	p.kept = true
-	if !towers.CountsForTaste(e.Type) {
-		return
-	}
 	for m := range p.moves {
-		if has(m, e.ItemID) {
-			p.moves[m].by(e.ItemID, late || !moving(m), p.history)
+		if r.reads(m, e.Type) && r.has(m, e.ItemID) {
+			reads := func(kind schemas.InteractionType) bool { return r.reads(m, kind) }
+			p.moves[m].by(entry.step(), late || !r.recurrent(m), p.history, reads)
 		}
 	}
 }
 
 // by moves a taste by one event that is in the history already; whole asks for the history to be encoded anew in any case.
-func (mv *move) by(itemID string, whole bool, h history) {
+func (mv *move) by(s step, whole bool, h history, reads func(schemas.InteractionType) bool) {
 	if mv.taste != nil && !whole {
-		mv.items = append(mv.items, itemID)
+		mv.steps = append(mv.steps, s)
 		return
 	}
-	mv.taste, mv.anew, mv.items = &taste{}, true, nil
+	mv.taste, mv.anew, mv.steps = &taste{moved: towers.Never}, true, nil
 	for _, entry := range slices.Backward(h) {
-		if towers.CountsForTaste(entry.Type) {
-			mv.items = append(mv.items, entry.ItemID)
+		if reads(entry.Type) {
+			mv.steps = append(mv.steps, entry.step())
 		}
 	}
 }

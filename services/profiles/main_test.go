@@ -17,8 +17,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const testDim = 8
 
+// testTower reads everything, but for m2, which reads items alone.
 func testTower(version string, seed uint64) *towers.UserTower {
-	_, tower := towertest.Towers(towertest.Shape{Version: version, Dim: testDim, Layers: 2, Seed: seed}, nil)
+	shape := towertest.Shape{Version: version, Dim: testDim, Layers: 2, Seed: seed, Reads: towertest.Everything}
+	if version == "m2" {
+		shape.Reads = towers.Inputs{}
+	}
+	_, tower := towertest.Towers(shape, nil)
 	return tower
 }
 

@@ -81,7 +81,7 @@ func (b *batch) recall(w *work) bool {
 			return false
 		}
 	}
-	w.stored, w.tastes, w.stamp = &r.stored, r.tastes, r.counters.tasteEvents()
+	w.stored, w.tastes, w.stamp = &r.stored, r.tastes, r.counters.remembered()
 	return true
 }
 

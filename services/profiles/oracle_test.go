@@ -11,10 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
 )
 
 // oracle is one user's profile as the words of doc.go say it, one event after the other, slow and simple. It shares
-// nothing with the store but the user tower's Advance.
+// nothing with the store but the user tower's Advance and its gaps.
 type oracle struct {
 	limit    int
 	marks    map[int32]int64
@@ -29,6 +30,7 @@ type oracle struct {
 
 type oracleTaste struct {
 	state, embedding []float32
+	moved            int64
 	behind           bool
 }
 
@@ -38,9 +40,23 @@ func newOracle(limit int) *oracle {
 	}
 }
 
-var oracleTasteTypes = map[schemas.InteractionType]bool{
-	schemas.View: true, schemas.Click: true, schemas.Like: true, schemas.AddToCart: true, schemas.Purchase: true,
-	schemas.Rating: true, schemas.Complete: true,
+// oracleReads says which events move each model's tower: of m2, which reads items alone, those that are choices.
+var oracleReads = map[string]map[schemas.InteractionType]bool{
+	"m1": {
+		schemas.View: true, schemas.Click: true, schemas.Like: true, schemas.AddToCart: true, schemas.Purchase: true,
+		schemas.Rating: true, schemas.Complete: true, schemas.Dislike: true, schemas.Hide: true,
+	},
+	"m2": {
+		schemas.View: true, schemas.Click: true, schemas.Like: true, schemas.AddToCart: true, schemas.Purchase: true,
+		schemas.Rating: true, schemas.Complete: true,
+	},
+}
+
+// advance moves a taste by one event.
+func (t *oracleTaste) advance(tower *towers.UserTower, e Event, vector []float32) {
+	at := e.OccurredAt.UnixMilli()
+	tower.Advance(t.state, t.embedding, towers.Event{Item: vector, Kind: e.Type, Gap: towers.GapBetween(t.moved, at)})
+	t.moved = at
 }
 
 func (o *oracle) apply(r *rig, e Event) {
@@ -88,9 +104,7 @@ func (o *oracle) apply(r *rig, e Event) {
 		kept = !at(0)
 		o.history = o.history[1:]
 	}
-	if oracleTasteTypes[e.Type] {
-		o.taste(r, e, late, kept)
-	}
+	o.taste(r, e, late, kept)
 }
 
 func (o *oracle) taste(r *rig, e Event, late, kept bool) {
@@ -99,17 +113,17 @@ func (o *oracle) taste(r *rig, e Event, late, kept bool) {
 		model := tower.Version()
 		liveNow[model] = true
 		vector := r.vectors[model][e.ItemID]
-		if !kept || vector == nil {
+		if !kept || vector == nil || !oracleReads[model][e.Type] {
 			continue
 		}
 		if t := o.tastes[model]; t != nil && !t.behind && !late {
-			tower.Advance(t.state, t.embedding, vector)
+			t.advance(tower, e, vector)
 			continue
 		}
-		t := &oracleTaste{state: make([]float32, tower.StateSize()), embedding: make([]float32, tower.Dim())}
+		t := &oracleTaste{state: make([]float32, tower.StateSize()), embedding: make([]float32, tower.Dim()), moved: towers.Never}
 		for _, h := range o.history {
-			if v := r.vectors[model][h.ItemID]; v != nil && oracleTasteTypes[h.Type] {
-				tower.Advance(t.state, t.embedding, v)
+			if v := r.vectors[model][h.ItemID]; v != nil && oracleReads[model][h.Type] {
+				t.advance(tower, h, v)
 			}
 		}
 		o.tastes[model] = t
@@ -153,6 +167,7 @@ func (o *oracle) check(t testing.TB, r *rig, user string) {
 		}
 		require.Equal(t, bits(want.embedding), bits(p.Embedding), "user %s model %s", user, model)
 		require.Equal(t, bits(want.state), bits(p.State), "user %s model %s", user, model)
+		require.Equal(t, want.moved, p.Moved, "user %s model %s", user, model)
 	}
 	if o.erased {
 		fields, err := r.client.HKeys(t.Context(), r.profileKey(user)).Result()

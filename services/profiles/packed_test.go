@@ -58,8 +58,8 @@ func TestFormatOne(t *testing.T) {
 	c, err := unpackCounters("\x01\x02\x00\x05")
 	require.NoError(t, err)
 	require.Equal(t, Counters{0, 5}, c)
-	got := unpackTaste("\x01\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x3f", "\x00\x00\x00\x40", 2, 1, 1)
-	require.Equal(t, &taste{state: []float32{1}, embedding: []float32{2}}, got)
+	got := unpackTaste("\x02\x02\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x80\x3f", "\x00\x00\x00\x40", 2, 1, 1)
+	require.Equal(t, &taste{state: []float32{1}, embedding: []float32{2}, moved: -1}, got)
 }
 
 func TestUnreadablePackedValues(t *testing.T) {
@@ -90,9 +90,14 @@ func TestUnreadablePackedValues(t *testing.T) {
 	require.ErrorContains(t, err, "more than 256")
 }
 
+func sampleState() string {
+	t := taste{state: []float32{1, 2}, moved: 1_700_000_000_000}
+	return string(t.packState(5))
+}
+
 // A taste is made anew from the history, so one that cannot be used is none, and no error.
 func TestUnusableTasteIsNone(t *testing.T) {
-	state, embedding := string(packState(5, []float32{1, 2})), string(packFloats(nil, []float32{3}))
+	state, embedding := sampleState(), string(packFloats(nil, []float32{3}))
 	require.NotNil(t, unpackTaste(state, embedding, 5, 2, 1))
 	require.NotNil(t, unpackTaste(state, embedding, 5, 0, 0))
 	for name, none := range map[string]*taste{
@@ -102,7 +107,8 @@ func TestUnusableTasteIsNone(t *testing.T) {
 		"no embedding":       unpackTaste(state, "", 5, 2, 1),
 		"half a float":       unpackTaste(state, "abc", 5, 2, 1),
 		"no state":           unpackTaste("", embedding, 5, 2, 1),
-		"another format":     unpackTaste("\x02"+state[1:], embedding, 5, 2, 1),
+		"a newer format":     unpackTaste("\x03"+state[1:], embedding, 5, 2, 1),
+		"the format before":  unpackTaste("\x01"+state[1:9]+state[17:], embedding, 5, 2, 1),
 	} {
 		require.Nil(t, none, name)
 	}
@@ -165,11 +171,11 @@ func FuzzUnpackCounters(f *testing.F) {
 }
 
 func FuzzUnpackTaste(f *testing.F) {
-	f.Add(string(packState(5, []float32{1, 2})), string(packFloats(nil, []float32{3})), uint64(5))
+	f.Add(sampleState(), string(packFloats(nil, []float32{3})), uint64(5))
 	f.Add("", "", uint64(0))
 	f.Fuzz(func(t *testing.T, state, embedding string, stamp uint64) {
 		if taste := unpackTaste(state, embedding, stamp, 0, 0); taste != nil {
-			require.Equal(t, state, string(packState(stamp, taste.state)))
+			require.Equal(t, state, string(taste.packState(stamp)))
 			require.Equal(t, embedding, string(packFloats(nil, taste.embedding)))
 		}
 	})

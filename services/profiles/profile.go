@@ -18,6 +18,8 @@ type Profile struct {
 	// Embedding and State are those of the model that was asked for; nil where the profile has none, or none that is
 	// current: the history is then to be encoded.
 	Embedding, State []float32
+	// Moved is when the event that moved State last occurred, in ms since 1970; it counts only with a State.
+	Moved int64
 	// Watermarks are the last offsets applied, by partition.
 	Watermarks map[int32]int64
 	// UpdatedAt is the broker's time of the newest event applied.

@@ -139,17 +139,20 @@ func (s *schedule) event() {
 	}
 }
 
+// strides are what lies between two events: often nothing, seldom long.
+var strides = []time.Duration{0, time.Millisecond, 2 * time.Millisecond, 0, 3 * time.Second, 7 * time.Minute, 30 * time.Hour}
+
 func (s *schedule) publish() {
 	u := s.pick(len(s.users))
 	p := u % len(s.topic)
 	s.published++
-	s.clock = s.clock.Add(time.Duration(s.pick(3)) * time.Millisecond)
+	s.clock = s.clock.Add(strides[s.pick(len(strides))])
 	e := Event{Partition: int32(p), Offset: int64(3 * len(s.topic[p])), Time: s.clock}
 	e.UserID, e.EventID = s.users[u], fmt.Sprint("e", s.published)
 	e.ItemID, e.Type, e.OccurredAt = fmt.Sprint("i", s.pick(10)), schemas.InteractionType(1+s.pick(10)), s.clock
 	switch s.pick(8) {
 	case 0:
-		e.OccurredAt = s.clock.Add(-time.Duration(s.pick(20)) * time.Millisecond)
+		e.OccurredAt = s.clock.Add(-time.Duration(s.pick(20)) * strides[1+s.pick(len(strides)-1)])
 	case 1:
 		e.EventID = fmt.Sprint("e", max(1, s.published-s.pick(12)))
 	case 2:

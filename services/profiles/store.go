@@ -134,9 +134,9 @@ func (s *Store) Load(ctx context.Context, users []string, model string) ([]*Prof
 			continue
 		}
 		loaded[i] = st.profile(user, seen[i].Val())
-		stamp := st.counters.tasteEvents()
+		stamp := st.counters.remembered()
 		if t := unpackTaste(text(values[5]), text(values[6]), stamp, stateSize, dim); t != nil {
-			loaded[i].State, loaded[i].Embedding = t.state, t.embedding
+			loaded[i].State, loaded[i].Embedding, loaded[i].Moved = t.state, t.embedding, t.moved
 		}
 	}
 	return loaded, nil

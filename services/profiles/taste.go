@@ -3,20 +3,49 @@ package profiles
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
 )
 
 // taste is what one model makes of a user. The embedding lies in Redis as little-endian float32; the state is packed:
-// format 1, then 8 bytes stamp, little-endian (how many events of taste the profile had), then little-endian float32.
+// format 2, then, little-endian, 8 bytes stamp (how many events of the history, fallen out ones too, the profile had), 8 bytes
+// time in ms of the event that moved it last, then the float32. Format 1 had no time, and counted the choices alone; such a
+// state is not read, and the history encoded instead.
 //
 // The stamp closes the gap between models: model A was live, then B alone, then A again. A's state misses the events that
 // only B's writers saw. Its stamp tells, and it is encoded anew from the history instead of being moved on.
 type taste struct {
 	state, embedding []float32
+	// moved is when the event that moved it last occurred, in ms, or towers.Never.
+	moved int64
+}
+
+// step is what an event of the history asks of a tower, before its item's vector is known.
+type step struct {
+	item string
+	kind schemas.InteractionType
+	at   int64 // ms
+}
+
+func (e *Entry) step() step { return step{e.ItemID, e.Type, e.OccurredAt.UnixMilli()} }
+
+// events makes the tower's events of steps, oldest first, and leaves out items without a vector: they do not move the tower,
+// and no time counts from them.
+func (t *taste) events(steps []step, vectors map[string][]float32) []towers.Event {
+	events := make([]towers.Event, 0, len(steps))
+	for _, s := range steps {
+		if vector := vectors[s.item]; vector != nil {
+			events = append(events, towers.Event{Item: vector, Kind: s.kind, Gap: towers.GapBetween(t.moved, s.at)})
+			t.moved = s.at
+		}
+	}
+	return events
 }
 
 const (
-	stateFormat = 1
-	stateHeader = 1 + 8
+	stateFormat = 2
+	stateHeader = 1 + 8 + 8
 )
 
 func stateField(model string) string     { return "s:" + model }
@@ -29,9 +58,11 @@ func packFloats(dst []byte, floats []float32) []byte {
 	return dst
 }
 
-func packState(stamp uint64, state []float32) []byte {
-	packed := append(make([]byte, 0, stateHeader+4*len(state)), stateFormat)
-	return packFloats(binary.LittleEndian.AppendUint64(packed, stamp), state)
+func (t *taste) packState(stamp uint64) []byte {
+	packed := append(make([]byte, 0, stateHeader+4*len(t.state)), stateFormat)
+	packed = binary.LittleEndian.AppendUint64(packed, stamp)
+	packed = binary.LittleEndian.AppendUint64(packed, uint64(t.moved))
+	return packFloats(packed, t.state)
 }
 
 func unpackFloats(value string) []float32 {
@@ -54,7 +85,8 @@ func unpackTaste(state, embedding string, stamp uint64, stateSize, dim int) *tas
 	if u.uint64() != stamp {
 		return nil
 	}
-	t := &taste{state: unpackFloats(u.rest), embedding: unpackFloats(embedding)}
+	moved := int64(u.uint64())
+	t := &taste{state: unpackFloats(u.rest), embedding: unpackFloats(embedding), moved: moved}
 	if stateSize != 0 && len(t.state) != stateSize || dim != 0 && len(t.embedding) != dim {
 		return nil
 	}

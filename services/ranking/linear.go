@@ -22,6 +22,7 @@ func NewLinear(c Config) *Linear {
 const (
 	ReasonTaste   = "close to your recent taste"
 	ReasonSimilar = "similar to the item you look at"
+	ReasonSearch  = "fits your search"
 	ReasonPopular = "popular now"
 	ReasonNew     = "new"
 	ReasonPrice   = "in your price range"
@@ -81,11 +82,7 @@ func (l *Linear) parts(q *Query, c *Candidate, s scale, popularity float64) part
 
 func (p parts) reasons(dst []string, source string) []string {
 	if p.retrieval >= closeRetrieval {
-		if source == "similar" {
-			dst = append(dst, ReasonSimilar)
-		} else {
-			dst = append(dst, ReasonTaste)
-		}
+		dst = append(dst, closeTo(source))
 	}
 	if p.popularity >= popularShare {
 		dst = append(dst, ReasonPopular)
@@ -97,6 +94,18 @@ func (p parts) reasons(dst []string, source string) []string {
 		dst = append(dst, ReasonPrice)
 	}
 	return dst
+}
+
+// closeTo is the reason of an item that lies close to what a source searched by.
+func closeTo(source string) string {
+	switch source {
+	case "similar":
+		return ReasonSimilar
+	case "search":
+		return ReasonSearch
+	default:
+		return ReasonTaste
+	}
 }
 
 // popularities appends each candidate's popularity on a logarithmic scale from 0 to 1, 1 being the page's most popular.

@@ -13,7 +13,7 @@ type Candidate struct {
 	Retrieval float32
 	// Score orders the page; rankers set it, rules may move it.
 	Score float32
-	// Source says where the candidate came from: "retrieval", "similar", "popular", "recent".
+	// Source says where the candidate came from: "retrieval", "similar", "search", "popular", "recent".
 	Source string
 	// Reasons tell a person why the item is here; filled only where a query asks to explain.
 	Reasons []string

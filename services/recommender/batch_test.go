@@ -2,6 +2,7 @@ package recommender_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -183,6 +184,7 @@ func TestConfig(t *testing.T) {
 		"max_candidates":   func(c *recommender.Config) { c.MaxCandidates = c.Candidates - 1 },
 		"max_candidates:":  func(c *recommender.Config) { c.MaxCandidates = 16385 },
 		"shelf_size":       func(c *recommender.Config) { c.ShelfSize = 0 },
+		"query_taste":      func(c *recommender.Config) { c.QueryTaste = math.NaN() },
 		"stage_timeout":    func(c *recommender.Config) { c.StageTimeout = 0 },
 		"live_refresh":     func(c *recommender.Config) { c.LiveRefresh = -1 },
 		"shelf_refresh":    func(c *recommender.Config) { c.ShelfRefresh = 0 },

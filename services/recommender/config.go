@@ -27,6 +27,9 @@ type Config struct {
 	ShelfRefresh time.Duration `yaml:"shelf_refresh" env:"SHELF_REFRESH"`
 	// ShelfSize is how many popular and how many recent items the shelf holds.
 	ShelfSize int `yaml:"shelf_size" env:"SHELF_SIZE"`
+	// QueryTaste is the share of the user's embedding that is added to the vector of a query, both being of a like length: with 0
+	// a search is the same for everybody; with 1 the user's taste counts as much as the text.
+	QueryTaste float64 `yaml:"query_taste" env:"QUERY_TASTE"`
 }
 
 // DefaultConfig suits a catalogue of up to some millions of items.
@@ -42,6 +45,7 @@ func DefaultConfig() Config {
 		LiveRefresh:     time.Second,
 		ShelfRefresh:    time.Second,
 		ShelfSize:       500,
+		QueryTaste:      0.2,
 	}
 }
 
@@ -57,6 +61,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("max_candidates is %d: use a number from candidates (%d) to %d", c.MaxCandidates, c.Candidates, milvusTopK)
 	case c.ShelfSize < 1:
 		return fmt.Errorf("shelf_size is %d: use 1 or more", c.ShelfSize)
+	case !(c.QueryTaste >= 0 && c.QueryTaste <= 1):
+		return fmt.Errorf("query_taste is %v: use a number from 0 to 1", c.QueryTaste)
 	}
 	for _, d := range []struct {
 		name  string

@@ -19,12 +19,24 @@ func (b *batch) explain(j *job) {
 	}
 	for i := range j.page {
 		c := &j.page[i]
-		if like := b.mostLike(j, c.Item); like != nil {
+		if like := b.mostLike(j, c.Item); like != nil && (j.request.Query == "" || j.personal) {
 			c.Reasons = append(c.Reasons, "like "+like.Title)
 		}
 		if at := place[c.Item.ItemID]; at > 0 && len(c.Reasons) == 0 {
-			c.Reasons = []string{fmt.Sprintf("no. %d of the %d nearest to your taste", at, len(j.hits))}
+			c.Reasons = []string{fmt.Sprintf("no. %d of the %d nearest to %s", at, len(j.hits), j.sought())}
 		}
+	}
+}
+
+// sought names what the vector stands for.
+func (j *job) sought() string {
+	switch {
+	case j.request.Query == "":
+		return "your taste"
+	case j.personal:
+		return "your search and your taste"
+	default:
+		return "your search"
 	}
 }
 

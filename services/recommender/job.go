@@ -23,14 +23,17 @@ type job struct {
 	deadline time.Time
 
 	profile *profiles.Profile
-	// recent are the request's own choices that the profile does not hold, oldest first.
-	recent []choice
+	// recent are those of the request's own events that move the tower and that the profile does not hold, oldest first; unread
+	// are all that the tower has still to read.
+	recent, unread []act
 	// vector is nil where nothing is known of the user's taste; then the shelf alone fills the page.
 	vector []float32
 	source string
-	filter string // for the index
-	k      int
-	hits   []candidates.Hit
+	// personal: the vector of a query leans to the user's taste.
+	personal bool
+	filter   string // for the index
+	k        int
+	hits     []candidates.Hit
 	// exhausted: the last search failed, a wider one would as well.
 	exhausted bool
 	// indexSteps count what the index kept back; only for requests that ask to explain.
@@ -118,7 +121,7 @@ func (j *job) ruleRequest(filter *rules.Filter, now time.Time) rules.Request {
 	}
 	return rules.Request{
 		UserID: r.UserID, Surface: r.Surface, Region: r.Region, Age: r.Age, Now: now, IncludeSeen: r.IncludeSeen, Explain: r.Explain,
-		Exclude: exclude, Seen: j.hasSeen, Filter: filter, Count: int(r.Count),
+		Query: r.Query, Exclude: exclude, Seen: j.hasSeen, Filter: filter, Count: int(r.Count),
 	}
 }
 

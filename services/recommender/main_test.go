@@ -46,7 +46,9 @@ type rig struct {
 
 	userTowers map[string]*towers.UserTower
 	itemTowers map[string]*towers.ItemTower
+	queryTower *towers.QueryTower // of model
 	loaded     atomic.Pointer[[]*towers.UserTower]
+	queries    atomic.Pointer[[]*towers.QueryTower]
 	rules      atomic.Pointer[rules.Set]
 
 	version, offset int64
@@ -84,9 +86,14 @@ func newRigWithoutLive(t testing.TB, settings ...setting) *rig {
 	}
 	for i, version := range []string{model, otherModel} {
 		shape := towertest.Shape{Version: version, Dim: dim, Seed: uint64(i)}
+		if version == model { // the other one reads items alone
+			shape.Reads = towertest.Everything
+		}
 		r.itemTowers[version], r.userTowers[version] = towertest.Towers(shape, features(200))
 	}
 	r.load(model)
+	r.queryTower = towertest.QueryTower(towertest.Shape{Version: model, Dim: dim}, features(200))
+	r.loadQueries(r.queryTower)
 	r.rules.Store(rules.Default())
 	r.connect(t)
 	o := options{recommender.DefaultConfig(), tasteOnly()}
@@ -97,7 +104,7 @@ func newRigWithoutLive(t testing.TB, settings ...setting) *rig {
 	require.NoError(t, o.Validate())
 	r.Service = recommender.New(recommender.Parts{
 		Profiles: r.profiles, Items: r.items, Index: r.index, Ranker: ranking.NewLinear(o.ranking),
-		Towers: r.towers, Rules: r.rules.Load, Limits: schemas.DefaultLimits(),
+		Towers: r.towers, Queries: func() []*towers.QueryTower { return *r.queries.Load() }, Rules: r.rules.Load, Limits: schemas.DefaultLimits(),
 	}, o.Config, slog.New(slog.DiscardHandler))
 	t.Cleanup(r.Close)
 	return r
@@ -135,6 +142,9 @@ func (r *rig) load(versions ...string) {
 	}
 	r.loaded.Store(&list)
 }
+
+// loadQueries makes these the loaded query towers.
+func (r *rig) loadQueries(list ...*towers.QueryTower) { r.queries.Store(&list) }
 
 func (r *rig) switchLive(t testing.TB, version string) {
 	t.Helper()
@@ -285,15 +295,37 @@ func (r *rig) nearest(t testing.TB, version string, vector []float32, n int) []s
 	return ids
 }
 
-// taste is the user vector of somebody who chose these items, oldest first.
-func (r *rig) taste(t testing.TB, version string, ids ...string) []float32 {
+// taste is the user vector of somebody who did this, in the order of time; the items have vectors.
+func (r *rig) taste(t testing.TB, version string, done ...schemas.RecentEvent) []float32 {
 	t.Helper()
+	done = slices.Clone(done)
+	slices.SortStableFunc(done, func(a, b schemas.RecentEvent) int { return a.OccurredAt.Compare(b.OccurredAt) })
+	var ids []string
+	for _, e := range done {
+		ids = append(ids, e.ItemID)
+	}
 	vectors, err := r.items.Vectors(t.Context(), version, ids)
 	require.NoError(t, err)
 	tower := r.userTowers[version]
+	before := int64(towers.Never)
+	var events []towers.Event
+	for i, e := range done {
+		at := e.OccurredAt.UnixMilli()
+		events = append(events, towers.Event{Item: vectors[i], Kind: e.Type, Gap: towers.GapBetween(before, at)})
+		before = at
+	}
 	embedding := make([]float32, dim)
-	tower.Encode(make([]float32, tower.StateSize()), embedding, vectors)
+	tower.Encode(make([]float32, tower.StateSize()), embedding, events)
 	return embedding
+}
+
+// past is what the profile says that a user did.
+func (r *rig) past(t testing.TB, user string) (done []schemas.RecentEvent) {
+	t.Helper()
+	for _, e := range r.profile(t, user).History {
+		done = append(done, recent(e.Type, e.ItemID, e.OccurredAt))
+	}
+	return done
 }
 
 // without drops what is in gone from list, and keeps the first n of the rest.

@@ -160,6 +160,8 @@ func (w *world) request(i int) schemas.RecommendationRequest {
 	}
 	if rng.IntN(4) == 0 {
 		q.SeedItemID = itemID(rng.IntN(worldItems))
+	} else if rng.IntN(3) == 0 {
+		q.Query = item(rng.IntN(worldItems)).Title
 	}
 	for range rng.IntN(2) * rng.IntN(60) {
 		q.ExcludeItemIDs = append(q.ExcludeItemIDs, itemID(rng.IntN(worldItems)))
@@ -213,7 +215,7 @@ func (w *world) check(t *testing.T, q *schemas.RecommendationRequest, reply sche
 			require.LessOrEqual(t, r.Score, reply.Items[i-1].Score, "%+v", reply.Items)
 		}
 	}
-	retrieved := has(reply, "retrieval") || has(reply, "similar")
+	retrieved := has(reply, "retrieval") || has(reply, "similar") || has(reply, "search")
 	if w.sorted && w.reach && retrieved {
 		require.GreaterOrEqual(t, len(reply.Items), min(int(q.Count), eligible), "%+v", q)
 	}

@@ -21,10 +21,11 @@ type Parts struct {
 	Items    *items.Store
 	Index    *candidates.Index
 	Ranker   ranking.Ranker
-	// Towers returns the user towers that are loaded now, Rules the rule set in force.
-	Towers func() []*towers.UserTower
-	Rules  func() *rules.Set
-	Limits schemas.Limits
+	// Towers returns the user towers that are loaded now, Queries the query towers, Rules the rule set in force. Queries may be nil.
+	Towers  func() []*towers.UserTower
+	Queries func() []*towers.QueryTower
+	Rules   func() *rules.Set
+	Limits  schemas.Limits
 	// Lost is optional; without it Redis is taken to hold all that it ever held.
 	Lost Lost
 }
@@ -82,8 +83,12 @@ func (s *Service) serve(ctx context.Context, jobs []*job, park func(context.Cont
 	if len(jobs) == 0 {
 		return
 	}
-	b := &batch{service: s, jobs: jobs, records: map[string]*items.Item{}}
-	s.observe.batch.Record(ctx, int64(len(jobs)))
+	s.move(ctx, &batch{service: s, jobs: jobs, records: map[string]*items.Item{}}, park)
+}
+
+// move takes a batch through the stages.
+func (s *Service) move(ctx context.Context, b *batch, park func(context.Context, *job)) {
+	s.observe.batch.Record(ctx, int64(len(b.jobs)))
 	b.run(ctx, stageModel, b.readModel)
 	b.run(ctx, stageProfile, b.readProfiles)
 	b.parkWaiting(ctx, park)

@@ -45,7 +45,7 @@ func TestHistoryWithoutEmbedding(t *testing.T) {
 	r.load(model)
 	require.Nil(t, r.profile(t, "ann").Embedding)
 	r.click(t, "bob", past...)
-	require.Equal(t, r.taste(t, model, past...), r.profile(t, "bob").Embedding, "the same floats")
+	require.Equal(t, r.taste(t, model, r.past(t, "bob")...), r.profile(t, "bob").Embedding, "the same floats")
 
 	replies := r.askAll(t, request("ann", 10), request("bob", 10))
 	requireOK(t, replies[0])
@@ -72,7 +72,16 @@ func TestEmbeddingsNeverCrossModels(t *testing.T) {
 	requireOK(t, reply)
 	require.Equal(t, otherModel, reply.Freshness.ModelVersion)
 	require.Equal(t, otherModel, reply.Freshness.IndexVersion)
-	require.Equal(t, without(r.nearest(t, otherModel, r.taste(t, otherModel, past...), 10), 5, past...), ids(reply))
+	require.Equal(t, without(r.nearest(t, otherModel, r.taste(t, otherModel, r.past(t, "ann")...), 10), 5, past...), ids(reply))
+
+	t.Run("a dislike moves no tower that does not know it", func(t *testing.T) {
+		q := request("ann", 5)
+		q.Recent = []schemas.RecentEvent{recent(schemas.Dislike, itemID(90), r.clock.Add(time.Hour))}
+		again := r.ask(t, q)
+		requireOK(t, again)
+		require.Equal(t, without(r.nearest(t, otherModel, r.taste(t, otherModel, r.past(t, "ann")...), 10), 5,
+			append(past, itemID(90))...), ids(again))
+	})
 
 	t.Run("tower of the live model is not loaded", func(t *testing.T) {
 		r.load(model)
@@ -105,41 +114,37 @@ func TestRecentEvents(t *testing.T) {
 	r.click(t, "ann", past...)
 	third, fourth := r.event("ann", schemas.Like, itemID(70)), r.event("ann", schemas.Click, itemID(71))
 	top := without(r.nearest(t, model, r.profile(t, "ann").Embedding, 5), 1, past...)[0]
-	between := r.clock.Add(-2500 * time.Millisecond) // between the two past clicks
+	like, click := recent(schemas.Like, itemID(70), third.OccurredAt), recent(schemas.Click, itemID(71), fourth.OccurredAt)
+	view, dislike := recent(schemas.View, itemID(70), third.OccurredAt), recent(schemas.Dislike, top, third.OccurredAt)
+	held := recent(schemas.Click, itemID(14), r.profile(t, "ann").History[0].OccurredAt)
+	between := recent(schemas.Like, itemID(70), r.clock.Add(-2500*time.Millisecond)) // between the two past clicks
 
 	for name, c := range map[string]struct {
 		recent []schemas.RecentEvent
-		taste  []string // after past
-		whole  []string // where the order matters
+		moves  []schemas.RecentEvent // beside what the profile holds
 		seen   []string
 	}{
 		"none": {},
 		"two, in order": {
-			recent: []schemas.RecentEvent{recent(schemas.Like, itemID(70), third.OccurredAt),
-				recent(schemas.Click, itemID(71), fourth.OccurredAt)},
-			taste: []string{itemID(70), itemID(71)}, seen: []string{itemID(70), itemID(71)},
+			recent: []schemas.RecentEvent{like, click}, moves: []schemas.RecentEvent{like, click}, seen: []string{itemID(70), itemID(71)},
 		},
 		"two, newest first": {
-			recent: []schemas.RecentEvent{recent(schemas.Click, itemID(71), fourth.OccurredAt),
-				recent(schemas.Like, itemID(70), third.OccurredAt)},
-			taste: []string{itemID(70), itemID(71)}, seen: []string{itemID(70), itemID(71)},
+			recent: []schemas.RecentEvent{click, like}, moves: []schemas.RecentEvent{like, click}, seen: []string{itemID(70), itemID(71)},
 		},
 		"the same twice": {
-			recent: []schemas.RecentEvent{recent(schemas.Like, itemID(70), third.OccurredAt),
-				recent(schemas.Like, itemID(70), third.OccurredAt)},
-			taste: []string{itemID(70)}, seen: []string{itemID(70)},
+			recent: []schemas.RecentEvent{like, like}, moves: []schemas.RecentEvent{like}, seen: []string{itemID(70)},
+		},
+		"two kinds in one moment": {
+			recent: []schemas.RecentEvent{like, view}, moves: []schemas.RecentEvent{like, view}, seen: []string{itemID(70)},
 		},
 		"one that the profile holds": {
-			recent: []schemas.RecentEvent{recent(schemas.Click, itemID(14), r.profile(t, "ann").History[0].OccurredAt),
-				recent(schemas.Like, itemID(70), third.OccurredAt)},
-			taste: []string{itemID(70)}, seen: []string{itemID(70)},
+			recent: []schemas.RecentEvent{held, like}, moves: []schemas.RecentEvent{like}, seen: []string{itemID(70)},
 		},
 		"older than the newest of the profile": {
-			recent: []schemas.RecentEvent{recent(schemas.Like, itemID(70), between)},
-			whole:  []string{itemID(3), itemID(70), itemID(14)}, seen: []string{itemID(70)},
+			recent: []schemas.RecentEvent{between}, moves: []schemas.RecentEvent{between}, seen: []string{itemID(70)},
 		},
-		"a dislike moves nothing and is seen": {
-			recent: []schemas.RecentEvent{recent(schemas.Dislike, top, third.OccurredAt)}, seen: []string{top},
+		"a dislike moves the tower that knows it and is seen": {
+			recent: []schemas.RecentEvent{dislike}, moves: []schemas.RecentEvent{dislike}, seen: []string{top},
 		},
 		"an impression is neither": {
 			recent: []schemas.RecentEvent{recent(schemas.Impression, top, third.OccurredAt)},
@@ -153,19 +158,15 @@ func TestRecentEvents(t *testing.T) {
 			q.Recent = c.recent
 			reply := r.ask(t, q)
 			requireOK(t, reply)
-			taste := c.whole
-			if taste == nil {
-				taste = append(append([]string{}, past...), c.taste...)
-			}
-			want := r.nearest(t, model, r.taste(t, model, taste...), 100)
+			want := r.nearest(t, model, r.taste(t, model, append(r.past(t, "ann"), c.moves...)...), 100)
 			require.Equal(t, without(want, 20, append(c.seen, past...)...), ids(reply))
 
 			q.UserID = "nobody" // without a profile the recent events are all there is
 			q.IncludeSeen = true
 			reply = r.ask(t, q)
 			requireOK(t, reply)
-			if len(c.taste) > 0 && name != "one that the profile holds" {
-				require.Equal(t, r.nearest(t, model, r.taste(t, model, c.taste...), 20), ids(reply))
+			if len(c.moves) > 0 && name != "one that the profile holds" {
+				require.Equal(t, r.nearest(t, model, r.taste(t, model, c.moves...), 20), ids(reply))
 			}
 		})
 	}
@@ -186,8 +187,8 @@ func TestATowerWithoutAStateReadsAllAgain(t *testing.T) {
 		}
 		reply := r.ask(t, q)
 		requireOK(t, reply)
-		chosen := append(slices.Clone(past), after...)
-		require.Equal(t, without(r.nearest(t, model, r.taste(t, model, chosen...), 100), 20, chosen...), ids(reply))
+		want := r.nearest(t, model, r.taste(t, model, append(r.past(t, "ann"), q.Recent...)...), 100)
+		require.Equal(t, without(want, 20, append(slices.Clone(past), after...)...), ids(reply))
 	}
 }
 
@@ -200,7 +201,7 @@ func TestRecentEventsOfAProfileWithoutEmbedding(t *testing.T) {
 	q.Recent = []schemas.RecentEvent{recent(schemas.Click, itemID(4), r.clock.Add(time.Second))}
 	reply := r.ask(t, q)
 	requireOK(t, reply)
-	want := r.nearest(t, model, r.taste(t, model, itemID(3), itemID(4)), 20)
+	want := r.nearest(t, model, r.taste(t, model, append(r.past(t, "ann"), q.Recent...)...), 20)
 	require.Equal(t, without(want, 10, itemID(3), itemID(4)), ids(reply))
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/profiles"
 	"github.com/freshet/freshet/services/redisdb"
 	"github.com/freshet/freshet/services/towers"
@@ -15,21 +16,30 @@ import (
 const (
 	sourceRetrieval = "retrieval"
 	sourceSimilar   = "similar"
+	sourceSearch    = "search"
 	sourcePopular   = "popular"
 	sourceRecent    = "recent"
 	sourcePinned    = "pinned"
 )
 
 // makeVectors gives each job the vector to search with: the seed item's, the profile's embedding, or, where the profile has
-// none of the live version or the request carries newer events, one that is encoded on the fly.
+// none of the live version or the request carries newer events, one that is encoded on the fly. A query's vector comes last, since
+// the user's own is a part of it.
 func (b *batch) makeVectors(ctx context.Context) {
 	if b.model == "" {
 		return
 	}
+	reads := towers.CountsForTaste // where the tower is not loaded, which encode reports
+	if tower := b.service.tower(b.model); tower != nil {
+		reads = tower.Reads
+	}
 	var jobs []*job
 	var needed [][]string
 	for _, j := range b.jobs {
-		ids := j.vectorsNeeded()
+		if j.request.Query != "" && b.service.config.QueryTaste == 0 {
+			continue
+		}
+		ids := j.vectorsNeeded(reads)
 		if len(ids) == 0 {
 			j.useEmbedding()
 			continue
@@ -39,6 +49,7 @@ func (b *batch) makeVectors(ctx context.Context) {
 	if len(jobs) > 0 {
 		b.encode(ctx, jobs, needed)
 	}
+	b.encodeQueries()
 }
 
 // encode makes the vectors of jobs from those of the items that each needs, read in one round trip.
@@ -86,44 +97,46 @@ func (s *Service) tower(version string) *towers.UserTower {
 }
 
 // vectorsNeeded names the items whose vectors the job's own vector is made from; none where the embedding is ready.
-func (j *job) vectorsNeeded() []string {
+func (j *job) vectorsNeeded(reads func(schemas.InteractionType) bool) []string {
 	if j.request.SeedItemID != "" {
 		return []string{j.request.SeedItemID}
 	}
-	j.recent = j.newTaste()
+	j.recent = j.newActs(reads)
+	j.unread = j.actsToRead(reads)
 	var ids []string
-	for _, e := range j.tasteToEncode() {
-		ids = append(ids, e.itemID)
+	for _, a := range j.unread {
+		ids = append(ids, a.itemID)
 	}
 	return ids
 }
 
-// choice is an event by which the user chose an item.
-type choice struct {
+// act is an event that moves the user tower.
+type act struct {
 	itemID string
+	kind   schemas.InteractionType
 	millis int64
 }
 
-// newTaste lists, oldest first and each once, the choices of the request's own events that the profile does not hold yet. A
-// request may send its events in any order.
-func (j *job) newTaste() []choice {
-	var fresh []choice
+// newActs lists, oldest first and each once, those of the request's own events that the tower reads and the profile does not
+// hold yet. A request may send its events in any order.
+func (j *job) newActs(reads func(schemas.InteractionType) bool) []act {
+	var fresh []act
 	for i := range j.request.Recent {
 		e := &j.request.Recent[i]
-		c := choice{e.ItemID, e.OccurredAt.UnixMilli()}
-		if towers.CountsForTaste(e.Type) && !inHistory(j.profile, c) && !slices.Contains(fresh, c) {
-			fresh = append(fresh, c)
+		a := act{e.ItemID, e.Type, e.OccurredAt.UnixMilli()}
+		if reads(e.Type) && !inHistory(j.profile, a) && !slices.Contains(fresh, a) {
+			fresh = append(fresh, a)
 		}
 	}
 	slices.SortStableFunc(fresh, byTime)
 	return fresh
 }
 
-func byTime(a, b choice) int { return cmp.Compare(a.millis, b.millis) }
+func byTime(a, b act) int { return cmp.Compare(a.millis, b.millis) }
 
-func inHistory(p *profiles.Profile, c choice) bool {
+func inHistory(p *profiles.Profile, a act) bool {
 	return p != nil && slices.ContainsFunc(p.History, func(e profiles.Entry) bool {
-		return e.ItemID == c.itemID && e.OccurredAt.UnixMilli() == c.millis
+		return act{e.ItemID, e.Type, e.OccurredAt.UnixMilli()} == a
 	})
 }
 
@@ -140,16 +153,16 @@ func (j *job) movesOn() bool {
 	return len(j.recent) == 0 || len(p.History) == 0 || j.recent[0].millis >= p.History[0].OccurredAt.UnixMilli()
 }
 
-// tasteToEncode lists the choices that the tower has still to read, oldest first: those of the request, and, where it has to
-// begin anew, those of the history.
-func (j *job) tasteToEncode() []choice {
+// actsToRead lists the events that the tower has still to read, oldest first: those of the request, and, where it has to begin
+// anew, those of the history.
+func (j *job) actsToRead(reads func(schemas.InteractionType) bool) []act {
 	if j.profile == nil || j.movesOn() {
 		return j.recent
 	}
-	var all []choice
+	var all []act
 	for _, e := range slices.Backward(j.profile.History) {
-		if towers.CountsForTaste(e.Type) {
-			all = append(all, choice{e.ItemID, e.OccurredAt.UnixMilli()})
+		if reads(e.Type) {
+			all = append(all, act{e.ItemID, e.Type, e.OccurredAt.UnixMilli()})
 		}
 	}
 	all = append(all, j.recent...)
@@ -172,23 +185,28 @@ func (j *job) encode(tower *towers.UserTower, model string, vectors map[string][
 		j.trouble("user tower: version %s is live but not loaded here: load its bundle", model)
 		return
 	}
-	var chosen [][]float32
-	for _, c := range j.tasteToEncode() {
-		if v := vectors[c.itemID]; v != nil {
-			chosen = append(chosen, v)
+	moved := int64(towers.Never)
+	if j.movesOn() {
+		moved = j.profile.Moved
+	}
+	var events []towers.Event
+	for _, a := range j.unread {
+		if v := vectors[a.itemID]; v != nil {
+			events = append(events, towers.Event{Item: v, Kind: a.kind, Gap: towers.GapBetween(moved, a.millis)})
+			moved = a.millis
 		}
 	}
-	if len(chosen) == 0 {
+	if len(events) == 0 {
 		return
 	}
 	state, embedding := make([]float32, tower.StateSize()), make([]float32, tower.Dim())
 	if j.movesOn() {
 		copy(state, j.profile.State)
-		for _, v := range chosen {
-			tower.Advance(state, embedding, v)
+		for _, e := range events {
+			tower.Advance(state, embedding, e)
 		}
 	} else {
-		tower.Encode(state, embedding, chosen)
+		tower.Encode(state, embedding, events)
 	}
 	j.vector = embedding
 }

@@ -41,6 +41,8 @@ type requestFields struct {
 	// Now is in unix seconds.
 	Now         int64 `expr:"now"`
 	IncludeSeen bool  `expr:"include_seen"`
+	// Query is empty where the request does not search.
+	Query string `expr:"query"`
 }
 
 // field is an item field that a predicate leaf can read without the virtual machine.
@@ -73,6 +75,7 @@ var itemFieldNames = map[string]field{
 
 var requestFieldNames = map[string]bool{
 	"user_id": true, "surface": true, "region": true, "age": true, "has_age": true, "now": true, "include_seen": true,
+	"query": true,
 }
 
 const millisPerDay = 24 * 60 * 60 * 1000
@@ -121,6 +124,7 @@ func (f *itemFields) fill(it *schemas.ItemChange, nowMillis int64) {
 func (f *requestFields) fill(r *Request) {
 	*f = requestFields{
 		UserID: r.UserID, Surface: r.Surface, Region: r.Region, Now: r.Now.Unix(), IncludeSeen: r.IncludeSeen,
+		Query: r.Query,
 	}
 	if r.Age != nil {
 		f.Age, f.HasAge = int(*r.Age), true

@@ -21,6 +21,8 @@ type Request struct {
 	Now time.Time
 	// IncludeSeen turns exclude_seen off.
 	IncludeSeen bool
+	// Query is the text that is searched for; empty where the page is for the user's taste.
+	Query string
 	// Exclude holds the item ids that exclude_listed drops.
 	Exclude map[string]struct{}
 	// Seen tells whether the user has interacted with an item; nil means with none.

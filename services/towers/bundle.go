@@ -21,8 +21,13 @@ type Bundle struct {
 	Vocabulary VocabularyConfig
 	Data       DataRange
 	Metrics    map[string]float64
+	Commit     string
+	From       string
+	Recipe     json.RawMessage
 	Items      *ItemWeights
 	Users      []*UserWeights // the heads
+	// Queries is optional: nil where there was no text to learn from.
+	Queries *QueryWeights
 }
 
 // WriteBundle writes the bundle as the folder dir, whole or not at all. A bundle that is there already is replaced, on Linux in
@@ -71,6 +76,9 @@ func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
 		if first := b.Users[0]; head.Dim != first.Dim || head.Layers != first.Layers {
 			return Manifest{}, nil, fmt.Errorf("a head has %d dimensions in %d layers, another %d in %d: train heads of one shape",
 				first.Dim, first.Layers, head.Dim, head.Layers)
+		} else if !head.Reads.equal(first.Reads) {
+			return Manifest{}, nil, fmt.Errorf("a head reads %s %v, another %s %v: train heads of the same inputs",
+				first.Reads, first.Reads.Kinds, head.Reads, head.Reads.Kinds)
 		}
 	}
 	if dim == 0 || b.Items.Dim != dim {
@@ -82,12 +90,20 @@ func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
 		userFile:       encodeTensors(headTensors(b.Users)),
 		vocabularyFile: encodeLists(b.Items.IDs, b.Items.Tokens),
 	}
+	if err := b.encodeQueries(files); err != nil {
+		return Manifest{}, nil, err
+	}
+	reads := b.Users[0].Reads
 	m := Manifest{
 		Format: bundleFormat, FormatVersion: bundleVersion,
 		Version: b.Version, Created: b.Created.UTC().Truncate(time.Second),
 		Dim: dim, Layers: b.Users[0].Layers, Heads: len(b.Users),
-		Features: Features{Items: len(b.Items.IDs), Tokens: len(b.Items.Tokens), Vocabulary: b.Vocabulary},
-		Data:     b.Data, Metrics: b.Metrics,
+		Features: Features{
+			Items: len(b.Items.IDs), Tokens: len(b.Items.Tokens), Vocabulary: b.Vocabulary,
+			EventKinds: reads.Kinds, EventGaps: reads.gapRows(),
+		},
+		Data: b.Data, Metrics: b.Metrics,
+		Commit: b.Commit, From: b.From, Recipe: b.Recipe,
 	}
 	return m, files, m.seal(files)
 }
@@ -111,6 +127,17 @@ func (m *Manifest) seal(files map[string][]byte) error {
 		return err
 	}
 	files[manifestFile] = append(manifest, '\n')
+	return nil
+}
+
+func (b *Bundle) encodeQueries(files map[string][]byte) error {
+	if b.Queries == nil {
+		return nil
+	}
+	if b.Queries.Dim != b.Items.Dim {
+		return fmt.Errorf("the item tower has %d dimensions and the query tower %d: train them together", b.Items.Dim, b.Queries.Dim)
+	}
+	files[queryFile] = encodeTensors(b.Queries.tensors())
 	return nil
 }
 

@@ -9,19 +9,30 @@
 //
 //	x = LayerNorm(e)
 //	per layer:
-//	  a, c, g = LayerNorm(x) W_p + b_p          three parts, each Dim wide
+//	  a, c, g = LayerNorm(x) W_p + b_p + K[kind] + G[gap]       three parts, each Dim wide
 //	  f       = sigmoid(a)
 //	  h       = f * h + (1 - f) * c             the state
 //	  x       = x + (LayerNorm(h) * silu(g)) W_o + b_o
 //	  x       = x + gelu(LayerNorm(x) W_1 + b_1) W_2 + b_2      4 x Dim wide inside
 //	u = LayerNorm(x)
 //
+// K has a row for each kind of event that the tower has learnt to tell apart, G one for each octave of the time since the event
+// that moved the tower before. So a purchase may weigh more than a view, a dislike push away, and what is long ago be forgotten
+// sooner, as far as the data says so. Towers of data without kinds or times have no such tables.
+//
 // A user tower has one such recurrence or several, its heads, trained apart and served side by side: vector, state and
 // embedding are the heads' parts one after the other, so that u · e is the sum of the heads' scores. Seeds that disagree on a
 // list mostly agree on what belongs into it, and the search stays one inner product.
 //
+// The query tower is a weighted mean of embeddings of words and character n-grams, hashed into buckets:
+//
+//	q = L v / |v| with v = sum of weight(b) E(b) over the buckets b of the text's words and n-grams
+//
+// It lives in the same space: q · e ranks items for a text, and L is the typical length of u, so that a share of u added to q
+// personalises a search.
+//
 // Towers trained elsewhere come as ONNX models (see Foreign) and stand behind the same types: a bundle whose manifest says so has
-// ONNX Runtime run them.
+// ONNX Runtime run them. They read items alone.
 //
 // The package may import schemas, services/towers/matrix, services/towers/onnxruntime and general libraries, and knows neither
 // Kafka nor any server.
@@ -29,7 +40,9 @@
 // What always holds in it:
 //   - Advance, AdvanceBatch and Encode give the same bits for the same events on one machine, however these are cut into
 //     calls. Between machines with other vector units the last bits may differ, and so they may between the calls of a
-//     foreign tower, whose arithmetic is its runtime's.
+//     foreign tower, whose arithmetic is its runtime's. A history that has lost its oldest events makes another embedding
+//     than the state that saw them: the state forgets by itself, and the first event that is left has a gap of 0, unknown.
+//   - What a text or an item costs is bounded, however long or hostile it is.
 //   - A tower never changes after it was loaded, and all its methods may be called from many goroutines at once.
 //   - One definition of features (Features.Tokens) serves training and serving.
 //   - A bundle is verified on load (format, sizes, checksums, dimensions), and each refusal says what is wrong and what to do.

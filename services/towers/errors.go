@@ -14,6 +14,7 @@ const (
 	corrupted
 	mismatched
 	unsupported
+	absent
 )
 
 // Refusal is why a bundle was not loaded or a setting not taken: what is wrong where, and what to do about it.
@@ -45,6 +46,9 @@ func IsMismatched(err error) bool { return refusedAs(err, mismatched) }
 
 // IsUnsupported reports a bundle in a format, or of a format version, that this build does not read.
 func IsUnsupported(err error) bool { return refusedAs(err, unsupported) }
+
+// IsAbsent reports a bundle, whole as it is, that was made without the tower that was asked for.
+func IsAbsent(err error) bool { return refusedAs(err, absent) }
 
 // IsRefused reports any of the above.
 func IsRefused(err error) bool {

@@ -100,20 +100,20 @@ func (m *Manifest) loadForeignUsers(dir string) (*UserTower, error) {
 	return &UserTower{version: m.Version, foreign: foreign}, nil
 }
 
-func (t *foreignUser) mustAdvance(states, embeddings, items [][]float32) {
-	if err := t.advance(states, embeddings, items); err != nil {
+func (t *foreignUser) mustAdvance(states, embeddings [][]float32, events []Event) {
+	if err := t.advance(states, embeddings, events); err != nil {
 		panic(fmt.Sprintf("towers: moving %d states: %v", len(states), err))
 	}
 }
 
-func (t *foreignUser) mustEncode(state, embedding []float32, items [][]float32) {
-	if err := t.encode(state, embedding, items); err != nil {
-		panic(fmt.Sprintf("towers: encoding %d events: %v", len(items), err))
+func (t *foreignUser) mustEncode(state, embedding []float32, history []Event) {
+	if err := t.encode(state, embedding, history); err != nil {
+		panic(fmt.Sprintf("towers: encoding %d events: %v", len(history), err))
 	}
 }
 
 // advance moves users' states by one event each.
-func (t *foreignUser) advance(states, embeddings, items [][]float32) error {
+func (t *foreignUser) advance(states, embeddings [][]float32, events []Event) error {
 	if t.stateSize == 0 {
 		return errors.New("this user tower is an encoder of whole histories: it has no state that an event could move")
 	}
@@ -124,7 +124,7 @@ func (t *foreignUser) advance(states, embeddings, items [][]float32) error {
 		b.states, b.items = resized(b.states, n*t.stateSize), resized(b.items, n*t.dim)
 		b.nextStates, b.embeddings = resized(b.nextStates, n*t.stateSize), resized(b.embeddings, n*t.dim)
 		gather(b.states, states[start:start+n])
-		gather(b.items, items[start:start+n])
+		gatherItems(b.items, events[start:start+n])
 		err := t.session.Run(
 			[]onnxruntime.Tensor{rows(b.states, n, t.stateSize), rows(b.items, n, t.dim)},
 			[]onnxruntime.Tensor{rows(b.nextStates, n, t.stateSize), rows(b.embeddings, n, t.dim)})
@@ -138,31 +138,31 @@ func (t *foreignUser) advance(states, embeddings, items [][]float32) error {
 }
 
 // encode makes state and embedding from a history, both being zero at first.
-func (t *foreignUser) encode(state, embedding []float32, items [][]float32) error {
+func (t *foreignUser) encode(state, embedding []float32, history []Event) error {
 	if t.stateSize > 0 {
-		for i := range items {
-			if err := t.advance([][]float32{state}, [][]float32{embedding}, items[i:i+1]); err != nil {
+		for i := range history {
+			if err := t.advance([][]float32{state}, [][]float32{embedding}, history[i:i+1]); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if len(items) == 0 {
+	if len(history) == 0 {
 		return nil
 	}
 	if t.events > 0 {
-		items = items[max(0, len(items)-t.events):]
+		history = history[max(0, len(history)-t.events):]
 	}
-	return t.encodeWhole(embedding, items, max(t.events, len(items)))
+	return t.encodeWhole(embedding, history, max(t.events, len(history)))
 }
 
 // encodeWhole runs the encoder on one history, padded to a width of that many events.
-func (t *foreignUser) encodeWhole(embedding []float32, items [][]float32, width int) error {
+func (t *foreignUser) encodeWhole(embedding []float32, history []Event, width int) error {
 	b := t.buffers.Get().(*userBuffers)
 	defer t.buffers.Put(b)
-	b.items, b.lengths = resized(b.items, width*t.dim), append(b.lengths[:0], int64(len(items)))
-	gather(b.items, items)
-	clear(b.items[len(items)*t.dim:])
+	b.items, b.lengths = resized(b.items, width*t.dim), append(b.lengths[:0], int64(len(history)))
+	gatherItems(b.items, history)
+	clear(b.items[len(history)*t.dim:])
 	return t.session.Run(
 		[]onnxruntime.Tensor{{Shape: []int64{1, int64(width), int64(t.dim)}, Floats: b.items}, {Shape: []int64{1}, Ints: b.lengths}},
 		[]onnxruntime.Tensor{rows(embedding, 1, t.dim)})
@@ -171,22 +171,22 @@ func (t *foreignUser) encodeWhole(embedding []float32, items [][]float32, width 
 // try runs the tower as serving will, to find what shapes do not tell: a model that mixes the rows of a batch, one that reads beyond
 // a history's end, and one that gives no numbers.
 func (t *foreignUser) try() error {
-	items := make([][]float32, 3)
-	for i := range items {
-		items[i] = make([]float32, t.dim)
-		for j := range items[i] {
-			items[i][j] = float32(math.Sin(float64(1 + i*t.dim + j)))
+	events := make([]Event, 3)
+	for i := range events {
+		events[i].Item = make([]float32, t.dim)
+		for j := range events[i].Item {
+			events[i].Item[j] = float32(math.Sin(float64(1 + i*t.dim + j)))
 		}
 	}
 	if t.stateSize > 0 {
-		return t.tryStep(items)
+		return t.tryStep(events)
 	}
 	alone, padded := make([]float32, t.dim), make([]float32, t.dim)
-	if err := t.encodeWhole(alone, items[:1], max(t.events, 1)); err != nil {
+	if err := t.encodeWhole(alone, events[:1], max(t.events, 1)); err != nil {
 		return err
 	}
 	if t.events == 0 {
-		if err := t.encodeWhole(padded, items[:1], 3); err != nil {
+		if err := t.encodeWhole(padded, events[:1], 3); err != nil {
 			return err
 		}
 		if err := same(alone, padded); err != nil {
@@ -196,14 +196,14 @@ func (t *foreignUser) try() error {
 	return finite(alone)
 }
 
-func (t *foreignUser) tryStep(items [][]float32) error {
+func (t *foreignUser) tryStep(events []Event) error {
 	states, embeddings := matrixOf(3, t.stateSize), matrixOf(3, t.dim)
-	if err := t.advance(states, embeddings, items); err != nil {
+	if err := t.advance(states, embeddings, events); err != nil {
 		return err
 	}
-	for i := range items {
+	for i := range events {
 		state, embedding := matrixOf(1, t.stateSize), matrixOf(1, t.dim)
-		if err := t.advance(state, embedding, items[i:i+1]); err != nil {
+		if err := t.advance(state, embedding, events[i:i+1]); err != nil {
 			return err
 		}
 		if err := errors.Join(same(embedding[0], embeddings[i]), same(state[0], states[i])); err != nil {
@@ -231,6 +231,12 @@ func matrixOf(n, size int) [][]float32 {
 func gather(dst []float32, src [][]float32) {
 	for _, row := range src {
 		dst = dst[copy(dst, row):]
+	}
+}
+
+func gatherItems(dst []float32, events []Event) {
+	for i := range events {
+		dst = dst[copy(dst, events[i].Item):]
 	}
 }
 

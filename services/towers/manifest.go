@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"time"
+
+	"github.com/freshet/freshet/schemas"
 )
 
 // The files of a bundle.
@@ -18,6 +20,7 @@ const (
 	itemFile       = "item_tower.bin"
 	userFile       = "user_tower.bin"
 	vocabularyFile = "vocabulary.bin"
+	queryFile      = "query_tower.bin" // optional
 )
 
 const (
@@ -53,15 +56,26 @@ type Manifest struct {
 	Data      DataRange           `json:"data"`
 	Metrics   map[string]float64  `json:"metrics,omitempty"`
 	Checksums map[string]Checksum `json:"checksums"`
+	// Commit is that of the source which trained the towers, where its build knew it; From the version of the bundle that
+	// training began with, empty for chance; Recipe the trainer's configuration, by the names that it has in a file.
+	Commit string          `json:"commit,omitempty"`
+	From   string          `json:"from,omitempty"`
+	Recipe json.RawMessage `json:"recipe,omitempty"`
 }
 
-// Features is the feature spec: how the item tower reads an item.
+// Features is the feature spec: how the towers read items and events.
 type Features struct {
 	// Items and Tokens count the id and the content embeddings.
 	Items      int              `json:"items"`
 	Tokens     int              `json:"tokens"`
 	Vocabulary VocabularyConfig `json:"vocabulary"`
+	// EventKinds are the kinds of events that the user tower tells apart, in the order of its table's rows, and EventGaps
+	// counts the gaps between events that it does. Without them it reads items alone.
+	EventKinds []schemas.InteractionType `json:"event_kinds,omitempty"`
+	EventGaps  int                       `json:"event_gaps,omitempty"`
 }
+
+func (f *Features) inputs() Inputs { return Inputs{Kinds: f.EventKinds, Gaps: f.EventGaps > 0} }
 
 // DataRange is what the towers were trained on.
 type DataRange struct {
@@ -119,6 +133,11 @@ func (m *Manifest) check(path string) error {
 		return refuse(corrupted, path, remedyTrainAgain, "state_size %d is not between 0 and %d", m.StateSize, maxWidth*maxDepth)
 	case m.Engine == "" && (m.Layers < 1 || m.Layers > maxDepth):
 		return refuse(corrupted, path, remedyTrainAgain, "layers %d is not between 1 and %d", m.Layers, maxDepth)
+	case m.Features.EventGaps != 0 && m.Features.EventGaps != Gaps:
+		return refuse(unsupported, path, remedySameBuild, "event_gaps is %d, this build tells %d apart", m.Features.EventGaps, Gaps)
+	}
+	if err := m.Features.inputs().check(); err != nil {
+		return refuse(corrupted, path, remedyTrainAgain, "event_kinds: %v", err)
 	}
 	return nil
 }

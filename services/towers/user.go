@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers/matrix"
 )
 
@@ -44,13 +45,13 @@ func LoadUserTower(dir string) (*UserTower, error) {
 	}
 	heads := make([]*UserWeights, max(m.Heads, 1))
 	for k := range heads {
-		heads[k] = shapeOfUserWeights(m.Dim/len(heads), m.Layers)
+		heads[k] = shapeOfUserWeights(m.Dim/len(heads), m.Layers, m.Features.inputs())
 	}
 	if err := sameShapes(path, got, headTensors(heads)); err != nil {
 		return nil, err
 	}
 	for k := range heads {
-		heads[k] = NewUserWeights(heads[k].Dim, m.Layers)
+		heads[k] = NewEventWeights(heads[k].Dim, m.Layers, heads[k].Reads)
 	}
 	for i, t := range headTensors(heads) {
 		copy(t.data, got[i].data)
@@ -58,8 +59,8 @@ func LoadUserTower(dir string) (*UserTower, error) {
 	return NewUserTower(m.Version, heads...), nil
 }
 
-// NewUserTower serves heads of one shape, in the order in which they share the items' vectors; the caller leaves their weights
-// unchanged from then on.
+// NewUserTower serves heads of one shape and the same inputs, in the order in which they share the items' vectors; the caller
+// leaves their weights unchanged from then on.
 func NewUserTower(version string, heads ...*UserWeights) *UserTower {
 	t := &UserTower{version: version, heads: heads}
 	t.workspaces.New = func() any { return newWorkspace(heads[0].Dim) }
@@ -92,18 +93,36 @@ func (t *UserTower) Recurrent() bool { return t.StateSize() > 0 }
 // Heads gives the tower's weights, which must not be changed; none for a foreign tower, whose model has them.
 func (t *UserTower) Heads() []*UserWeights { return t.heads }
 
-// Advance moves a user's state by one event on the item with this vector, and overwrites embedding with the user's new one.
-// state is StateSize long, embedding and item are Dim long. It does not allocate.
-func (t *UserTower) Advance(state, embedding, item []float32) {
-	t.checkRow(state, embedding, item)
+// Inputs is what the tower reads of an event beside the item, nothing for a foreign tower; the caller must not change it.
+func (t *UserTower) Inputs() Inputs {
 	if t.foreign != nil {
-		t.foreign.mustAdvance([][]float32{state}, [][]float32{embedding}, [][]float32{item})
+		return Inputs{}
+	}
+	return t.heads[0].Reads
+}
+
+// Reads says whether events of this kind move the tower (see Inputs.Reads); the caller leaves the others out.
+func (t *UserTower) Reads(kind schemas.InteractionType) bool {
+	if t.foreign != nil {
+		return Inputs{}.Reads(kind)
+	}
+	return t.heads[0].Reads.Reads(kind)
+}
+
+// Advance moves a user's state by one event, and overwrites embedding with the user's new one. state is StateSize long,
+// embedding and the event's Item are Dim long. It does not allocate.
+func (t *UserTower) Advance(state, embedding []float32, e Event) {
+	t.checkRow(state, embedding)
+	if t.foreign != nil {
+		t.checkEvent(&e)
+		t.foreign.mustAdvance([][]float32{state}, [][]float32{embedding}, []Event{e})
 		return
 	}
 	ws := t.workspaces.Get().(*workspace)
+	t.read(ws, 0, &e)
 	for k, head := range t.heads {
 		ws.states[0] = head.stateOf(state, k)
-		copy(ws.row(ws.x, 0), head.vectorOf(item, k))
+		copy(ws.row(ws.x, 0), head.vectorOf(e.Item, k))
 		head.run(ws, 1)
 		copy(head.vectorOf(embedding, k), ws.row(ws.x, 0))
 	}
@@ -112,28 +131,30 @@ func (t *UserTower) Advance(state, embedding, item []float32) {
 
 // AdvanceBatch does for many users, each with one event, what Advance does for one, and gives the same bits. The three
 // slices are aligned; the states must not overlap.
-func (t *UserTower) AdvanceBatch(states, embeddings, items [][]float32) {
-	if len(embeddings) != len(states) || len(items) != len(states) {
-		panic(fmt.Sprintf("towers: AdvanceBatch of %d states, %d embeddings and %d items",
-			len(states), len(embeddings), len(items)))
+func (t *UserTower) AdvanceBatch(states, embeddings [][]float32, events []Event) {
+	if len(embeddings) != len(states) || len(events) != len(states) {
+		panic(fmt.Sprintf("towers: AdvanceBatch of %d states, %d embeddings and %d events",
+			len(states), len(embeddings), len(events)))
 	}
 	if t.foreign != nil {
 		for i := range states {
-			t.checkRow(states[i], embeddings[i], items[i])
+			t.checkRow(states[i], embeddings[i])
+			t.checkEvent(&events[i])
 		}
-		t.foreign.mustAdvance(states, embeddings, items)
+		t.foreign.mustAdvance(states, embeddings, events)
 		return
 	}
 	ws := t.workspaces.Get().(*workspace)
 	for start := 0; start < len(states); start += rowsAtOnce {
 		n := min(rowsAtOnce, len(states)-start)
 		for i := range n {
-			t.checkRow(states[start+i], embeddings[start+i], items[start+i])
+			t.checkRow(states[start+i], embeddings[start+i])
+			t.read(ws, i, &events[start+i])
 		}
 		for k, head := range t.heads {
 			for i := range n {
 				ws.states[i] = head.stateOf(states[start+i], k)
-				copy(ws.row(ws.x, i), head.vectorOf(items[start+i], k))
+				copy(ws.row(ws.x, i), head.vectorOf(events[start+i].Item, k))
 			}
 			head.run(ws, n)
 			for i := range n {
@@ -144,30 +165,30 @@ func (t *UserTower) AdvanceBatch(states, embeddings, items [][]float32) {
 	t.release(ws)
 }
 
-// Encode makes state and embedding anew from a history of item vectors, oldest first: the same bits as Advance over them
-// from a state of zeros. The embedding of an empty history is zero, which scores every item 0.
-func (t *UserTower) Encode(state, embedding []float32, items [][]float32) {
-	t.checkRow(state, embedding, embedding)
+// Encode makes state and embedding anew from a history, oldest event first: the same bits as Advance over its events from a
+// state of zeros. The embedding of an empty history is zero, which scores every item 0.
+func (t *UserTower) Encode(state, embedding []float32, history []Event) {
+	t.checkRow(state, embedding)
 	clear(state)
 	clear(embedding)
 	if t.foreign != nil {
-		for i := range items {
-			t.checkRow(state, embedding, items[i])
+		for i := range history {
+			t.checkEvent(&history[i])
 		}
-		t.foreign.mustEncode(state, embedding, items)
+		t.foreign.mustEncode(state, embedding, history)
 		return
 	}
 	ws := t.workspaces.Get().(*workspace)
-	for start := 0; start < len(items); start += rowsAtOnce {
-		n := min(rowsAtOnce, len(items)-start)
+	for start := 0; start < len(history); start += rowsAtOnce {
+		n := min(rowsAtOnce, len(history)-start)
 		for i := range n {
-			t.checkRow(state, embedding, items[start+i])
+			t.read(ws, i, &history[start+i])
 		}
 		for k, head := range t.heads {
 			for i := range n {
 				// One state for all rows: a layer's recurrence goes through the rows in order, so row i finds what row i-1 left.
 				ws.states[i] = head.stateOf(state, k)
-				copy(ws.row(ws.x, i), head.vectorOf(items[start+i], k))
+				copy(ws.row(ws.x, i), head.vectorOf(history[start+i].Item, k))
 			}
 			head.run(ws, n)
 			copy(head.vectorOf(embedding, k), ws.row(ws.x, n-1))
@@ -176,11 +197,24 @@ func (t *UserTower) Encode(state, embedding []float32, items [][]float32) {
 	t.release(ws)
 }
 
-func (t *UserTower) checkRow(state, embedding, item []float32) {
-	if len(state) != t.StateSize() || len(embedding) != t.Dim() || len(item) != t.Dim() {
-		panic(fmt.Sprintf("towers: a state of %d, an embedding of %d and an item of %d values for a tower of %d, %d and %d",
-			len(state), len(embedding), len(item), t.StateSize(), t.Dim(), t.Dim()))
+func (t *UserTower) checkRow(state, embedding []float32) {
+	if len(state) != t.StateSize() || len(embedding) != t.Dim() {
+		panic(fmt.Sprintf("towers: a state of %d and an embedding of %d values for a tower of %d and %d",
+			len(state), len(embedding), t.StateSize(), t.Dim()))
 	}
+}
+
+func (t *UserTower) checkEvent(e *Event) {
+	if len(e.Item) != t.Dim() || e.Gap >= Gaps {
+		panic(fmt.Sprintf("towers: an event of %d values and gap %d for a tower of %d values and gaps below %d",
+			len(e.Item), e.Gap, t.Dim(), Gaps))
+	}
+}
+
+// read checks an event and notes, for row i of the workspace, the rows of the tables that it asks for.
+func (t *UserTower) read(ws *workspace, i int, e *Event) {
+	t.checkEvent(e)
+	ws.kinds[i], ws.gaps[i] = t.heads[0].Reads.Row(e.Kind), e.Gap
 }
 
 // vectorOf is head k's part of a vector that all heads share.
@@ -199,6 +233,8 @@ type workspace struct {
 	dim                       int
 	x, norm, gates, mix, wide []float32
 	states                    [][]float32
+	kinds                     [rowsAtOnce]uint8 // rows of the tables
+	gaps                      [rowsAtOnce]Gap
 }
 
 func newWorkspace(dim int) *workspace {
@@ -232,6 +268,9 @@ func (w *UserWeights) run(ws *workspace, n int) {
 		ws.normalise(ws.norm, &layer.GateNorm, n)
 		layer.Gates.apply(ws.gates, ws.norm, n)
 		for i := range n {
+			layer.AddInputs(ws.gates[3*i*d:3*(i+1)*d], ws.kinds[i], ws.gaps[i])
+		}
+		for i := range n {
 			layer.recur(ws.states[i][l*d:(l+1)*d], ws.gates[3*i*d:3*(i+1)*d], ws.row(ws.mix, i), ws.row(ws.norm, i))
 		}
 		layer.Out.add(ws.x, ws.mix, n)
@@ -249,6 +288,29 @@ func (ws *workspace) normalise(dst []float32, norm *Norm, n int) {
 		norm.Apply(ws.row(dst, i), ws.row(ws.x, i))
 	}
 }
+
+// AddInputs adds to a row of gate pre-activations what the tables say of an event: kind is its row by Inputs.Row. Where the tower
+// does not read the one or the other, nothing is added.
+func (l *Layer) AddInputs(gates []float32, kind uint8, gap Gap) {
+	if len(l.Kinds) > 0 {
+		matrix.Axpy(1, tableRow(l.Kinds, len(gates), int(kind)), gates)
+	}
+	if len(l.Gaps) > 0 {
+		matrix.Axpy(1, tableRow(l.Gaps, len(gates), int(gap)), gates)
+	}
+}
+
+// AddInputGradient adds a row of the gradient at the gate pre-activations to that of the tables' rows, where l holds a gradient.
+func (l *Layer) AddInputGradient(dGates []float32, kind uint8, gap Gap) {
+	if len(l.Kinds) > 0 {
+		matrix.Axpy(1, dGates, tableRow(l.Kinds, len(dGates), int(kind)))
+	}
+	if len(l.Gaps) > 0 {
+		matrix.Axpy(1, dGates, tableRow(l.Gaps, len(dGates), int(gap)))
+	}
+}
+
+func tableRow(table []float32, width, row int) []float32 { return table[row*width : (row+1)*width] }
 
 // recur moves one state by one row of gate pre-activations, which it overwrites, and writes what the layer mixes in.
 func (l *Layer) recur(state, gates, mix, scratch []float32) {

@@ -28,10 +28,13 @@ type Linear struct {
 }
 
 // Layer is one recurrence and its feed-forward. Gates gives the forget gate's, the candidate's and the output gate's
-// pre-activations side by side.
+// pre-activations side by side; Kinds and Gaps, empty where the tower does not read them, have a row of the same length for
+// each kind of event and each gap, which is added.
 type Layer struct {
 	GateNorm  Norm
 	Gates     Linear // Dim -> 3 Dim
+	Kinds     []float32
+	Gaps      []float32
 	StateNorm Norm
 	Out       Linear // Dim -> Dim
 	WideNorm  Norm
@@ -43,6 +46,7 @@ type Layer struct {
 // vector. The same type holds a gradient.
 type UserWeights struct {
 	Dim, Layers int
+	Reads       Inputs
 	Input       Norm
 	Layer       []Layer
 	Output      Norm
@@ -56,9 +60,12 @@ type tensor struct {
 	data       []float32
 }
 
-// NewUserWeights makes weights of zero.
-func NewUserWeights(dim, layers int) *UserWeights {
-	w := shapeOfUserWeights(dim, layers)
+// NewUserWeights makes weights of zero, of a tower that reads items alone.
+func NewUserWeights(dim, layers int) *UserWeights { return NewEventWeights(dim, layers, Inputs{}) }
+
+// NewEventWeights makes weights of zero, of a tower that reads these inputs beside the items.
+func NewEventWeights(dim, layers int, reads Inputs) *UserWeights {
+	w := shapeOfUserWeights(dim, layers, reads)
 	total := 0
 	w.visit(func(_ string, rows, cols int, _ *[]float32) { total += rows * cols })
 	w.Flat = make([]float32, total)
@@ -71,8 +78,8 @@ func NewUserWeights(dim, layers int) *UserWeights {
 }
 
 // shapeOfUserWeights has all the shapes and no memory: what a file is held against before anything is allocated for it.
-func shapeOfUserWeights(dim, layers int) *UserWeights {
-	return &UserWeights{Dim: dim, Layers: layers, Layer: make([]Layer, layers)}
+func shapeOfUserWeights(dim, layers int, reads Inputs) *UserWeights {
+	return &UserWeights{Dim: dim, Layers: layers, Reads: reads, Layer: make([]Layer, layers)}
 }
 
 // visit names every tensor in the order in which Flat holds them.
@@ -86,11 +93,18 @@ func (w *UserWeights) visit(do func(name string, rows, cols int, view *[]float32
 		do(name+".weight", in, out, &l.W)
 		do(name+".bias", 1, out, &l.B)
 	}
+	table := func(name string, rows int, view *[]float32) {
+		if rows > 0 {
+			do(name, rows, 3*w.Dim, view)
+		}
+	}
 	norm("input", &w.Input)
 	for i := range w.Layer {
 		l, at := &w.Layer[i], fmt.Sprintf("layer%d.", i)
 		norm(at+"gate_norm", &l.GateNorm)
 		linear(at+"gates", &l.Gates, w.Dim, 3*w.Dim)
+		table(at+"kinds", w.Reads.kindRows(), &l.Kinds)
+		table(at+"gaps", w.Reads.gapRows(), &l.Gaps)
 		norm(at+"state_norm", &l.StateNorm)
 		linear(at+"out", &l.Out, w.Dim, w.Dim)
 		norm(at+"wide_norm", &l.WideNorm)
@@ -125,7 +139,8 @@ func headTensors(heads []*UserWeights) []tensor {
 }
 
 // Randomise sets the weights of an untrained tower: gains 1, matrices uniform within 1/sqrt(in), biases 0 but for the forget
-// gates', which start at log(tau - 1) so that the dimensions remember from 1.5 to 200 events.
+// gates', which start at log(tau - 1) so that the dimensions remember from 1.5 to 200 events. Kinds and gaps start at zero, as if
+// the tower did not read them.
 func (w *UserWeights) Randomise(rng *rand.Rand) {
 	clear(w.Flat)
 	for _, n := range w.norms() {

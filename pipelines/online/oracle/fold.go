@@ -46,8 +46,9 @@ type Fold struct {
 	history []fact // oldest first
 	seen    map[string]bool
 	updated int64
-	state   []float32 // nil before the first event of taste
+	state   []float32 // nil before the first event that moves the tower
 	taste   []float32
+	moved   int64 // ms
 }
 
 // Topic is the fold over a topic.
@@ -101,6 +102,19 @@ var movesTaste = map[schemas.InteractionType]bool{
 	schemas.Rating: true, schemas.Complete: true,
 }
 
+// moves says whether the tower reads an event: what the user chose, and what the user turned down where the tower knows such.
+func (f *Fold) moves(e fact) bool {
+	turnedDown := e.Type == schemas.Dislike || e.Type == schemas.Hide
+	return movesTaste[e.Type] || turnedDown && slices.Contains(f.Tower.Inputs().Kinds, e.Type)
+}
+
+// advance moves the tower by an event.
+func (f *Fold) advance(e fact, vector []float32) {
+	at := e.OccurredAt.UnixMilli()
+	f.Tower.Advance(f.state, f.taste, towers.Event{Item: vector, Kind: e.Type, Gap: towers.GapBetween(f.moved, at)})
+	f.moved = at
+}
+
 func (f *Fold) forget() {
 	f.history, f.Events, f.seen = nil, map[schemas.InteractionType]uint64{}, map[string]bool{}
 	f.updated, f.state, f.taste = 0, nil, nil
@@ -133,9 +147,9 @@ func (f *Fold) apply(e fact) {
 	}
 	vector := f.Vectors[e.ItemID]
 	switch {
-	case vector == nil || !movesTaste[e.Type]:
+	case vector == nil || !f.moves(e):
 	case newest && f.state != nil:
-		f.Tower.Advance(f.state, f.taste, vector)
+		f.advance(e, vector)
 	default:
 		f.encode()
 	}
@@ -143,10 +157,10 @@ func (f *Fold) apply(e fact) {
 
 // encode moves the tower over the history, from nothing.
 func (f *Fold) encode() {
-	f.state, f.taste = make([]float32, f.Tower.StateSize()), make([]float32, f.Tower.Dim())
+	f.state, f.taste, f.moved = make([]float32, f.Tower.StateSize()), make([]float32, f.Tower.Dim()), towers.Never
 	for _, h := range f.history {
-		if v := f.Vectors[h.ItemID]; v != nil && movesTaste[h.Type] {
-			f.Tower.Advance(f.state, f.taste, v)
+		if v := f.Vectors[h.ItemID]; v != nil && f.moves(h) {
+			f.advance(h, v)
 		}
 	}
 }
@@ -202,6 +216,8 @@ func (f *Fold) Compare(p *profiles.Profile) error {
 		return fmt.Errorf("updated at %d, not %d", p.UpdatedAt.UnixMilli(), f.updated)
 	case !slices.Equal(f.state, p.State):
 		return errors.New("another state of the tower")
+	case f.state != nil && f.moved != p.Moved:
+		return fmt.Errorf("the state was moved at %d, not %d", p.Moved, f.moved)
 	case !slices.Equal(f.taste, p.Embedding):
 		return errors.New("another embedding")
 	}

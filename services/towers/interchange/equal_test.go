@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/onnxruntime"
 	"github.com/freshet/freshet/services/towers/towertest"
@@ -80,7 +81,7 @@ func near(t *testing.T, want, got []float32, what string) {
 func eachShape(t *testing.T, test func(t *testing.T, e exported, rng *rand.Rand)) {
 	towertest.NeedsONNXRuntime(t)
 	for _, s := range shapes {
-		t.Run(fmt.Sprintf("dim %d, layers %d, heads %d", s.Dim, s.Layers, max(s.Heads, 1)), func(t *testing.T) {
+		t.Run(fmt.Sprintf("dim %d, layers %d, heads %d, %s", s.Dim, s.Layers, max(s.Heads, 1), s.Reads), func(t *testing.T) {
 			test(t, export(t, s), rand.New(rand.NewPCG(s.Seed, 3)))
 		})
 	}
@@ -92,6 +93,32 @@ func draw(rng *rand.Rand, n int) []float32 {
 		values[i] = float32(rng.NormFloat64() * 0.3)
 	}
 	return values
+}
+
+// drawEvents draws events, and makes the models' inputs of them: vectors, rows of kinds, gaps.
+func drawEvents(rng *rand.Rand, users *towers.UserTower, n int) (events []towers.Event, items []float32, kinds, gaps []int64) {
+	dim := users.Dim()
+	items = draw(rng, n*dim)
+	for i := range n {
+		e := towers.Event{Item: items[i*dim : (i+1)*dim], Gap: towers.Gap(rng.IntN(towers.Gaps))}
+		e.Kind = schemas.InteractionType(1 + rng.IntN(int(schemas.Hide))) // those that the tower does not know, too
+		events = append(events, e)
+		kinds, gaps = append(kinds, int64(users.Inputs().Row(e.Kind))), append(gaps, int64(e.Gap))
+	}
+	return events, items, kinds, gaps
+}
+
+// with adds the ports and tensors of kinds and gaps where the tower reads them.
+func with(users *towers.UserTower, ports []string, in []onnxruntime.Tensor, names [2]string, kinds, gaps []int64, shape ...int) (
+	[]string, []onnxruntime.Tensor,
+) {
+	if len(users.Inputs().Kinds) > 0 {
+		ports, in = append(ports, names[0]), append(in, integers(kinds, shape...))
+	}
+	if users.Inputs().Gaps {
+		ports, in = append(ports, names[1]), append(in, integers(gaps, shape...))
+	}
+	return ports, in
 }
 
 func TestExportedItemTowerEqualsOurs(t *testing.T) {
@@ -119,18 +146,21 @@ func TestExportedItemTowerEqualsOurs(t *testing.T) {
 
 func TestExportedStepEqualsOurs(t *testing.T) {
 	eachShape(t, func(t *testing.T, e exported, rng *rand.Rand) {
-		const users, events = 3, 20
+		const users, steps = 3, 20
 		dim, size := e.users.Dim(), e.users.StateSize()
-		run := e.open(t, UserFile, []string{"state", "item"}, []string{"next_state", "embedding"})
+		ports, _ := with(e.users, []string{"state", "item"}, nil, [2]string{"kind", "gap"}, nil, nil)
+		run := e.open(t, UserFile, ports, []string{"next_state", "embedding"})
 		state := make([]float32, users*size)
 		theirs := slices.Clone(state)
 		embedding := make([]float32, users*dim)
-		for range events {
-			items := draw(rng, users*dim)
+		for range steps {
+			events, items, kinds, gaps := drawEvents(rng, e.users, users)
 			for u := range users {
-				e.users.Advance(state[u*size:(u+1)*size], embedding[u*dim:(u+1)*dim], items[u*dim:(u+1)*dim])
+				e.users.Advance(state[u*size:(u+1)*size], embedding[u*dim:(u+1)*dim], events[u])
 			}
-			got := run(users, []onnxruntime.Tensor{floats(theirs, users, size), floats(items, users, dim)}, size, dim)
+			in := []onnxruntime.Tensor{floats(theirs, users, size), floats(items, users, dim)}
+			_, in = with(e.users, nil, in, [2]string{}, kinds, gaps, users)
+			got := run(users, in, size, dim)
 			near(t, state, got[0], "state")
 			near(t, embedding, got[1], "embedding")
 			theirs = got[0]
@@ -143,18 +173,15 @@ func TestExportedHistoryEqualsOurs(t *testing.T) {
 		lengths := []int64{0, 1, 7, 64, 30}
 		const longest = 64
 		dim, size := e.users.Dim(), e.users.StateSize()
-		items := draw(rng, len(lengths)*longest*dim) // what lies beyond a length is not zero
+		events, items, kinds, gaps := drawEvents(rng, e.users, len(lengths)*longest) // what lies beyond a length is not zero
 		wantState, wantEmbedding := make([]float32, len(lengths)*size), make([]float32, len(lengths)*dim)
 		for u, n := range lengths {
-			history := make([][]float32, n)
-			for i := range history {
-				at := (u*longest + i) * dim
-				history[i] = items[at : at+dim]
-			}
+			history := events[u*longest:][:n]
 			e.users.Encode(wantState[u*size:(u+1)*size], wantEmbedding[u*dim:(u+1)*dim], history)
 		}
-		run := e.open(t, HistoryFile, []string{"items", "lengths"}, []string{"state", "embedding"})
 		in := []onnxruntime.Tensor{floats(items, len(lengths), longest, dim), integers(lengths, len(lengths))}
+		ports, in := with(e.users, []string{"items", "lengths"}, in, [2]string{"kinds", "gaps"}, kinds, gaps, len(lengths), longest)
+		run := e.open(t, HistoryFile, ports, []string{"state", "embedding"})
 		got := run(len(lengths), in, size, dim)
 		near(t, wantState, got[0], "state")
 		near(t, wantEmbedding, got[1], "embedding")

@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/onnx"
 )
@@ -84,11 +86,14 @@ func Encode(m *towers.Manifest, items *towers.ItemTower, users *towers.UserTower
 		"freshet.tokens":        strconv.Itoa(len(w.Tokens)),
 		"freshet.opset":         strconv.Itoa(onnx.Opset),
 	}
+	if kinds := users.Inputs().Kinds; len(kinds) > 0 {
+		metadata["freshet.event_kinds"] = kindNames(kinds)
+	}
 	graphs := newUserGraphs(users)
 	models := map[string]*onnx.Model{
 		ItemFile:    {Graph: itemGraph(w), Doc: "Items to vectors. vocabulary.json tells the rows of ids and tokens."},
-		UserFile:    {Graph: graphs.step(), Doc: "One event: the users' states and the chosen items' vectors to new states and embeddings."},
-		HistoryFile: {Graph: graphs.history(), Doc: "Whole histories of item vectors to states and embeddings."},
+		UserFile:    {Graph: graphs.step(), Doc: "One event: the users' states and what they did to new states and embeddings."},
+		HistoryFile: {Graph: graphs.history(), Doc: "Whole histories to states and embeddings."},
 	}
 	files := map[string][]byte{}
 	for name, model := range models {
@@ -105,6 +110,15 @@ func Encode(m *towers.Manifest, items *towers.ItemTower, users *towers.UserTower
 	}
 	files[VocabularyFile] = append(vocabulary, '\n')
 	return files, nil
+}
+
+// kindNames lists kinds of events by their names, in the order of the tables' rows.
+func kindNames(kinds []schemas.InteractionType) string {
+	names := make([]string, len(kinds))
+	for i, kind := range kinds {
+		names[i] = kind.String()
+	}
+	return strings.Join(names, ",")
 }
 
 // replaceFile gives the file its name only once its content is there.

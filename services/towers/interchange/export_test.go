@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/towertest"
 )
@@ -20,13 +21,16 @@ var catalogue = []towers.ItemFeatures{
 	{ItemID: "d"},
 }
 
-// shapes are what is exported in tests: odd and even sizes, depths, heads.
+// shapes are what is exported in tests: odd and even sizes, depths, heads, inputs.
 var shapes = []towertest.Shape{
 	{Dim: 1, Layers: 1, Seed: 1},
 	{Dim: 5, Layers: 1, Seed: 2},
 	{Dim: 16, Layers: 2, Seed: 3},
 	{Dim: 12, Layers: 2, Heads: 3, Seed: 4},
 	{Dim: 64, Layers: 3, Heads: 2, Seed: 5},
+	{Dim: 16, Layers: 2, Seed: 6, Reads: towers.Inputs{Kinds: []schemas.InteractionType{schemas.View, schemas.Hide}}},
+	{Dim: 5, Layers: 2, Seed: 7, Reads: towers.Inputs{Gaps: true}},
+	{Dim: 12, Layers: 2, Heads: 3, Seed: 8, Reads: towertest.Everything},
 }
 
 // jittered makes a bundle's weights differ from those that training begins with: gains of 1 and biases of 0 would hide one that is

@@ -31,16 +31,27 @@ func describe(ports []onnx.Port) string {
 	return strings.Join(all, " ")
 }
 
-func TestGraphsHaveTheDocumentedPorts(t *testing.T) {
-	var got []string
-	for _, g := range graphsOf(jittered(shapes[3])) { // 3 heads of 2 layers share dim 12
-		got = append(got, g.Name+": "+describe(g.Inputs)+" -> "+describe(g.Outputs))
+func portsOf(graphs []*onnx.Graph) []string {
+	var all []string
+	for _, g := range graphs {
+		all = append(all, g.Name+": "+describe(g.Inputs)+" -> "+describe(g.Outputs))
 	}
+	return all
+}
+
+func TestGraphsHaveTheDocumentedPorts(t *testing.T) {
+	got := portsOf(graphsOf(jittered(shapes[3]))) // 3 heads of 2 layers share dim 12
 	require.Equal(t, []string{
 		"item_tower: id:7[N] tokens:7[N,T] -> vector:1[N,12]",
 		"user_tower: state:1[N,24] item:1[N,12] -> next_state:1[N,24] embedding:1[N,12]",
 		"user_history: items:1[N,L,12] lengths:7[N] -> state:1[N,24] embedding:1[N,12]",
 	}, got)
+
+	got = portsOf(graphsOf(jittered(shapes[7]))) // the same with kinds and gaps
+	require.Equal(t, []string{
+		"user_tower: state:1[N,24] item:1[N,12] kind:7[N] gap:7[N] -> next_state:1[N,24] embedding:1[N,12]",
+		"user_history: items:1[N,L,12] lengths:7[N] kinds:7[N,L] gaps:7[N,L] -> state:1[N,24] embedding:1[N,12]",
+	}, got[1:])
 }
 
 // TestGraphsAreWellFormed holds what the format asks for: every value is given before it is read, and once.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/onnx"
 	"github.com/freshet/freshet/services/towers/towertest"
@@ -51,8 +52,45 @@ func rowsOf(flat []float32, size int) [][]float32 {
 	return slices.Collect(slices.Chunk(flat, size))
 }
 
+// chosen makes events of item vectors, of which foreign towers read nothing else.
+func chosen(items ...[]float32) []towers.Event {
+	events := make([]towers.Event, len(items))
+	for i, item := range items {
+		events[i] = towers.Event{Item: item, Kind: schemas.Purchase, Gap: towers.Gap(i % towers.Gaps)}
+	}
+	return events
+}
+
+// TestForeignTowersReadItemsAlone lets no model in that asks for more: nothing would tell it which kind has which row.
+func TestForeignTowersReadItemsAlone(t *testing.T) {
+	towertest.NeedsONNXRuntime(t)
+	out := t.TempDir()
+	_, err := Export(writeBundle(t, shapes[7]), out, "test")
+	require.NoError(t, err)
+	_, err = Import(Sources{
+		Users: filepath.Join(out, UserFile), Items: filepath.Join(out, ItemFile), Vocabulary: filepath.Join(out, VocabularyFile),
+	}, t.TempDir()+"/back", towertest.Created)
+	require.ErrorContains(t, err, "its input kind int64 [*] is none that Freshet can fill")
+
+	_, users := load(t, importBack(t, writeBundle(t, shapes[2])))
+	require.Equal(t, towers.Inputs{}, users.Inputs())
+	require.True(t, users.Reads(schemas.Purchase))
+	require.False(t, users.Reads(schemas.Hide))
+}
+
+// TestForeignTowersAreNotTrainedFurther since their weights are not at hand.
+func TestForeignTowersAreNotTrainedFurther(t *testing.T) {
+	towertest.NeedsONNXRuntime(t)
+	_, err := towers.ReadWeights(importBack(t, writeBundle(t, shapes[2])))
+	require.True(t, towers.IsUnsupported(err), "%v", err)
+	require.ErrorContains(t, err, `its engine is "onnx"`)
+}
+
 func TestImportedTowersEqualTheExported(t *testing.T) {
 	eachShape(t, func(t *testing.T, e exported, rng *rand.Rand) {
+		if e.users.Inputs().Rows() > 0 {
+			return // not to be imported
+		}
 		bundle := t.TempDir() + "/bundle"
 		_, err := towers.WriteBundle(bundle, e.bundle)
 		require.NoError(t, err)
@@ -71,20 +109,21 @@ func TestImportedTowersEqualTheExported(t *testing.T) {
 		dim, size := users.Dim(), users.StateSize()
 		states, vectors := draw(rng, many*size), draw(rng, many*dim)
 		want, embeddings := slices.Clone(states), make([]float32, many*dim)
-		e.users.AdvanceBatch(rowsOf(want, size), rowsOf(embeddings, dim), rowsOf(vectors, dim))
+		events := chosen(rowsOf(vectors, dim)...)
+		e.users.AdvanceBatch(rowsOf(want, size), rowsOf(embeddings, dim), events)
 		got, gotEmbeddings := slices.Clone(states), make([]float32, many*dim)
-		users.AdvanceBatch(rowsOf(got, size), rowsOf(gotEmbeddings, dim), rowsOf(vectors, dim))
+		users.AdvanceBatch(rowsOf(got, size), rowsOf(gotEmbeddings, dim), events)
 		near(t, want, got, "states")
 		near(t, embeddings, gotEmbeddings, "embeddings")
-		users.Advance(states[:size], gotEmbeddings[:dim], vectors[:dim])
+		users.Advance(states[:size], gotEmbeddings[:dim], events[0])
 		near(t, want[:size], states[:size], "state")
 		near(t, embeddings[:dim], gotEmbeddings[:dim], "embedding")
 
 		for _, n := range []int{0, 1, 33} {
 			want, embedding := make([]float32, size), make([]float32, dim)
-			e.users.Encode(want, embedding, rowsOf(vectors, dim)[:n])
+			e.users.Encode(want, embedding, events[:n])
 			got, gotEmbedding := draw(rng, size), draw(rng, dim)
-			users.Encode(got, gotEmbedding, rowsOf(vectors, dim)[:n])
+			users.Encode(got, gotEmbedding, events[:n])
 			near(t, want, got, "state of a history")
 			near(t, embedding, gotEmbedding, "embedding of a history")
 		}
@@ -102,7 +141,7 @@ func TestImportedTowersServeManyAtOnce(t *testing.T) {
 			for range 20 {
 				vector, state, embedding := make([]float32, items.Dim()), make([]float32, users.StateSize()), make([]float32, users.Dim())
 				items.Encode(vector, &catalogue[0])
-				users.Encode(state, embedding, [][]float32{vector, vector})
+				users.Encode(state, embedding, chosen(vector, vector))
 				if !slices.Equal(vector, want) {
 					t.Errorf("%v instead of %v", vector, want)
 				}
@@ -175,7 +214,7 @@ func TestTowersOfOtherNames(t *testing.T) {
 	vector, state, embedding := make([]float32, 3), make([]float32, 3), make([]float32, 3)
 	items.Encode(vector, &towers.ItemFeatures{ItemID: "q"})
 	require.Equal(t, []float32{2, 2, 2}, vector)
-	users.Encode(state, embedding, [][]float32{vector, vector})
+	users.Encode(state, embedding, chosen(vector, vector))
 	require.Equal(t, []float32{3, 3, 3}, embedding)
 	items.Encode(vector, &towers.ItemFeatures{ItemID: "unheard of"})
 	require.Equal(t, []float32{0, 0, 0}, vector)
@@ -198,12 +237,12 @@ func TestAnEncoderOfHistories(t *testing.T) {
 		items.Encode(p, &towers.ItemFeatures{ItemID: "p"})
 		items.Encode(q, &towers.ItemFeatures{ItemID: "q"})
 		require.Equal(t, []float32{1, 2}, p)
-		users.Encode(nil, embedding, [][]float32{p, q})
+		users.Encode(nil, embedding, chosen(p, q))
 		require.Equal(t, want, embedding, "of at most %d events", longest)
 		users.Encode(nil, embedding, nil)
 		require.Equal(t, []float32{0, 0}, embedding)
 		require.PanicsWithValue(t, "towers: moving 1 states: this user tower is an encoder of whole histories: it has no state that an event could move",
-			func() { users.Advance(nil, embedding, p) })
+			func() { users.Advance(nil, embedding, chosen(p)[0]) })
 	}
 }
 

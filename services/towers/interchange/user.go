@@ -11,11 +11,12 @@ import (
 // userGraphs writes the recurrence of services/towers (see its package comment) down as operations.
 type userGraphs struct {
 	heads       []*towers.UserWeights
+	reads       towers.Inputs
 	dim, states int
 }
 
 func newUserGraphs(t *towers.UserTower) userGraphs {
-	return userGraphs{heads: t.Heads(), dim: t.Dim(), states: t.StateSize()}
+	return userGraphs{heads: t.Heads(), reads: t.Inputs(), dim: t.Dim(), states: t.StateSize()}
 }
 
 // step is the model of one event.
@@ -23,7 +24,14 @@ func (g userGraphs) step() *onnx.Graph {
 	b := onnx.NewBuilder("user_tower")
 	state := b.Input(g.statePort("state", "The users' states before the event; zeros where there was none."))
 	item := b.Input(g.vectorPort("item", "The vector of the item that each user chose."))
-	next, embedding := g.advance(b, state, item)
+	e := event{item: item}
+	if len(g.reads.Kinds) > 0 {
+		e.kind = b.Input(rowsPort("kind", kindDoc, onnx.Free("N")))
+	}
+	if g.reads.Gaps {
+		e.gap = b.Input(rowsPort("gap", gapDoc, onnx.Free("N")))
+	}
+	next, embedding := g.advance(b, state, e)
 	b.Output(g.statePort("next_state", "The states after the event."), next)
 	b.Output(g.vectorPort("embedding", "The users' embeddings; their inner products with item vectors are the scores."), embedding)
 	return &b.Graph
@@ -35,29 +43,47 @@ func (g userGraphs) history() *onnx.Graph {
 	rows, events := onnx.Free("N"), onnx.Free("L")
 	items := b.Input(onnx.Port{Name: "items", Type: onnx.Float, Shape: []onnx.Axis{rows, events, onnx.Fixed(g.dim)},
 		Doc: "The vectors of the items that each user chose, oldest first; anything beyond the user's length. L is 1 or more."})
-	lengths := b.Input(onnx.Port{Name: "lengths", Type: onnx.Int64, Shape: []onnx.Axis{rows}, Doc: "How many events each user has."})
+	lengths := b.Input(rowsPort("lengths", "How many events each user has.", rows))
+	var inputs []string
+	if len(g.reads.Kinds) > 0 {
+		inputs = append(inputs, b.Input(rowsPort("kinds", kindDoc, rows, events)))
+	}
+	if g.reads.Gaps {
+		inputs = append(inputs, b.Input(rowsPort("gaps", gapDoc, rows, events)))
+	}
 
 	shape := b.Op("Shape", []string{items})
 	count := b.Op("Gather", []string{shape, b.Integer("axis_of_events", 1)})
 	times := b.Op("Range", []string{b.Integer("first_event", 0), count, b.Integer("next_event", 1)})
 	// Scan could go along the second axis by itself, but then ONNX Runtime 1.24 ends the whole process where L is 0; like this it
 	// refuses.
-	byTime := b.Op("Transpose", []string{items}, onnx.Ints("perm", 1, 0, 2))
-	scan := b.Ops("Scan", 2, []string{g.zeros(b, shape, "state", g.states), g.zeros(b, shape, "embedding", g.dim), byTime, times},
-		onnx.Body("body", g.event(b, lengths)), onnx.Int("num_scan_inputs", 2))
+	byTime := []string{b.Op("Transpose", []string{items}, onnx.Ints("perm", 1, 0, 2))}
+	for _, input := range inputs {
+		byTime = append(byTime, b.Op("Transpose", []string{input}, onnx.Ints("perm", 1, 0)))
+	}
+	byTime = append(byTime, times)
+	before := []string{g.zeros(b, shape, "state", g.states), g.zeros(b, shape, "embedding", g.dim)}
+	scan := b.Ops("Scan", 2, append(before, byTime...),
+		onnx.Body("body", g.place(b, lengths)), onnx.Int("num_scan_inputs", int64(len(byTime))))
 	b.Output(g.statePort("state", "The states after the last event."), scan[0])
 	b.Output(g.vectorPort("embedding", "The users' embeddings; zero for an empty history."), scan[1])
 	return &b.Graph
 }
 
-// event is the Scan's body: all users' events at one place of their histories.
-func (g userGraphs) event(outer *onnx.Builder, lengths string) *onnx.Graph {
+// place is the Scan's body: all users' events at one place of their histories.
+func (g userGraphs) place(outer *onnx.Builder, lengths string) *onnx.Graph {
 	b := outer.Body("event")
 	state := b.Input(g.statePort("state_before", ""))
 	embedding := b.Input(g.vectorPort("embedding_before", ""))
-	item := b.Input(g.vectorPort("item", ""))
+	e := event{item: b.Input(g.vectorPort("item", ""))}
+	if len(g.reads.Kinds) > 0 {
+		e.kind = b.Input(rowsPort("kind", "", onnx.Free("N")))
+	}
+	if g.reads.Gaps {
+		e.gap = b.Input(rowsPort("gap", "", onnx.Free("N")))
+	}
 	time := b.Input(onnx.Port{Name: "time", Type: onnx.Int64})
-	next, fresh := g.advance(b, state, item)
+	next, fresh := g.advance(b, state, e)
 	lives := b.Op("Unsqueeze", []string{b.Op("Less", []string{time, lengths}), b.Ints("last_axis", 1)})
 	b.Output(g.statePort("state_after", ""), b.Op("Where", []string{lives, next, state}))
 	b.Output(g.vectorPort("embedding_after", ""), b.Op("Where", []string{lives, fresh, embedding}))
@@ -79,15 +105,29 @@ func (g userGraphs) vectorPort(name, doc string) onnx.Port {
 	return onnx.Port{Name: name, Type: onnx.Float, Shape: []onnx.Axis{onnx.Free("N"), onnx.Fixed(g.dim)}, Doc: doc}
 }
 
-// advance takes all heads through one event, each with its parts of state and vector.
-func (g userGraphs) advance(b *onnx.Builder, state, item string) (next, embedding string) {
+// The documentation of what an event has beside its item.
+const (
+	kindDoc = "What the user did, as a row of the metadata's freshet.event_kinds: 0 for anything that is not in it, 1 for its first."
+	gapDoc  = "The time since the user's event before: 0 where there is none, 1 below a second, then k from 2^(k-2) seconds on, 26 at most."
+)
+
+// rowsPort takes integers.
+func rowsPort(name, doc string, shape ...onnx.Axis) onnx.Port {
+	return onnx.Port{Name: name, Type: onnx.Int64, Shape: shape, Doc: doc}
+}
+
+// event names the values that are read of an event of each user; kind and gap are empty where the tower does not read them.
+type event struct{ item, kind, gap string }
+
+// advance takes all heads through one event, each with its parts of state and vector, and all of the event's kind and gap.
+func (g userGraphs) advance(b *onnx.Builder, state string, e event) (next, embedding string) {
 	layers, dim := g.heads[0].Layers, g.heads[0].Dim
 	states := split(b, state, len(g.heads)*layers, dim)
-	items := split(b, item, len(g.heads), dim)
+	items := split(b, e.item, len(g.heads), dim)
 	var nexts, embeddings []string
 	for k, w := range g.heads {
 		h := head{Builder: b, w: w, name: fmt.Sprintf("head%d.", k)}
-		after, made := h.advance(states[k*layers:(k+1)*layers], items[k])
+		after, made := h.advance(states[k*layers:(k+1)*layers], event{items[k], e.kind, e.gap})
 		nexts, embeddings = append(nexts, after...), append(embeddings, made)
 	}
 	return join(b, nexts), join(b, embeddings)
@@ -120,11 +160,11 @@ type head struct {
 }
 
 // advance gives each layer's state after the event, and the head's part of the embedding.
-func (h head) advance(states []string, item string) (next []string, embedding string) {
-	x := h.norm("input", &h.w.Input, item)
+func (h head) advance(states []string, e event) (next []string, embedding string) {
+	x := h.norm("input", &h.w.Input, e.item)
 	for i := range h.w.Layer {
 		l, at := &h.w.Layer[i], fmt.Sprintf("layer%d.", i)
-		gates := split(h.Builder, h.gates(at, l, x), 3, h.w.Dim)
+		gates := split(h.Builder, h.gates(at, l, x, e), 3, h.w.Dim)
 		forget, candidate, out := h.Op("Sigmoid", gates[:1]), gates[1], gates[2]
 		moved := h.Op("Mul", []string{forget, h.Op("Sub", []string{states[i], candidate})})
 		state := h.Op("Add", []string{candidate, moved})
@@ -139,8 +179,20 @@ func (h head) advance(states []string, item string) (next []string, embedding st
 }
 
 // gates is where everything that bears upon remembering comes together, before it is cut into the three gates.
-func (h head) gates(at string, l *towers.Layer, x string) string {
-	return h.linear(at+"gates", &l.Gates, h.norm(at+"gate_norm", &l.GateNorm, x))
+func (h head) gates(at string, l *towers.Layer, x string, e event) string {
+	gates := h.linear(at+"gates", &l.Gates, h.norm(at+"gate_norm", &l.GateNorm, x))
+	gates = h.addRows(gates, at+"kinds", l.Kinds, e.kind)
+	return h.addRows(gates, at+"gaps", l.Gaps, e.gap)
+}
+
+// addRows adds to the gates, for each user, a row of a table that is as wide.
+func (h head) addRows(gates, name string, table []float32, rows string) string {
+	if len(table) == 0 {
+		return gates
+	}
+	width := 3 * h.w.Dim
+	weights := h.Floats(h.name+name, table, len(table)/width, width)
+	return h.Op("Add", []string{gates, h.Op("Gather", []string{weights, rows})})
 }
 
 func (h head) norm(name string, n *towers.Norm, x string) string {

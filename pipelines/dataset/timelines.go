@@ -1,0 +1,46 @@
+package dataset
+
+import (
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
+)
+
+// Timelines are each user's events in the order of time, impressions left out: Histories, with kinds and times, and with what the
+// user turned down.
+func (d *Dataset) Timelines() [][]Event {
+	counts := make([]int, len(d.Users))
+	total := 0
+	for i := range d.Events {
+		if onTimeline(d.Events[i].Type) {
+			counts[d.Events[i].User]++
+			total++
+		}
+	}
+	all := make([]Event, 0, total)
+	timelines := make([][]Event, len(d.Users))
+	for u, n := range counts {
+		timelines[u] = all[len(all) : len(all) : len(all)+n]
+		all = all[:len(all)+n]
+	}
+	for i := range d.Events {
+		if e := &d.Events[i]; onTimeline(e.Type) {
+			timelines[e.User] = append(timelines[e.User], *e)
+		}
+	}
+	return timelines
+}
+
+func onTimeline(t schemas.InteractionType) bool {
+	return towers.CountsForTaste(t) || towers.TurnsDown(t)
+}
+
+// through is the part of a timeline that ends with its n-th choice.
+func through(timeline []Event, n int) []Event {
+	end := 0
+	for ; n > 0; end++ {
+		if towers.CountsForTaste(timeline[end].Type) {
+			n--
+		}
+	}
+	return timeline[:end:end]
+}

@@ -1,0 +1,67 @@
+package profiles
+
+import (
+	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
+)
+
+// Replica is one user's profile in memory, for one model: the same fold over the user's events as the Store's, by the same code,
+// one event at a time and without Redis. It is for whoever asks what a profile was before an event. Its zero value is a user of
+// whom nothing is known. It is for one goroutine.
+type Replica struct {
+	stored stored
+	taste  *taste
+}
+
+// Effect is what an event did to a Replica.
+type Effect struct {
+	// New: it is of a type that enters the history, and neither a duplicate nor a replay.
+	New bool
+	// Late: it came after a newer event of its user.
+	Late bool
+}
+
+// Apply folds an event that is no erasure, which begins with a new Replica. limit is the history's length. vector gives an item's
+// vector as of now, nil where it has none; it is copied from, not kept.
+func (r *Replica) Apply(e *Event, tower *towers.UserTower, limit int, vector func(itemID string) []float32) Effect {
+	p := foldUser(&r.stored, []*taste{r.taste}, []*Event{e}, []int{0}, limit, replicaReader{tower, vector})
+	mv := &p.moves[0]
+	r.stored, r.taste = p.stored, mv.taste
+	if len(mv.steps) > 0 {
+		vectors := map[string][]float32{}
+		for _, s := range mv.steps {
+			vectors[s.item] = vector(s.item)
+		}
+		events := r.taste.events(mv.steps, vectors)
+		if mv.anew {
+			r.taste.state, r.taste.embedding = make([]float32, tower.StateSize()), make([]float32, tower.Dim())
+			tower.Encode(r.taste.state, r.taste.embedding, events)
+		} else {
+			advance(tower, []*taste{r.taste}, [][]towers.Event{events})
+		}
+	}
+	return Effect{New: len(p.applied) > 0 && entersHistory(e.Type), Late: p.late > 0}
+}
+
+// replicaReader reads for the one model of a Replica.
+type replicaReader struct {
+	tower  *towers.UserTower
+	vector func(itemID string) []float32
+}
+
+func (r replicaReader) reads(_ int, kind schemas.InteractionType) bool { return r.tower.Reads(kind) }
+
+func (r replicaReader) has(_ int, itemID string) bool { return r.vector(itemID) != nil }
+
+func (r replicaReader) recurrent(int) bool { return r.tower.Recurrent() }
+
+// Embedding is the user's, nil while no event has moved it. The next Apply may overwrite it.
+func (r *Replica) Embedding() []float32 {
+	if r.taste == nil {
+		return nil
+	}
+	return r.taste.embedding
+}
+
+// Events is how many events the history has.
+func (r *Replica) Events() int { return len(r.stored.history) }

@@ -1,0 +1,120 @@
+package towers
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/freshet/freshet/schemas"
+)
+
+// Event is what moves the user tower by one step.
+type Event struct {
+	// Item is the item's vector, Dim long.
+	Item []float32
+	// Kind is what the user did. A kind that the tower has not learnt is read as none.
+	Kind schemas.InteractionType
+	// Gap is the time since the event that moved the tower before this one.
+	Gap Gap
+}
+
+// Gap is a time between two events in octaves of seconds: 0 where it is unknown, as for a user's first event, 1 below a second,
+// then k from 2^(k-2) seconds on. Equal steps of the logarithm suit forgetting, which is about factors: whether an hour has
+// gone by or two matters, between 100 hours and 101 there is nothing to learn.
+type Gap uint8
+
+// Gaps counts the values of Gap; the last one begins at 2^24 seconds, half a year.
+const Gaps = 27
+
+// Never is the time before a user's first event, for GapBetween.
+const Never = math.MinInt64
+
+// GapBetween is the gap from one event to the next, both in ms since 1970. A next event that is older counts as one of the same
+// moment.
+func GapBetween(before, at int64) Gap {
+	if before == Never {
+		return 0
+	}
+	if at <= before {
+		return 1
+	}
+	seconds := uint64(at-before) / 1000 // right also where the signed difference overflows
+	return Gap(min(1+bits.Len64(seconds), Gaps-1))
+}
+
+// Inputs says what of an event a user tower reads beside the item's vector; the zero Inputs are those of a tower that reads
+// items alone.
+type Inputs struct {
+	// Kinds are those that it has learnt to tell apart, ascending, each once.
+	Kinds []schemas.InteractionType
+	// Gaps says whether it reads the time since the event before.
+	Gaps bool
+}
+
+// AllInputs is all that a user tower may read.
+func AllInputs() Inputs {
+	return Inputs{Gaps: true, Kinds: []schemas.InteractionType{
+		schemas.View, schemas.Click, schemas.Like, schemas.Dislike, schemas.AddToCart, schemas.Purchase, schemas.Rating,
+		schemas.Complete, schemas.Hide,
+	}}
+}
+
+// String is for people: "items, kinds and gaps".
+func (in Inputs) String() string {
+	switch {
+	case len(in.Kinds) > 0 && in.Gaps:
+		return "items, kinds and gaps"
+	case len(in.Kinds) > 0:
+		return "items and kinds"
+	case in.Gaps:
+		return "items and gaps"
+	}
+	return "items alone"
+}
+
+// kindRows is how many rows a table of kinds has: row 0 is that of none of Kinds, row i+1 that of Kinds[i].
+func (in Inputs) kindRows() int {
+	if len(in.Kinds) == 0 {
+		return 0
+	}
+	return 1 + len(in.Kinds)
+}
+
+func (in Inputs) gapRows() int {
+	if !in.Gaps {
+		return 0
+	}
+	return Gaps
+}
+
+// Rows is how many rows of 3 x Dim a layer's tables have.
+func (in Inputs) Rows() int { return in.kindRows() + in.gapRows() }
+
+func (in Inputs) equal(other Inputs) bool {
+	return in.Gaps == other.Gaps && slices.Equal(in.Kinds, other.Kinds)
+}
+
+func (in Inputs) check() error {
+	for i, kind := range in.Kinds {
+		if kind == schemas.UnknownInteraction || i > 0 && kind <= in.Kinds[i-1] {
+			return fmt.Errorf("kinds %v are not known ones, ascending and each once", in.Kinds)
+		}
+	}
+	return nil
+}
+
+// Row is the row of a table of kinds for an event of this kind, 0 for one that is not among Kinds.
+func (in Inputs) Row(kind schemas.InteractionType) uint8 {
+	at, found := slices.BinarySearch(in.Kinds, kind)
+	if !found {
+		return 0
+	}
+	return uint8(at + 1)
+}
+
+// Reads says whether events of this kind move the tower: those by which a user chose an item always, those by which one turned
+// an item down (dislike, hide) where the tower has learnt to tell them from a choice, and no impression ever.
+func (in Inputs) Reads(kind schemas.InteractionType) bool {
+	return CountsForTaste(kind) || TurnsDown(kind) && in.Row(kind) > 0
+}
