@@ -81,12 +81,10 @@ var (
 	sampleRecall = Recall{
 		ModelVersion: "m1", WindowStart: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC),
 		WindowEnd: time.Date(2026, 1, 31, 12, 1, 0, 0, time.UTC), Segment: SegmentKnown, K: 10, SampleShare: 0.5,
-		Events: 8, Unlisted: 1, EmbeddingHits: 2, EmbeddingRecall: share(.25), EmbeddingLow: share(.07), EmbeddingHigh: share(.59),
-		Paged: 4, PageHits: 1, PageRecall: share(.25), PageLow: share(.05), PageHigh: share(.7),
+		Events: 8, Unlisted: 1, EmbeddingHits: 2, EmbeddingRecall: new(.25), EmbeddingLow: new(.07), EmbeddingHigh: new(.59),
+		Paged: 4, PageHits: 1, PageRecall: new(.25), PageLow: new(.05), PageHigh: new(.7),
 	}
 )
-
-func share(v float64) *float64 { return &v }
 
 // TestGolden pins the bytes and the JSON of one record of each kind; goavro and encoding/json must read both back.
 func TestGolden(t *testing.T) {

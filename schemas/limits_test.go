@@ -196,7 +196,7 @@ func TestLimitsOfRecall(t *testing.T) {
 		{"more pages than events", func(r *Recall) { r.Paged = 9 }, "paged", "9"},
 		{"more page hits than pages", func(r *Recall) { r.PageHits = 5 }, "page_hits", "5"},
 		{"no page", func(r *Recall) { r.Paged, r.PageHits, r.PageRecall, r.PageLow, r.PageHigh = 0, 0, nil, nil, nil }, "", ""},
-		{"recall above 1", func(r *Recall) { r.PageRecall = share(1.5) }, "page_recall", "1.5"},
+		{"recall above 1", func(r *Recall) { r.PageRecall = new(1.5) }, "page_recall", "1.5"},
 	})
 	late := sampleRecall
 	late.WindowEnd = testNow.Add(time.Hour)

@@ -174,13 +174,15 @@ func found(source, matchers, by, window string) query {
 
 // at is the share of hits by a source for each k.
 func at(source, segment, window string) query {
-	return query{fmt.Sprintf(`sum by (k) (increase(freshet_recall_hits_total{source="%[1]s", segment="%[2]s"}[%[3]s])) / `+
-		`on() group_left() sum(increase(freshet_recall_events_total{source="%[1]s", segment="%[2]s"}[%[3]s]))`, source, segment, window), "k = {{k}}"}
+	const hitsOfEvents = `sum by (k) (increase(freshet_recall_hits_total{source="%[1]s", segment="%[2]s"}[%[3]s])) / ` +
+		`on() group_left() sum(increase(freshet_recall_events_total{source="%[1]s", segment="%[2]s"}[%[3]s]))`
+	return query{fmt.Sprintf(hitsOfEvents, source, segment, window), "k = {{k}}"}
 }
 
 func recall() Dashboard {
 	const window = "15m"
-	return dashboard("freshet-recall", "Freshet / recall", "How often the next interaction was among the first k, measured by role evaluation.",
+	const about = "How often the next interaction was among the first k, measured by role evaluation."
+	return dashboard("freshet-recall", "Freshet / recall", about,
 		row{"Recall", []Panel{
 			graph("By the embedding", share, "Among the first k unseen items by the user's embedding just before the event. Over 15 minutes.",
 				at("embedding", "all", window)),

@@ -21,7 +21,7 @@ type data struct {
 
 // published reads the data set where its format has a protocol of its own, and gives nil where heldOut is to read it.
 func (d *data) published() (*dataset.Sequences, error) {
-	if err := d.topicData.check(); err != nil {
+	if err := d.check(); err != nil {
 		return nil, err
 	}
 	if d.Data == "" {
@@ -108,7 +108,7 @@ func (d *data) heldOut(env *Env, allLater bool) (*dataset.Dataset, dataset.HoldO
 
 func (d *data) all(env *Env) (*dataset.Dataset, error) {
 	if d.FromTopics {
-		return d.topicData.read(env)
+		return d.read(env)
 	}
 	if d.Data == "" {
 		return dataset.Synthetic(dataset.DefaultSyntheticConfig())

@@ -37,7 +37,9 @@ func (c *EvaluateBundle) produce(env *Env, s settings.Settings, bundle string, q
 }
 
 // runProduction prints where production loses targets; a page shows it beside how all items are ranked.
-func (c *EvaluateBundle) runProduction(env *Env, s settings.Settings, bundle string, q *questions) (waterfall []evaluation.Loss, done bool, err error) {
+func (c *EvaluateBundle) runProduction(
+	env *Env, s settings.Settings, bundle string, q *questions,
+) (waterfall []evaluation.Loss, done bool, err error) {
 	if c.CSV {
 		return nil, true, usage("--csv prints the scorers' figures: with --production give --json, or neither for a table")
 	}

@@ -33,7 +33,7 @@ func (d *topicData) check() error {
 }
 
 func (d *topicData) read(env *Env) (*dataset.Dataset, error) {
-	topics, err := d.window.open(env)
+	topics, err := d.open(env)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func TestFromRecords(t *testing.T) {
 		kinds = append(kinds, e.Type)
 	}
 	require.Equal(t, []schemas.InteractionType{schemas.Click, schemas.Impression, schemas.Rating, schemas.Hide, schemas.View}, kinds)
-	require.Equal(t, float32(4.5), d.Events[2].Value)
+	require.InDelta(t, 4.5, d.Events[2].Value, 0)
 	require.True(t, math.IsNaN(float64(d.Events[0].Value)))
 	require.Equal(t, [][]int32{{2, 3}, {0}, {}}, d.Histories(), "impressions and hides are kept, and are no part of a history")
 

@@ -82,8 +82,8 @@ func TestTimeHoldOut(t *testing.T) {
 	require.Same(t, h.Past, h.Told)
 	require.Len(t, h.Later.Events, 7)
 	require.Equal(t, []Case{
-		{User: 0, History: []int32{0, 1}, Targets: []int32{2}, At: 6, Type: schemas.Click},
-		{User: 3, History: []int32{}, Targets: []int32{2}, At: 10, Type: schemas.Click},
+		{User: 0, History: []int32{0, 1}, Timeline: h.Past.Timelines()[0], Targets: []int32{2}, At: 6, Type: schemas.Click},
+		{User: 3, History: []int32{}, Timeline: h.Past.Timelines()[3], Targets: []int32{2}, At: 10, Type: schemas.Click},
 	}, h.Cases)
 	all := NewTimeHoldOut(d, .37, true).Cases
 	require.Equal(t, []int32{2, 3}, all[0].Targets)

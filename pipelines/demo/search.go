@@ -2,6 +2,8 @@ package demo
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -42,10 +44,8 @@ func (d *Demo) tellSearch(ctx context.Context) error {
 	return nil
 }
 
-// searchedItems is how many items a category has at the least to be searched for.
-const searchedItems = 50
-
-// searchable is the category of one long word, of which enough may be shown to everybody.
+// searchable is the category of one long word of which as much may be shown to everybody as of others: at least half as many items
+// as of the largest.
 func (d *Demo) searchable() string {
 	items := map[string]int{}
 	for i := range d.world.data.Items {
@@ -56,10 +56,10 @@ func (d *Demo) searchable() string {
 			}
 		}
 	}
-	best := ""
+	best, largest := "", slices.Max(slices.Collect(maps.Values(items)))
 	for c, n := range items {
 		longer := utf8.RuneCountInString(c) - utf8.RuneCountInString(best)
-		if n >= searchedItems && !strings.ContainsAny(c, " -") && (longer > 0 || longer == 0 && c < best) {
+		if 2*n >= largest && !strings.ContainsAny(c, " -") && (longer > 0 || longer == 0 && c < best) {
 			best = c
 		}
 	}

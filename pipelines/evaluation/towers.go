@@ -69,7 +69,9 @@ func (t *Towers) ScoreCase(scores []float32, c *dataset.Case) {
 
 // AppendEvents appends what the tower reads of a case's history: the newest window events of its timeline or, where the data knows
 // neither kinds nor times, of its history.
-func AppendEvents(dst []towers.Event, tower *towers.UserTower, c *dataset.Case, window int, vector func(item int32) []float32) []towers.Event {
+func AppendEvents(
+	dst []towers.Event, tower *towers.UserTower, c *dataset.Case, window int, vector func(item int32) []float32,
+) []towers.Event {
 	if c.Timeline == nil {
 		for _, item := range c.History[max(0, len(c.History)-window):] {
 			dst = append(dst, towers.Event{Item: vector(item)})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,8 +112,8 @@ func (w *world) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*patience)
 	defer cancel()
 	var errs []error
-	for i := len(w.closers) - 1; i >= 0; i-- {
-		errs = append(errs, w.closers[i](ctx))
+	for _, v := range slices.Backward(w.closers) {
+		errs = append(errs, v(ctx))
 	}
 	w.closers = nil
 	return errors.Join(errs...)

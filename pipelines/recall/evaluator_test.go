@@ -160,7 +160,7 @@ func TestAChangeAfterTheEvent(t *testing.T) {
 	w.like("bob", 1, at(11))
 	rows := w.evaluate(at(15))
 	require.Equal(t, w.expect(w.base, at(15)), rows)
-	require.EqualValues(t, 5, rows[3*3].WindowStart.Sub(w.base).Seconds())
+	require.Equal(t, 5*time.Second, rows[3*3].WindowStart.Sub(w.base))
 	all := rows[3*3]
 	require.Equal(t, "all", all.Segment)
 	require.EqualValues(t, 1, all.Events)

@@ -109,7 +109,7 @@ func (o *observer) foldInteraction(ctx context.Context, r *stream.Record) error 
 	if err != nil {
 		return lasting(err)
 	}
-	if o.limits.Interaction(&e, r.Time) != nil {
+	if valid := o.limits.Interaction(&e, r.Time) == nil; !valid { // a dead letter of the role that applies it
 		return nil
 	}
 	u := o.of(e.UserID)

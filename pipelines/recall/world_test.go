@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -97,7 +98,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 func unique(features []towers.ItemFeatures) (items []towers.ItemFeatures) {
 	for _, f := range features {
 		if n := len(items); n > 0 && items[n-1].ItemID == f.ItemID {
-			items[n-1].Categories = append(items[n-1].Categories[:len(items[n-1].Categories):len(items[n-1].Categories)], f.Categories...)
+			items[n-1].Categories = append(slices.Clip(items[n-1].Categories), f.Categories...)
 			continue
 		}
 		items = append(items, f)

@@ -145,6 +145,10 @@ func (in *Input) checkEvents() error {
 			n, len(in.Kinds), len(in.Times))
 	}
 	for i, seq := range in.Sequences {
+		if in.Times != nil && len(in.Times[i]) != len(seq) || in.Kinds != nil && len(in.Kinds[i]) != len(seq) {
+			return fmt.Errorf("sequence %d has %d items, %d kinds and %d times: give one of each for each event, or none at all",
+				i, len(seq), len(at(in.Kinds, i)), len(at(in.Times, i)))
+		}
 		if err := checkEvents("sequence", i, len(seq), at(in.Kinds, i), at(in.Times, i)); err != nil {
 			return err
 		}

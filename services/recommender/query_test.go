@@ -17,11 +17,11 @@ func search(user, text string) schemas.RecommendationRequest {
 	return q
 }
 
-// queryVector is what a request with this text searches by: the tower's vector and a share of the user's embedding.
-func (r *rig) queryVector(t *testing.T, text string, taste []float32, share float32) []float32 {
+// queryVector is what a request with the text "thing 42" searches by: the tower's vector and a share of the user's embedding.
+func (r *rig) queryVector(t *testing.T, taste []float32, share float32) []float32 {
 	t.Helper()
 	v := make([]float32, dim)
-	require.True(t, r.queryTower.Encode(v, text))
+	require.True(t, r.queryTower.Encode(v, "thing 42"))
 	for i := range taste {
 		v[i] += share * taste[i]
 	}
@@ -38,14 +38,14 @@ func TestSearchByText(t *testing.T) {
 	t.Run("of nobody in particular", func(t *testing.T) {
 		reply := r.ask(t, search("nobody", "Thing 42"))
 		requireOK(t, reply)
-		require.Equal(t, r.nearest(t, model, r.queryVector(t, "thing 42", nil, 0), 10), ids(reply))
+		require.Equal(t, r.nearest(t, model, r.queryVector(t, nil, 0), 10), ids(reply))
 		require.Equal(t, []string{"search"}, sources(reply))
 		require.Empty(t, reply.Fallback)
 	})
 	t.Run("leans to the user's taste", func(t *testing.T) {
 		reply := r.ask(t, search("ann", "thing 42"))
 		requireOK(t, reply)
-		want := without(r.nearest(t, model, r.queryVector(t, "thing 42", embedding, share), 20), 10, past...)
+		want := without(r.nearest(t, model, r.queryVector(t, embedding, share), 20), 10, past...)
 		require.Equal(t, want, ids(reply))
 		require.NotEqual(t, ids(r.ask(t, search("nobody", "thing 42"))), ids(reply), "the taste is of no weight")
 	})
@@ -55,7 +55,7 @@ func TestSearchByText(t *testing.T) {
 		q.IncludeSeen = true
 		reply := r.ask(t, q)
 		requireOK(t, reply)
-		require.Equal(t, r.nearest(t, model, r.queryVector(t, "thing 42", r.taste(t, model, q.Recent...), share), 10), ids(reply))
+		require.Equal(t, r.nearest(t, model, r.queryVector(t, r.taste(t, model, q.Recent...), share), 10), ids(reply))
 	})
 	t.Run("filters and exclusions", func(t *testing.T) {
 		q := search("nobody", "thing 42")
@@ -87,7 +87,7 @@ func TestSearchForAllAlike(t *testing.T) {
 	q.IncludeSeen = true
 	reply := r.ask(t, q)
 	requireOK(t, reply)
-	require.Equal(t, r.nearest(t, model, r.queryVector(t, "thing 42", nil, 0), 10), ids(reply))
+	require.Equal(t, r.nearest(t, model, r.queryVector(t, nil, 0), 10), ids(reply))
 }
 
 func TestSearchExplains(t *testing.T) {

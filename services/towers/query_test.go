@@ -69,8 +69,8 @@ func FuzzQueryBuckets(f *testing.F) {
 	})
 }
 
-func testQueryWeights(seed uint64, dim int) *QueryWeights {
-	rng := rand.New(rand.NewPCG(seed, 9))
+func testQueryWeights(dim int) *QueryWeights {
+	rng := rand.New(rand.NewPCG(1, 9))
 	known := make([]bool, 64)
 	for b := range known {
 		known[b] = rng.IntN(4) > 0
@@ -129,14 +129,14 @@ func TestQueryEncodeDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector's pool forgets on purpose")
 	}
-	tower, dst := NewQueryTower("v", testQueryWeights(1, 8)), make([]float32, 8)
+	tower, dst := NewQueryTower("v", testQueryWeights(8)), make([]float32, 8)
 	long := strings.Repeat("word ", 1000)
 	tower.Encode(dst, long)
 	require.Zero(t, testing.AllocsPerRun(100, func() { tower.Encode(dst, long) }))
 }
 
 func TestQueryEncodeConcurrently(t *testing.T) {
-	tower := NewQueryTower("v", testQueryWeights(1, 8))
+	tower := NewQueryTower("v", testQueryWeights(8))
 	texts := []string{"tent", "sleeping bag", "stove and lamp"}
 	want := make([][]float32, len(texts))
 	for i, text := range texts {
@@ -161,7 +161,7 @@ func TestQueryEncodeConcurrently(t *testing.T) {
 func writeQueryBundle(t *testing.T) (string, Manifest) {
 	t.Helper()
 	b := testBundle(1)
-	b.Queries = testQueryWeights(1, 8)
+	b.Queries = testQueryWeights(8)
 	dir := filepath.Join(t.TempDir(), "bundle")
 	m, err := WriteBundle(dir, b)
 	require.NoError(t, err)
@@ -177,10 +177,10 @@ func TestQueryTowerTravelsInTheBundle(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, m.Version, tower.Version())
 	require.Equal(t, 8, tower.Dim())
-	require.Equal(t, testQueryWeights(1, 8), tower.w)
+	require.Equal(t, testQueryWeights(8), tower.w)
 
 	b := testBundle(1)
-	b.Queries = testQueryWeights(1, 4)
+	b.Queries = testQueryWeights(4)
 	_, err = WriteBundle(t.TempDir()+"/b", b)
 	require.ErrorContains(t, err, "query tower 4: train them together")
 }
@@ -199,7 +199,7 @@ func TestLoadQueryTowerRefuses(t *testing.T) {
 	rewrite := func(change func(ts []tensor)) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
 			editFile(t, dir, queryFile, true, func([]byte) []byte {
-				ts := testQueryWeights(1, 8).tensors()
+				ts := testQueryWeights(8).tensors()
 				change(ts)
 				return encodeTensors(ts)
 			})
@@ -255,7 +255,7 @@ func TestLoadQueryTowerRefuses(t *testing.T) {
 
 // FuzzDecodeQueryWeights holds that hostile bytes give a refusal or a tower that works.
 func FuzzDecodeQueryWeights(f *testing.F) {
-	good := encodeTensors(testQueryWeights(1, 2).tensors())
+	good := encodeTensors(testQueryWeights(2).tensors())
 	f.Add(good)
 	f.Add(good[:len(good)-3])
 	f.Add(encodeTensors([]tensor{{"weights", 1 << 31, 0, nil}, {"embeddings", 0, 2, nil}, {"length", 1, 1, []float32{1}}}))
@@ -275,7 +275,7 @@ func FuzzDecodeQueryWeights(f *testing.F) {
 }
 
 func BenchmarkQueryEncode(b *testing.B) {
-	tower, dst := NewQueryTower("v", testQueryWeights(1, 64)), make([]float32, 64)
+	tower, dst := NewQueryTower("v", testQueryWeights(64)), make([]float32, 64)
 	b.ReportAllocs()
 	for b.Loop() {
 		tower.Encode(dst, "silent harbour tnet")

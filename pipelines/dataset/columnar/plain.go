@@ -21,7 +21,7 @@ func (l *leaf) valuesOf(encoding format.Encoding, data []byte, n int, dict *dict
 	switch encoding {
 	case format.Plain:
 		return &plain{leaf: l, rest: data}, nil
-	case format.PlainDictionary, format.RLEDictionary:
+	case format.PlainDictionary, format.RLEDictionary: //nolint:staticcheck // older writers say the former
 		if dict == nil {
 			return nil, errors.New("a page refers to a dictionary, and there is none")
 		}

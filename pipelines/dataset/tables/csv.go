@@ -20,7 +20,6 @@ type csvTable struct {
 	budget  *budget
 	header  []string
 	places  []int
-	record  []string
 	cells   []columnar.Cell
 	scratch []byte // what the cells' texts share
 	line    int
@@ -33,8 +32,7 @@ func openCSV(path string) (table, error) {
 	}
 	t, err := newCSV(filepath.Base(path), f)
 	if err != nil {
-		f.Close()
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
 	t.file = f
 	return t, nil
@@ -105,7 +103,7 @@ func (t *csvTable) cell(i int) *columnar.Cell { return &t.cells[i] }
 
 func (t *csvTable) place() string { return fmt.Sprintf("%s:%d", t.name, t.line) }
 
-func (t *csvTable) close() { t.file.Close() }
+func (t *csvTable) close() { _ = t.file.Close() } // only read from
 
 // mostRow bounds the bytes of a row: behind a quote that nobody closes, the rest of the file is one cell.
 const mostRow = 2 << 20

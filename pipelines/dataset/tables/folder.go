@@ -175,8 +175,7 @@ func fill[T any](record *T, to *field[T], c *columnar.Cell) error {
 		return bad(c, "give a value in each row")
 	}
 	err := to.set(record, c)
-	var wrong *schemas.InvalidError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*schemas.InvalidError](err); ok {
 		return &badCell{wrong.Value, wrong.Remedy}
 	}
 	return err

@@ -57,7 +57,7 @@ func fuzzed[T any](t *testing.T, file string, fields []field[T], fresh func() T,
 		record := fresh()
 		for i := range there {
 			if err := fill(&record, &there[i], table.cell(i)); err != nil {
-				require.IsType(t, &badCell{}, err, "an error shows the value and the remedy")
+				require.ErrorAs(t, err, new(*badCell), "an error shows the value and the remedy")
 				return
 			}
 		}
@@ -78,7 +78,7 @@ func FuzzParquet(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(b)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(_ *testing.T, b []byte) {
 		table, err := newParquet("items.parquet", bytes.NewReader(b), int64(len(b)), columnar.Bounds{Rows: 10_000, PageBytes: 1 << 16})
 		if err != nil {
 			return

@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,13 +27,11 @@ func openParquet(path string, bounds columnar.Bounds) (table, error) {
 	}
 	info, err := f.Stat()
 	if err != nil {
-		f.Close()
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
 	t, err := newParquet(filepath.Base(path), f, info.Size(), bounds)
 	if err != nil {
-		f.Close()
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
 	t.file = f
 	return t, nil
@@ -70,5 +69,5 @@ func (t *parquetTable) close() {
 	if t.rows != nil {
 		t.rows.Close()
 	}
-	t.file.Close()
+	_ = t.file.Close() // only read from
 }

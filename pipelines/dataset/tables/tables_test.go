@@ -46,8 +46,6 @@ func readAll(t testing.TB, dir string, columns Columns) ([]schemas.Interaction, 
 	return events, items, err
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 const noon = 1_769_860_800_000 // 2026-01-31T12:00:00Z
@@ -65,11 +63,11 @@ func TestReadCSV(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []schemas.Interaction{
 		{EventID: "e1", UserID: "u1", ItemID: "i1", Type: schemas.Click, OccurredAt: at(noon)},
-		{EventID: "interactions.csv:3", UserID: "u2", ItemID: "i,2", Type: schemas.Rating, Value: ptr(4.5), OccurredAt: at(noon + 500)},
+		{EventID: "interactions.csv:3", UserID: "u2", ItemID: "i,2", Type: schemas.Rating, Value: new(4.5), OccurredAt: at(noon + 500)},
 	}, events)
 	require.Equal(t, []schemas.ItemChange{
 		{
-			ItemID: "i1", Op: schemas.UpsertItem, Version: 7, Title: "A Lamp", Categories: []string{"light", "home"}, Price: ptr(9.5),
+			ItemID: "i1", Op: schemas.UpsertItem, Version: 7, Title: "A Lamp", Categories: []string{"light", "home"}, Price: new(9.5),
 			PublishedAt: time.Date(1902, 9, 1, 0, 0, 0, 0, time.UTC), Attributes: map[string]string{"colour": "red"}, MinAge: 18,
 		},
 		{ItemID: "i2", Op: schemas.UpsertItem, Version: 1, Available: true},
@@ -179,7 +177,7 @@ func (l lots) number() *float64 {
 	if l.IntN(2) == 0 {
 		return nil
 	}
-	return ptr(l.Float64() * 100)
+	return new(l.Float64() * 100)
 }
 
 func (l lots) moment() time.Time {

@@ -227,7 +227,7 @@ func (w *parquetWriter[R]) discard() error {
 		return nil
 	}
 	name := w.file.Name()
-	w.file.Close() // it may be closed already
+	_ = w.file.Close() // it may be closed already
 	w.file = nil
 	return w.wrap(os.Remove(name))
 }
