@@ -34,7 +34,8 @@ func (ImportONNX) Help() string {
             or  items [N, L, dim], lengths [N] -> embedding [N, dim]: an encoder of whole histories, oldest event first
 
 Rows and lengths are int64, all else is float32; N must be free or 1, T and L may be free. What does not fit is refused by its
-name. Running such towers takes ONNX Runtime 1.24 or newer: set FRESHET_ONNXRUNTIME to its library.`
+name. User towers read items alone: of a bundle whose models take kind or gap, train one anew with event_kinds and event_gaps
+set to never. Running such towers takes ONNX Runtime 1.24 or newer: set FRESHET_ONNXRUNTIME to its library.`
 }
 
 // Run imports and names the model.

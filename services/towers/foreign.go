@@ -43,7 +43,8 @@ var roles = []string{portID, portTokens, portVector, portState, portItem, portNe
 // The user tower is one of two kinds. A step takes state [N, S] and item [N, dim] and gives next_state [N, S] and embedding
 // [N, dim]; a state of zeros is that of a user who has done nothing. An encoder takes items [N, L, dim], oldest first, and
 // lengths [N], and gives embedding [N, dim]; what lies beyond a length must not count, and where L is fixed, the newest L events
-// do. With an encoder every event costs the encoding of the history anew.
+// do. With an encoder every event costs the encoding of the history anew. Both read items alone, of the events by which users
+// chose them (CountsForTaste): neither kinds nor gaps.
 type Foreign struct {
 	// Version may be empty; it is then made of Created and the models' checksum.
 	Version string

@@ -78,14 +78,6 @@ func TestForeignTowersReadItemsAlone(t *testing.T) {
 	require.False(t, users.Reads(schemas.Hide))
 }
 
-// TestForeignTowersAreNotTrainedFurther since their weights are not at hand.
-func TestForeignTowersAreNotTrainedFurther(t *testing.T) {
-	towertest.NeedsONNXRuntime(t)
-	_, err := towers.ReadWeights(importBack(t, writeBundle(t, shapes[2])))
-	require.True(t, towers.IsUnsupported(err), "%v", err)
-	require.ErrorContains(t, err, `its engine is "onnx"`)
-}
-
 func TestImportedTowersEqualTheExported(t *testing.T) {
 	eachShape(t, func(t *testing.T, e exported, rng *rand.Rand) {
 		if e.users.Inputs().Rows() > 0 {

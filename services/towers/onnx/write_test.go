@@ -88,7 +88,7 @@ func TestModelIsWrittenAsTheSchemaSays(t *testing.T) {
 	require.Equal(t, "weights", string(weights[8][0]))
 	require.EqualValues(t, 1, number(t, weights[1][0]))
 	require.EqualValues(t, 2, number(t, weights[1][1]))
-	require.Equal(t, float32(-2.5), math.Float32frombits(binary.LittleEndian.Uint32(weights[9][0][4:])))
+	require.Equal(t, math.Float32bits(-2.5), binary.LittleEndian.Uint32(weights[9][0][4:]))
 }
 
 func TestPortsSayTypeAndShape(t *testing.T) {

@@ -23,11 +23,11 @@ func needsLibrary(t *testing.T) {
 	require.NoError(t, load())
 }
 
-// doubled is y = x + x, n values a row.
-func doubled(t *testing.T, n int) []byte {
+// doubled is y = x + x, three values a row.
+func doubled(t *testing.T) []byte {
 	t.Helper()
 	b := onnx.NewBuilder("doubled")
-	shape := []onnx.Axis{onnx.Free("N"), onnx.Fixed(n)}
+	shape := []onnx.Axis{onnx.Free("N"), onnx.Fixed(3)}
 	x := b.Input(onnx.Port{Name: "x", Type: onnx.Float, Shape: shape})
 	b.Output(onnx.Port{Name: "y", Type: onnx.Float, Shape: shape}, b.Op("Add", []string{x, x}))
 	content, err := (&onnx.Model{Graph: &b.Graph}).Marshal()
@@ -37,7 +37,7 @@ func doubled(t *testing.T, n int) []byte {
 
 func TestInspect(t *testing.T) {
 	needsLibrary(t)
-	in, out, err := Inspect(doubled(t, 3))
+	in, out, err := Inspect(doubled(t))
 	require.NoError(t, err)
 	require.Equal(t, []Port{{"x", Float32, []int64{-1, 3}}}, in)
 	require.Equal(t, []Port{{"y", Float32, []int64{-1, 3}}}, out)
@@ -49,7 +49,7 @@ func TestInspect(t *testing.T) {
 
 func TestRunsFromManyGoroutines(t *testing.T) {
 	needsLibrary(t)
-	s, err := Open(doubled(t, 3), []string{"x"}, []string{"y"})
+	s, err := Open(doubled(t), []string{"x"}, []string{"y"})
 	require.NoError(t, err)
 	var running sync.WaitGroup
 	for g := range 8 {
@@ -70,7 +70,7 @@ func TestRunsFromManyGoroutines(t *testing.T) {
 
 func TestRunRefusesOtherShapes(t *testing.T) {
 	needsLibrary(t)
-	s, err := Open(doubled(t, 3), []string{"x"}, []string{"y"})
+	s, err := Open(doubled(t), []string{"x"}, []string{"y"})
 	require.NoError(t, err)
 	four, three := Tensor{Shape: []int64{1, 4}, Floats: make([]float32, 4)}, Tensor{Shape: []int64{1, 3}, Floats: make([]float32, 3)}
 	require.ErrorContains(t, s.Run([]Tensor{four}, []Tensor{three}), "x")
@@ -81,7 +81,7 @@ func TestRunRefusesOtherShapes(t *testing.T) {
 
 func TestSessionsAreClosedWhenNobodyHasThem(t *testing.T) {
 	needsLibrary(t)
-	model := doubled(t, 3)
+	model := doubled(t)
 	before := openSessions.Load()
 	for range 20 {
 		_, err := Open(model, []string{"x"}, []string{"y"})
