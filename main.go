@@ -18,7 +18,8 @@ type table struct {
 	Train       commands.Train       `cmd:"" help:"Train the two towers and write a model bundle."`
 	Tune        commands.Tune        `cmd:"" help:"Search a recipe of training on the validation cases."`
 	Evaluate    commands.Evaluate    `cmd:"" help:"Measure recall of a bundle beside baselines, all items ranked."`
-	Export      commands.Export      `cmd:"" help:"Write interactions and items as Parquet, from the topics or from a data set."`
+	Export      commands.Export      `cmd:"" help:"Write events, items and towers for other tools to read."`
+	Import      commands.Import      `cmd:"" help:"Make a bundle of towers trained elsewhere."`
 	Publish     commands.Publish     `cmd:"" help:"Publish interactions or items from JSON lines."`
 	Recommend   commands.Recommend   `cmd:"" help:"Ask for recommendations over Kafka and print the reply."`
 	Topics      commands.Topics      `cmd:"" help:"Create or describe the topics."`

@@ -53,6 +53,7 @@ var owners = map[string][]string{
 	"github.com/twmb/franz-go/pkg/kfake":  {"infra/embedded"},
 	"github.com/alicebob/miniredis":       {"infra/embedded"},
 	"github.com/expr-lang/expr":           {"services/rules"},
+	"github.com/yalue/onnxruntime_go":     {"services/towers/onnxruntime"},
 	"github.com/alecthomas/kong":          {"pipelines/commands"},
 	"github.com/linkedin/goavro":          {},
 	"github.com/stretchr/testify":         {},

@@ -217,9 +217,9 @@ func (c *EvaluateCompare) Run(env *Env) error {
 }
 
 // checkSameCatalogue refuses to measure a bundle on another data set than its own: the table would look like one, and mean
-// nothing.
+// nothing. An imported bundle may not know what it was trained on.
 func checkSameCatalogue(bundle string, manifest *towers.Manifest, items int) error {
-	if trained := manifest.Data.Items; trained != items {
+	if trained := manifest.Data.Items; trained != items && (trained != 0 || manifest.Engine == "") {
 		return fmt.Errorf("bundle %s was trained on a catalogue of %d items, this data set has %d: name the one it was trained on "+
 			"(--data; without it the made-up shop)", bundle, trained, items)
 	}

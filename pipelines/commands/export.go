@@ -18,6 +18,7 @@ type Export struct {
 	Interactions ExportInteractions `cmd:"" help:"Write interactions.parquet: what users did."`
 	Items        ExportItems        `cmd:"" help:"Write items.parquet: the catalogue."`
 	All          ExportAll          `cmd:"" help:"Write both, as the format events that train and evaluate read."`
+	ONNX         ExportONNX         `cmd:"" name:"onnx" help:"Write a bundle's towers as ONNX models, with their vocabulary beside them."`
 }
 
 // exported is where an export comes from and goes to.

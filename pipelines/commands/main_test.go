@@ -42,6 +42,7 @@ type cli struct {
 	Tune        commands.Tune        `cmd:""`
 	Evaluate    commands.Evaluate    `cmd:""`
 	Export      commands.Export      `cmd:""`
+	Import      commands.Import      `cmd:""`
 	Publish     commands.Publish     `cmd:""`
 	Recommend   commands.Recommend   `cmd:""`
 	Topics      commands.Topics      `cmd:""`

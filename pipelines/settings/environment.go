@@ -9,9 +9,9 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// others are variables with our prefix that are no settings: the configuration file, and what tests and the scripts around
-// them take.
-var others = []string{"CONFIG", "DATA", "KERNELS", "SERVERS_", "TEST_"}
+// others are variables with our prefix that are no settings: the configuration file, the library for foreign towers, and what
+// tests and the scripts around them take.
+var others = []string{"CONFIG", "DATA", "KERNELS", "ONNXRUNTIME", "SERVERS_", "TEST_"}
 
 // refuseUnknownVariables makes a mistyped variable an error, as a mistyped key in the file is one: a setting that silently
 // keeps its default is found much later.

@@ -16,6 +16,7 @@ import (
 	"github.com/freshet/freshet/services/items"
 	"github.com/freshet/freshet/services/redisdb"
 	"github.com/freshet/freshet/services/towers"
+	"github.com/freshet/freshet/services/towers/towertest"
 )
 
 const user = "ann"
@@ -492,4 +493,36 @@ func TestTimeToLiveBeginsAnewInSteps(t *testing.T) {
 	forget()
 	apply(schemas.Click, step+time.Second)
 	require.Greater(t, left(), r.cfg.InactiveTTL-time.Minute, "a step later")
+}
+
+// TestATowerWithoutAStateEncodesTheHistory: each event's embedding is that of the history with it, wherever batches are cut.
+func TestATowerWithoutAStateEncodesTheHistory(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.HistoryLength = 3 })
+	r.live = []*towers.UserTower{towertest.Encoder(t, "m1", testDim)}
+	var events []Event
+	for i := range 6 {
+		item := string(rune('a' + i))
+		r.setVector(t, "m1", item, uint64(i))
+		events = append(events, at(int64(i), int64(i), schemas.Click, item))
+	}
+	mean := func(items ...string) []float32 {
+		sum := make([]float32, testDim)
+		for _, item := range items {
+			for j, v := range r.vectors["m1"][item] {
+				sum[j] += v / float32(len(items))
+			}
+		}
+		return sum
+	}
+	for _, step := range []struct {
+		events []Event
+		want   []float32
+	}{
+		{events[:1], mean("a")}, {events[1:2], mean("a", "b")}, {events[2:5], mean("c", "d", "e")}, {events[5:], mean("d", "e", "f")},
+	} {
+		r.apply(t, step.events...)
+		p := r.load(t, user, "m1")
+		require.Empty(t, p.State)
+		require.InDeltaSlice(t, step.want, p.Embedding, 1e-5)
+	}
 }

@@ -41,6 +41,8 @@ func (v *vectorSet) readsAny(kind schemas.InteractionType) bool {
 
 func (v *vectorSet) has(model int, itemID string) bool { return v.vectors[model][itemID] != nil }
 
+func (v *vectorSet) recurrent(model int) bool { return v.towers[model].Recurrent() }
+
 func (v *vectorSet) knows(model int, itemID string) bool {
 	_, known := v.vectors[model][itemID]
 	return known || v.errs[itemID] != nil

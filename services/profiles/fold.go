@@ -44,6 +44,8 @@ type reader interface {
 	reads(model int, kind schemas.InteractionType) bool
 	// has tells whether an item has a vector of that model.
 	has(model int, itemID string) bool
+	// recurrent tells whether that model has a state that one event can move. One that has none encodes the whole history for each.
+	recurrent(model int) bool
 }
 
 // foldUser folds a user's events, in their order, onto what is stored. It decides event by event, as if each were a batch of
@@ -102,14 +104,15 @@ func (p *plan) remember(e *Event, limit int, r reader) {
 	p.kept = true
 	for m := range p.moves {
 		if r.reads(m, e.Type) && r.has(m, e.ItemID) {
-			p.moves[m].by(entry.step(), late, p.history, func(kind schemas.InteractionType) bool { return r.reads(m, kind) })
+			reads := func(kind schemas.InteractionType) bool { return r.reads(m, kind) }
+			p.moves[m].by(entry.step(), late || !r.recurrent(m), p.history, reads)
 		}
 	}
 }
 
-// by moves a taste by one event that is in the history already.
-func (mv *move) by(s step, late bool, h history, reads func(schemas.InteractionType) bool) {
-	if mv.taste != nil && !late {
+// by moves a taste by one event that is in the history already; whole asks for the history to be encoded anew in any case.
+func (mv *move) by(s step, whole bool, h history, reads func(schemas.InteractionType) bool) {
+	if mv.taste != nil && !whole {
 		mv.steps = append(mv.steps, s)
 		return
 	}

@@ -53,6 +53,8 @@ func (r replicaReader) reads(_ int, kind schemas.InteractionType) bool { return 
 
 func (r replicaReader) has(_ int, itemID string) bool { return r.vector(itemID) != nil }
 
+func (r replicaReader) recurrent(int) bool { return r.tower.Recurrent() }
+
 // Embedding is the user's, nil while no event has moved it. The next Apply may overwrite it.
 func (r *Replica) Embedding() []float32 {
 	if r.taste == nil {

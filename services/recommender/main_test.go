@@ -307,13 +307,15 @@ func (r *rig) taste(t testing.TB, version string, done ...schemas.RecentEvent) [
 	vectors, err := r.items.Vectors(t.Context(), version, ids)
 	require.NoError(t, err)
 	tower := r.userTowers[version]
-	state, embedding := make([]float32, tower.StateSize()), make([]float32, dim)
 	before := int64(towers.Never)
+	var events []towers.Event
 	for i, e := range done {
 		at := e.OccurredAt.UnixMilli()
-		tower.Advance(state, embedding, towers.Event{Item: vectors[i], Kind: e.Type, Gap: towers.GapBetween(before, at)})
+		events = append(events, towers.Event{Item: vectors[i], Kind: e.Type, Gap: towers.GapBetween(before, at)})
 		before = at
 	}
+	embedding := make([]float32, dim)
+	tower.Encode(make([]float32, tower.StateSize()), embedding, events)
 	return embedding
 }
 

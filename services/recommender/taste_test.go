@@ -1,12 +1,14 @@
 package recommender_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers/towertest"
 )
 
 // tasteRig has 100 items and shows them in the order of the index.
@@ -167,6 +169,26 @@ func TestRecentEvents(t *testing.T) {
 				require.Equal(t, r.nearest(t, model, r.taste(t, model, c.moves...), 20), ids(reply))
 			}
 		})
+	}
+}
+
+// TestATowerWithoutAStateReadsAllAgain: its embedding serves as it is; with events of the request it reads history and events anew.
+func TestATowerWithoutAStateReadsAllAgain(t *testing.T) {
+	encoder := towertest.Encoder(t, model, dim)
+	r := tasteRig(t)
+	r.userTowers[model] = encoder
+	r.load(model)
+	past := []string{itemID(3), itemID(14)}
+	r.click(t, "ann", past...)
+	for _, after := range [][]string{nil, {itemID(70)}} {
+		q := request("ann", 20)
+		for _, id := range after {
+			q.Recent = append(q.Recent, recent(schemas.Like, id, r.event("ann", schemas.Like, id).OccurredAt))
+		}
+		reply := r.ask(t, q)
+		requireOK(t, reply)
+		want := r.nearest(t, model, r.taste(t, model, append(r.past(t, "ann"), q.Recent...)...), 100)
+		require.Equal(t, without(want, 20, append(slices.Clone(past), after...)...), ids(reply))
 	}
 }
 

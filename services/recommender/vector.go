@@ -144,8 +144,11 @@ func inHistory(p *profiles.Profile, a act) bool {
 // live version, nor where an event is older than the profile's newest: the profile itself would take it into its place.
 func (j *job) movesOn() bool {
 	p := j.profile
-	if p == nil || p.Embedding == nil || p.State == nil {
+	if p == nil || p.Embedding == nil {
 		return false
+	}
+	if len(p.State) == 0 { // a tower without a state
+		return len(j.recent) == 0
 	}
 	return len(j.recent) == 0 || len(p.History) == 0 || j.recent[0].millis >= p.History[0].OccurredAt.UnixMilli()
 }

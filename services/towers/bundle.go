@@ -37,30 +37,35 @@ func WriteBundle(dir string, b *Bundle) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("encoding the bundle: %w", err)
 	}
+	return m, writeFolder(dir, files)
+}
+
+// writeFolder writes a bundle's files as WriteBundle promises.
+func writeFolder(dir string, files map[string][]byte) error {
 	parent, base := filepath.Split(filepath.Clean(dir))
 	if parent == "" {
 		parent = "."
 	}
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return Manifest{}, fmt.Errorf("making the bundle's parent folder: %w", err)
+		return fmt.Errorf("making the bundle's parent folder: %w", err)
 	}
 	tmp, err := os.MkdirTemp(parent, "."+base+".new-")
 	if err != nil {
-		return Manifest{}, fmt.Errorf("making a folder for the new bundle: %w", err)
+		return fmt.Errorf("making a folder for the new bundle: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
 	for name, content := range files {
 		if err := writeSynced(filepath.Join(tmp, name), content); err != nil {
-			return Manifest{}, fmt.Errorf("writing %s: %w", name, err)
+			return fmt.Errorf("writing %s: %w", name, err)
 		}
 	}
 	if err := os.Chmod(tmp, 0o755); err != nil { //nolint:gosec // other users' processes serve what this one trained
-		return Manifest{}, fmt.Errorf("opening the new bundle to readers: %w", err)
+		return fmt.Errorf("opening the new bundle to readers: %w", err)
 	}
 	if err := replaceFolder(tmp, dir); err != nil {
-		return Manifest{}, fmt.Errorf("moving the new bundle to %s: %w", dir, err)
+		return fmt.Errorf("moving the new bundle to %s: %w", dir, err)
 	}
-	return m, nil
+	return nil
 }
 
 // encode gives the manifest and the content of every file.
@@ -97,9 +102,15 @@ func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
 			Items: len(b.Items.IDs), Tokens: len(b.Items.Tokens), Vocabulary: b.Vocabulary,
 			EventKinds: reads.Kinds, EventGaps: reads.gapRows(),
 		},
-		Data: b.Data, Metrics: b.Metrics, Checksums: map[string]Checksum{},
+		Data: b.Data, Metrics: b.Metrics,
 		Commit: b.Commit, From: b.From, Recipe: b.Recipe,
 	}
+	return m, files, m.seal(files)
+}
+
+// seal completes the manifest with the files' checksums and a version, and adds it to them.
+func (m *Manifest) seal(files map[string][]byte) error {
+	m.Checksums = map[string]Checksum{}
 	var sums []byte
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		m.Checksums[name] = checksumOf(files[name])
@@ -109,14 +120,14 @@ func (b *Bundle) encode() (Manifest, map[string][]byte, error) {
 		m.Version = m.Created.Format("20060102t150405") + "_" + checksumOf(sums).SHA256[:8]
 	}
 	if err := m.check(manifestFile); err != nil {
-		return Manifest{}, nil, err
+		return err
 	}
-	manifest, err := json.MarshalIndent(&m, "", "  ")
+	manifest, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		return Manifest{}, nil, err
+		return err
 	}
 	files[manifestFile] = append(manifest, '\n')
-	return m, files, nil
+	return nil
 }
 
 func (b *Bundle) encodeQueries(files map[string][]byte) error {

@@ -31,13 +31,17 @@
 // It lives in the same space: q · e ranks items for a text, and L is the typical length of u, so that a share of u added to q
 // personalises a search.
 //
-// The package may import schemas, services/towers/matrix and general libraries, and knows neither Kafka nor any server.
+// Towers trained elsewhere come as ONNX models (see Foreign) and stand behind the same types: a bundle whose manifest says so has
+// ONNX Runtime run them. They read items alone.
+//
+// The package may import schemas, services/towers/matrix, services/towers/onnxruntime and general libraries, and knows neither
+// Kafka nor any server.
 //
 // What always holds in it:
 //   - Advance, AdvanceBatch and Encode give the same bits for the same events on one machine, however these are cut into
-//     calls. Between machines with other vector units the last bits may differ. A history that has lost its oldest events
-//     makes another embedding than the state that saw them: the state forgets by itself, and the first event that is left
-//     has a gap of 0, unknown.
+//     calls. Between machines with other vector units the last bits may differ, and so they may between the calls of a
+//     foreign tower, whose arithmetic is its runtime's. A history that has lost its oldest events makes another embedding
+//     than the state that saw them: the state forgets by itself, and the first event that is left has a gap of 0, unknown.
 //   - What a text or an item costs is bounded, however long or hostile it is.
 //   - A tower never changes after it was loaded, and all its methods may be called from many goroutines at once.
 //   - One definition of features (Features.Tokens) serves training and serving.

@@ -14,6 +14,8 @@ type ItemTower struct {
 	ids     map[string]int32
 	tokens  TokenIndex
 	rows    sync.Pool // *[]int32, an item's content rows
+	// foreign, where it is set, has the weights; w then has the vocabulary alone.
+	foreign *foreignItem
 }
 
 // LoadItemTower reads the item tower of a bundle: the manifest, item_tower.bin and vocabulary.bin, nothing else.
@@ -25,6 +27,9 @@ func LoadItemTower(dir string) (*ItemTower, error) {
 	lists, err := m.loadVocabulary(dir)
 	if err != nil {
 		return nil, err
+	}
+	if _, foreign := m.Checksums[foreignItemFile]; m.Engine == onnxEngine && foreign {
+		return m.loadForeignItems(dir, lists)
 	}
 	raw, err := m.readVerified(dir, itemFile)
 	if err != nil {
@@ -79,6 +84,14 @@ func (t *ItemTower) Version() string { return t.version }
 // Dim is the length of a vector.
 func (t *ItemTower) Dim() int { return t.w.Dim }
 
+// Weights gives the tower's weights, which must not be changed; nil for a foreign tower, whose model has them.
+func (t *ItemTower) Weights() *ItemWeights {
+	if t.foreign != nil {
+		return nil
+	}
+	return t.w
+}
+
 // Knows reports whether the item has an id embedding of its own.
 func (t *ItemTower) Knows(itemID string) bool {
 	_, ok := t.ids[itemID]
@@ -95,6 +108,11 @@ func (t *ItemTower) Encode(dst []float32, f *ItemFeatures) {
 	clear(dst)
 	rows := t.rows.Get().(*[]int32)
 	*rows = t.tokens.Rows((*rows)[:0], f)
+	if t.foreign != nil {
+		t.encodeForeign(dst, f.ItemID, *rows)
+		t.rows.Put(rows)
+		return
+	}
 	if n := len(*rows); n > 0 {
 		share := 1 / float32(n)
 		for _, r := range *rows {

@@ -43,10 +43,15 @@ type Manifest struct {
 	// Version names the model: [a-z0-9_]+, so that it can be a Redis field and a part of a collection's name.
 	Version string    `json:"version"`
 	Created time.Time `json:"created"`
+	// Engine is what runs the towers: empty for this package's own arithmetic, "onnx" for ONNX Runtime.
+	Engine string `json:"engine,omitempty"`
 	// Dim is the length of a vector, all Heads together; no Heads means one.
-	Dim       int                 `json:"dim"`
-	Layers    int                 `json:"layers"`
-	Heads     int                 `json:"heads,omitempty"`
+	Dim    int `json:"dim"`
+	Layers int `json:"layers,omitempty"`
+	Heads  int `json:"heads,omitempty"`
+	// StateSize and Ports belong to the engine onnx: see Foreign. An encoder's state has no size.
+	StateSize int                 `json:"state_size,omitempty"`
+	Ports     map[string]string   `json:"ports,omitempty"`
 	Features  Features            `json:"features"`
 	Data      DataRange           `json:"data"`
 	Metrics   map[string]float64  `json:"metrics,omitempty"`
@@ -122,7 +127,11 @@ func (m *Manifest) check(path string) error {
 		return refuse(corrupted, path, remedyTrainAgain, "dim %d is not between 1 and %d", m.Dim, maxWidth)
 	case m.Heads < 0 || m.Heads > m.Dim || m.Dim%max(m.Heads, 1) != 0:
 		return refuse(corrupted, path, remedyTrainAgain, "%d heads cannot share dim %d", m.Heads, m.Dim)
-	case m.Layers < 1 || m.Layers > maxDepth:
+	case m.Engine != "" && m.Engine != onnxEngine:
+		return refuse(unsupported, path, remedySameBuild, "engine is %q; this build knows its own, and %q", m.Engine, onnxEngine)
+	case m.StateSize < 0 || m.StateSize > maxWidth*maxDepth:
+		return refuse(corrupted, path, remedyTrainAgain, "state_size %d is not between 0 and %d", m.StateSize, maxWidth*maxDepth)
+	case m.Engine == "" && (m.Layers < 1 || m.Layers > maxDepth):
 		return refuse(corrupted, path, remedyTrainAgain, "layers %d is not between 1 and %d", m.Layers, maxDepth)
 	case m.Features.EventGaps != 0 && m.Features.EventGaps != Gaps:
 		return refuse(unsupported, path, remedySameBuild, "event_gaps is %d, this build tells %d apart", m.Features.EventGaps, Gaps)

@@ -24,7 +24,11 @@ func LoadQueryTower(dir string) (*QueryTower, error) {
 		return nil, err
 	}
 	if _, ok := m.Checksums[queryFile]; !ok {
-		return nil, refuse(absent, dir, "train it again with items that have titles or other text", "has no query tower")
+		remedy := "train it again with items that have titles or other text"
+		if m.Engine != "" {
+			remedy = "search by text takes a bundle that freshet train wrote"
+		}
+		return nil, refuse(absent, dir, remedy, "has no query tower")
 	}
 	raw, err := m.readVerified(dir, queryFile)
 	if err != nil {

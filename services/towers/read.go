@@ -3,11 +3,16 @@ package towers
 import "path/filepath"
 
 // ReadWeights reads and verifies a bundle whole, for whoever trains it further or writes it in another form. The heads'
-// embeddings are scaled as they are served: with several heads, each to its share of the mean.
+// embeddings are scaled as they are served: with several heads, each to its share of the mean. A bundle of foreign towers
+// gives an error that IsUnsupported: their weights are not at hand.
 func ReadWeights(dir string) (*Bundle, error) {
 	m, err := LoadManifest(dir)
 	if err != nil {
 		return nil, err
+	}
+	if m.Engine != "" {
+		return nil, refuse(unsupported, dir, "name a bundle that freshet train wrote, or train the towers further where they came from",
+			"its engine is %q: the weights are inside models that were trained elsewhere, and only run here", m.Engine)
 	}
 	items, err := LoadItemTower(dir)
 	if err != nil {

@@ -21,6 +21,8 @@ type UserTower struct {
 	version    string
 	heads      []*UserWeights
 	workspaces sync.Pool // *workspace
+	// foreign, where it is set, is the tower; there are no heads then.
+	foreign *foreignUser
 }
 
 // LoadUserTower reads the user tower of a bundle: the manifest and user_tower.bin, nothing else.
@@ -28,6 +30,9 @@ func LoadUserTower(dir string) (*UserTower, error) {
 	m, err := LoadManifest(dir)
 	if err != nil {
 		return nil, err
+	}
+	if m.Engine == onnxEngine {
+		return m.loadForeignUsers(dir)
 	}
 	raw, err := m.readVerified(dir, userFile)
 	if err != nil {
@@ -66,21 +71,53 @@ func NewUserTower(version string, heads ...*UserWeights) *UserTower {
 func (t *UserTower) Version() string { return t.version }
 
 // Dim is the length of an embedding and of an item's vector.
-func (t *UserTower) Dim() int { return len(t.heads) * t.heads[0].Dim }
+func (t *UserTower) Dim() int {
+	if t.foreign != nil {
+		return t.foreign.dim
+	}
+	return len(t.heads) * t.heads[0].Dim
+}
 
-// StateSize is the length of a state. A state of zeros is that of a user who has done nothing.
-func (t *UserTower) StateSize() int { return t.heads[0].Layers * t.Dim() }
+// StateSize is the length of a state. A state of zeros is that of a user who has done nothing. Of a foreign encoder it is 0: there
+// is no state that Advance could move, and every event asks for the history to be encoded anew.
+func (t *UserTower) StateSize() int {
+	if t.foreign != nil {
+		return t.foreign.stateSize
+	}
+	return t.heads[0].Layers * t.Dim()
+}
 
-// Inputs is what the tower reads of an event beside the item; the caller must not change it.
-func (t *UserTower) Inputs() Inputs { return t.heads[0].Reads }
+// Recurrent tells whether the tower has a state, so that Advance and AdvanceBatch may be called.
+func (t *UserTower) Recurrent() bool { return t.StateSize() > 0 }
+
+// Heads gives the tower's weights, which must not be changed; none for a foreign tower, whose model has them.
+func (t *UserTower) Heads() []*UserWeights { return t.heads }
+
+// Inputs is what the tower reads of an event beside the item, nothing for a foreign tower; the caller must not change it.
+func (t *UserTower) Inputs() Inputs {
+	if t.foreign != nil {
+		return Inputs{}
+	}
+	return t.heads[0].Reads
+}
 
 // Reads says whether events of this kind move the tower (see Inputs.Reads); the caller leaves the others out.
-func (t *UserTower) Reads(kind schemas.InteractionType) bool { return t.heads[0].Reads.Reads(kind) }
+func (t *UserTower) Reads(kind schemas.InteractionType) bool {
+	if t.foreign != nil {
+		return Inputs{}.Reads(kind)
+	}
+	return t.heads[0].Reads.Reads(kind)
+}
 
 // Advance moves a user's state by one event, and overwrites embedding with the user's new one. state is StateSize long,
 // embedding and the event's Item are Dim long. It does not allocate.
 func (t *UserTower) Advance(state, embedding []float32, e Event) {
 	t.checkRow(state, embedding)
+	if t.foreign != nil {
+		t.checkEvent(&e)
+		t.foreign.mustAdvance([][]float32{state}, [][]float32{embedding}, []Event{e})
+		return
+	}
 	ws := t.workspaces.Get().(*workspace)
 	t.read(ws, 0, &e)
 	for k, head := range t.heads {
@@ -98,6 +135,14 @@ func (t *UserTower) AdvanceBatch(states, embeddings [][]float32, events []Event)
 	if len(embeddings) != len(states) || len(events) != len(states) {
 		panic(fmt.Sprintf("towers: AdvanceBatch of %d states, %d embeddings and %d events",
 			len(states), len(embeddings), len(events)))
+	}
+	if t.foreign != nil {
+		for i := range states {
+			t.checkRow(states[i], embeddings[i])
+			t.checkEvent(&events[i])
+		}
+		t.foreign.mustAdvance(states, embeddings, events)
+		return
 	}
 	ws := t.workspaces.Get().(*workspace)
 	for start := 0; start < len(states); start += rowsAtOnce {
@@ -126,6 +171,13 @@ func (t *UserTower) Encode(state, embedding []float32, history []Event) {
 	t.checkRow(state, embedding)
 	clear(state)
 	clear(embedding)
+	if t.foreign != nil {
+		for i := range history {
+			t.checkEvent(&history[i])
+		}
+		t.foreign.mustEncode(state, embedding, history)
+		return
+	}
 	ws := t.workspaces.Get().(*workspace)
 	for start := 0; start < len(history); start += rowsAtOnce {
 		n := min(rowsAtOnce, len(history)-start)
@@ -152,12 +204,16 @@ func (t *UserTower) checkRow(state, embedding []float32) {
 	}
 }
 
-// read checks an event and notes, for row i of the workspace, the rows of the tables that it asks for.
-func (t *UserTower) read(ws *workspace, i int, e *Event) {
+func (t *UserTower) checkEvent(e *Event) {
 	if len(e.Item) != t.Dim() || e.Gap >= Gaps {
 		panic(fmt.Sprintf("towers: an event of %d values and gap %d for a tower of %d values and gaps below %d",
 			len(e.Item), e.Gap, t.Dim(), Gaps))
 	}
+}
+
+// read checks an event and notes, for row i of the workspace, the rows of the tables that it asks for.
+func (t *UserTower) read(ws *workspace, i int, e *Event) {
+	t.checkEvent(e)
 	ws.kinds[i], ws.gaps[i] = t.heads[0].Reads.Row(e.Kind), e.Gap
 }
 

@@ -1,3 +1,3 @@
 // Package towertest makes bundles of random weights for the tests of other rooms: towers with every property of trained ones
-// but taste. It may import services/towers alone.
+// but taste; and foreign ones, as ONNX models. It may import services/towers, its onnx and its onnxruntime.
 package towertest

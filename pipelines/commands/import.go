@@ -1,0 +1,74 @@
+package commands
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/freshet/freshet/services/towers"
+	"github.com/freshet/freshet/services/towers/interchange"
+)
+
+// Import groups the commands that read what other tools made.
+type Import struct {
+	ONNX ImportONNX `cmd:"" name:"onnx" help:"Make a bundle of an item tower and a user tower that are ONNX models."`
+}
+
+// ImportONNX makes a bundle of ONNX models.
+type ImportONNX struct {
+	User         string            `required:"" type:"existingfile" placeholder:"FILE" help:"User tower: a step (state, item) or an encoder (items, lengths)."`
+	Item         string            `type:"existingfile" xor:"items" placeholder:"FILE" help:"Item tower; needs --vocabulary."`
+	Vocabulary   string            `type:"existingfile" placeholder:"FILE" help:"Item tower's vocabulary, as freshet export onnx writes it."`
+	Vectors      string            `type:"existingfile" xor:"items" placeholder:"FILE" help:"Instead of an item tower: JSON lines of item_id and vector."`
+	Port         map[string]string `placeholder:"ROLE=NAME" help:"Models' own names of inputs and outputs, such as state=h0;next_state=h1."`
+	Out          string            `short:"o" type:"path" placeholder:"BUNDLE" help:"Folder to write the bundle to; the configuration's bundle by default."`
+	ModelVersion string            `placeholder:"NAME" help:"Name of the model version, of a-z, 0-9 and _; made of time and content by default."`
+}
+
+// Help tells what models must look like.
+func (ImportONNX) Help() string {
+	return `Inputs and outputs are found by these names, or by --port:
+
+    item tower  id [N] and/or tokens [N, T] -> vector [N, dim]
+                row 0 means none, row i + 1 is the vocabulary's entry i
+    user tower  state [N, S], item [N, dim] -> next_state [N, S], embedding [N, dim]: a step, from a state of zeros
+            or  items [N, L, dim], lengths [N] -> embedding [N, dim]: an encoder of whole histories, oldest event first
+
+Rows and lengths are int64, all else is float32; N must be free or 1, T and L may be free. What does not fit is refused by its
+name. User towers read items alone: of a bundle whose models take kind or gap, train one anew with event_kinds and event_gaps
+set to never. Running such towers takes ONNX Runtime 1.24 or newer: set FRESHET_ONNXRUNTIME to its library.`
+}
+
+// Run imports and names the model.
+func (c *ImportONNX) Run(env *Env) error {
+	switch {
+	case c.Item == "" && c.Vectors == "":
+		return usage("give the item tower (--item and --vocabulary), or a table of vectors (--vectors)")
+	case (c.Item == "") != (c.Vocabulary == ""):
+		return usage("--item and --vocabulary belong together: the vocabulary tells which row is whose")
+	}
+	out := c.Out
+	if out == "" {
+		s, err := env.Settings()
+		if err != nil {
+			return err
+		}
+		out = s.Bundle
+	}
+	m, err := interchange.Import(interchange.Sources{
+		Users: c.User, Items: c.Item, Vocabulary: c.Vocabulary, Vectors: c.Vectors, Version: c.ModelVersion, Ports: c.Port,
+	}, out, time.Now())
+	if err != nil {
+		return err
+	}
+	return c.report(env, m, out)
+}
+
+func (c *ImportONNX) report(env *Env, m towers.Manifest, out string) error {
+	kind := fmt.Sprintf("a step with a state of %d", m.StateSize)
+	if m.StateSize == 0 {
+		kind = "an encoder: every event costs its user's history being encoded anew"
+	}
+	_, err := fmt.Fprintf(env.Out, "user tower: %s\nmodel %s of dim %d, %d ids and %d tokens, written to %s\n",
+		kind, m.Version, m.Dim, m.Features.Items, m.Features.Tokens, out)
+	return err
+}

@@ -1,0 +1,120 @@
+package towers
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/freshet/freshet/services/towers/onnxruntime"
+)
+
+// foreignItem runs an item tower that was trained elsewhere. Of failing runs the same holds as of foreignUser's.
+type foreignItem struct {
+	session            *onnxruntime.Session
+	dim                int
+	takesID, takesRows bool
+	// width is how many tokens the model takes, 0 meaning as many as there are.
+	width   int
+	buffers sync.Pool // *itemBuffers
+}
+
+type itemBuffers struct{ id, tokens []int64 }
+
+// newForeignItem checks the model's ports and tries it with the ends of its vocabulary.
+func newForeignItem(m *model, dim, ids, tokens int) (*foreignItem, error) {
+	t := &foreignItem{dim: dim, takesID: m.takes(portID), takesRows: m.takes(portTokens)}
+	var in []wants
+	if t.takesID {
+		in = append(in, wants{portID, onnxruntime.Int64, []axis{rowsAxis}})
+	}
+	if t.takesRows || !t.takesID {
+		in = append(in, wants{portTokens, onnxruntime.Int64, []axis{rowsAxis, {name: "T"}}})
+	}
+	var err error
+	t.session, _, err = m.session(in, []wants{{portVector, onnxruntime.Float32, []axis{rowsAxis, {"dim", dim}}}})
+	if err != nil {
+		return nil, err
+	}
+	if p, ok := m.find(m.inputs, portTokens); ok {
+		t.width = int(max(p.Shape[1], 0))
+	}
+	t.buffers.New = func() any { return new(itemBuffers) }
+	return t, m.trial(t.try(ids, tokens))
+}
+
+// loadForeignItems loads a bundle's foreign item tower; lists are its vocabulary.
+func (m *Manifest) loadForeignItems(dir string, lists [][]string) (*ItemTower, error) {
+	model, err := m.loadModel(dir, foreignItemFile)
+	if err != nil {
+		return nil, err
+	}
+	foreign, err := newForeignItem(model, m.Dim, len(lists[0]), len(lists[1]))
+	if err != nil {
+		return nil, err
+	}
+	t := NewItemTower(m.Version, &ItemWeights{Dim: m.Dim, IDs: lists[0], Tokens: lists[1]})
+	t.foreign = foreign
+	return t, nil
+}
+
+// encodeForeign writes the item's vector into dst, which is zero.
+func (t *ItemTower) encodeForeign(dst []float32, itemID string, tokens []int32) {
+	var id int64
+	if i, known := t.ids[itemID]; known {
+		id = int64(i) + 1
+	}
+	if !t.foreign.knows(id, tokens) {
+		return
+	}
+	if err := t.foreign.encode(dst, id, tokens); err != nil {
+		panic(fmt.Sprintf("towers: encoding item %q: %v", itemID, err))
+	}
+}
+
+// encode writes the vector of an item with this id row, 0 for none, and the rows of these tokens, counted from 0.
+func (t *foreignItem) encode(dst []float32, id int64, tokens []int32) error {
+	b := t.buffers.Get().(*itemBuffers)
+	defer t.buffers.Put(b)
+	var in []onnxruntime.Tensor
+	if t.takesID {
+		b.id = append(b.id[:0], id)
+		in = append(in, onnxruntime.Tensor{Shape: []int64{1}, Ints: b.id})
+	}
+	if t.takesRows {
+		width := t.width
+		if width == 0 {
+			width = max(len(tokens), 1)
+		}
+		b.tokens = resized(b.tokens, width)
+		clear(b.tokens)
+		for i, row := range tokens[:min(len(tokens), width)] {
+			b.tokens[i] = int64(row) + 1
+		}
+		in = append(in, onnxruntime.Tensor{Shape: []int64{1, int64(width)}, Ints: b.tokens})
+	}
+	return t.session.Run(in, []onnxruntime.Tensor{rows(dst, 1, t.dim)})
+}
+
+// knows tells whether the tower would read anything of an item.
+func (t *foreignItem) knows(id int64, tokens []int32) bool {
+	return t.takesID && id > 0 || t.takesRows && len(tokens) > 0
+}
+
+// try finds tables that are shorter than the vocabulary.
+func (t *foreignItem) try(ids, tokens int) error {
+	vector := make([]float32, t.dim)
+	for _, id := range []int{0, ids} {
+		for _, token := range []int{0, tokens} {
+			var rows []int32
+			if token > 0 {
+				rows = []int32{int32(token - 1)}
+			}
+			if err := t.encode(vector, int64(id), rows); err != nil {
+				return fmt.Errorf("with id row %d and token row %d, of %d ids and %d tokens: %w", id, token, ids, tokens, err)
+			}
+			if err := finite(vector); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
