@@ -49,6 +49,9 @@ func sample(cases []dataset.Case, c Config) []dataset.Case {
 
 // measure asks and compares.
 func (w *world) measure(ctx context.Context, d Data, cases []dataset.Case, c Config) (*Report, error) {
+	if err := w.settle(ctx); err != nil {
+		return nil, err
+	}
 	fates, err := w.ask(ctx, d, cases, c)
 	if err != nil {
 		return nil, err

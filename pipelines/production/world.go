@@ -122,6 +122,30 @@ func (w *world) close(ctx context.Context) error {
 // written is how many item changes or events go in one call.
 const written = 1000
 
+// settleEvery is how often settle looks.
+const settleEvery = 20 * time.Millisecond
+
+// settle waits until searches see all that was written: an index serves them a moment behind its writes, and what it had not yet
+// would look like loss.
+func (w *world) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	model := w.itemTower.Version()
+	want, err := w.index.Count(ctx, model)
+	for err == nil {
+		var seen int64
+		if seen, err = w.index.CountMatching(ctx, model, ""); err == nil && seen == want {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for searches to see %d rows, of which they see %d: %w", want, seen, ctx.Err())
+		case <-time.After(settleEvery):
+		}
+	}
+	return fmt.Errorf("waiting for searches to see what was written: %w", err)
+}
+
 // fill writes the catalogue, what is popular, and the histories of the cases.
 func (w *world) fill(ctx context.Context, d Data, cases []dataset.Case) error {
 	model := w.itemTower.Version()
