@@ -124,9 +124,19 @@ func (s *Servers) prepareKafka(ctx context.Context) (command, error) {
 		return command{}, err
 	}
 	data := filepath.Join(s.folder(Kafka), "data")
+	// SCRAM users are made when the data folder is formatted: one that knows others begins anew.
+	known, current := filepath.Join(s.folder(Kafka), "users"), strings.Join(users, "\n")
+	if made, err := os.ReadFile(known); err != nil || string(made) != current {
+		if err := os.RemoveAll(data); err != nil {
+			return command{}, err
+		}
+	}
 	if _, err := os.Stat(filepath.Join(data, "meta.properties")); errors.Is(err, fs.ErrNotExist) {
 		format := s.kafkaCommand([]string{"-Xmx128m"}, "kafka.tools.StorageTool", s.formatArguments(properties)...)
 		if err := execute(ctx, s.folder(Kafka), nil, format...); err != nil {
+			return command{}, err
+		}
+		if err := writeFile(known, []byte(current)); err != nil {
 			return command{}, err
 		}
 	}
