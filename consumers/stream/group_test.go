@@ -374,11 +374,13 @@ func TestAddedPartitionIsPickedUp(t *testing.T) {
 	c := newCluster(w.cfg, testTopic) // the writer's view may be old
 	defer c.close()
 	for p := range 4 {
-		_, err := c.client.Produce(t.Context(), &kafka.ProduceRequest{
-			Topic: testTopic, Partition: p, RequiredAcks: kafka.RequireAll,
-			Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes(fmt.Append(nil, "p", p))}),
-		})
-		require.NoError(t, err)
+		require.Eventually(t, func() bool { // a partition just added may not have a leader yet
+			resp, err := c.client.Produce(t.Context(), &kafka.ProduceRequest{
+				Topic: testTopic, Partition: p, RequiredAcks: kafka.RequireAll,
+				Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes(fmt.Append(nil, "p", p))}),
+			})
+			return err == nil && resp.Error == nil
+		}, patience, tick)
 	}
 	require.Eventually(t, func() bool { return seen.distinct() == 4 }, patience, tick)
 }
