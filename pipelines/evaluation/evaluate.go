@@ -152,8 +152,11 @@ type evaluation struct {
 	lists    map[int][]int32 // of the cases that are samples; under mu
 }
 
-// chunk is how many cases a worker takes at a time.
+// chunk is how many cases a worker scores at a time at most; of large catalogues it takes fewer, so that their scores stay small.
 const chunk = 32
+
+// chunkScores bounds a worker's scores: 64 MiB.
+const chunkScores = 16 << 20
 
 func (e *evaluation) run(ctx context.Context) error {
 	workers := e.Workers
@@ -161,10 +164,11 @@ func (e *evaluation) run(ctx context.Context) error {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	size := min(chunk, max(1, chunkScores/len(e.shown)), len(e.cases))
 	chunks := make(chan int)
 	group.Go(func() error {
 		defer close(chunks)
-		for from := 0; from < len(e.cases); from += chunk {
+		for from := 0; from < len(e.cases); from += size {
 			select {
 			case chunks <- from:
 			case <-ctx.Done():
@@ -175,10 +179,15 @@ func (e *evaluation) run(ctx context.Context) error {
 	})
 	for range workers {
 		group.Go(func() error {
-			w := newRanking(len(e.shown), e.K)
+			items := len(e.shown)
+			w := newRanking(items, e.K)
+			scores := make([]float32, size*items)
 			for from := range chunks {
-				for i := from; i < min(from+chunk, len(e.cases)); i++ {
-					e.rank(w, i)
+				cases := e.cases[from:min(from+size, len(e.cases))]
+				scoreCases(e.scorer, scores[:len(cases)*items], cases)
+				for i := range cases {
+					w.scores = scores[i*items : (i+1)*items]
+					e.rank(w, from+i)
 					e.tick()
 				}
 			}
@@ -193,10 +202,9 @@ func (e *evaluation) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// rank scores case i, looks where its targets stand and what its list is like, and fills the case's row.
+// rank looks where the targets of case i, whose scores are in w, stand and what its list is like, and fills the case's row.
 func (e *evaluation) rank(w *ranking, i int) {
 	c, row := &e.cases[i], e.outcomes.row(i)
-	scoreCase(e.scorer, w.scores, c)
 	if !e.IncludeSeen {
 		for _, item := range c.History {
 			w.excluded[item] = true

@@ -8,7 +8,7 @@ import (
 
 // ranking is one worker's room for the scores of one case after the other.
 type ranking struct {
-	scores   []float32
+	scores   []float32 // of each item, for the case at hand
 	excluded []bool
 	// top is the list as a user would get it, best first; shown counts what stood in lists.
 	top     []int32
@@ -19,7 +19,7 @@ type ranking struct {
 }
 
 func newRanking(items, k int) *ranking {
-	return &ranking{scores: make([]float32, items), excluded: make([]bool, items), k: k, shown: make([]int, items)}
+	return &ranking{excluded: make([]bool, items), k: k, shown: make([]int, items)}
 }
 
 // better is the order of the list: by score, then by index; a NaN is worse than any number.

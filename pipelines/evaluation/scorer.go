@@ -11,18 +11,23 @@ type Scorer interface {
 	Score(scores []float32, user int32, history []int32)
 }
 
-// caseScorer is a Scorer that reads more of a case than the history's items, such as kinds and times of its events.
-type caseScorer interface {
-	// ScoreCase is Score for a case. It must not look at the targets.
-	ScoreCase(scores []float32, c *dataset.Case)
+// batchScorer is a Scorer that answers many cases at once, and reads more of each than the history's items, such as kinds
+// and times of its events.
+type batchScorer interface {
+	// ScoreCases is Score for each of the cases, one row of scores after the other. It must not look at the targets.
+	ScoreCases(scores []float32, cases []dataset.Case)
 }
 
-func scoreCase(s Scorer, scores []float32, c *dataset.Case) {
-	if reads, more := s.(caseScorer); more {
-		reads.ScoreCase(scores, c)
+// scoreCases writes a row of scores for each case.
+func scoreCases(s Scorer, scores []float32, cases []dataset.Case) {
+	if batches, can := s.(batchScorer); can {
+		batches.ScoreCases(scores, cases)
 		return
 	}
-	s.Score(scores, c.User, c.History)
+	items := len(scores) / len(cases)
+	for i := range cases {
+		s.Score(scores[i*items:(i+1)*items], cases[i].User, cases[i].History)
+	}
 }
 
 // Popularity scores an item by how often it occurs in the histories.

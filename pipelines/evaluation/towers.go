@@ -1,6 +1,7 @@
 package evaluation
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/freshet/freshet/pipelines/dataset"
@@ -20,8 +21,8 @@ type Towers struct {
 
 // towersScratch is one call's memory.
 type towersScratch struct {
-	state, embedding []float32
-	history          []towers.Event
+	state, embeddings []float32
+	history           []towers.Event
 }
 
 // LoadTowers loads a bundle and encodes items, each as the catalogue role would. window is how many events of a history are
@@ -41,7 +42,7 @@ func LoadTowers(bundle string, items []schemas.ItemChange, window int) (*Towers,
 		item.Encode(t.vector(int32(i)), &features)
 	}
 	t.scratch.New = func() any {
-		return &towersScratch{state: make([]float32, user.StateSize()), embedding: make([]float32, user.Dim())}
+		return &towersScratch{state: make([]float32, user.StateSize())}
 	}
 	return t, nil
 }
@@ -56,15 +57,24 @@ func (t *Towers) Name() string { return "towers " + t.user.Version() }
 
 // Score is the inner product of the history's embedding with each item's vector. Nothing is known of its events' kinds and times.
 func (t *Towers) Score(scores []float32, _ int32, history []int32) {
-	t.ScoreCase(scores, &dataset.Case{History: history})
+	t.ScoreCases(scores, []dataset.Case{{History: history}})
 }
 
-// ScoreCase reads the kinds and times of the case's timeline too, as a profile of so many events would be encoded.
-func (t *Towers) ScoreCase(scores []float32, c *dataset.Case) {
+// ScoreCases reads the kinds and times of the cases' timelines too, as a profile of so many events would be encoded. It
+// multiplies all embeddings with the items at once: one by one, each would pay for laying the items out for the kernels, 20 ms
+// for 43,000 items of 192 dimensions, where the product itself takes 1 ms.
+func (t *Towers) ScoreCases(scores []float32, cases []dataset.Case) {
 	s := t.scratch.Get().(*towersScratch)
 	defer t.scratch.Put(s)
-	s.history = AppendEvents(s.history[:0], t.user, c, t.window, t.vector)
-	t.score(scores, s)
+	d := t.user.Dim()
+	s.embeddings = slices.Grow(s.embeddings[:0], len(cases)*d)[:len(cases)*d]
+	clear(s.embeddings)
+	for i := range cases {
+		s.history = AppendEvents(s.history[:0], t.user, &cases[i], t.window, t.vector)
+		clear(s.state)
+		t.user.Encode(s.state, s.embeddings[i*d:(i+1)*d], s.history)
+	}
+	matrix.Gemm(false, true, len(cases), t.items, d, 1, s.embeddings, d, t.vectors, d, 0, scores, t.items)
 }
 
 // AppendEvents appends what the tower reads of a case's history: the newest window events of its timeline or, where the data knows
@@ -98,12 +108,4 @@ func newest(timeline []dataset.Event, window int, tower *towers.UserTower) int {
 		}
 	}
 	return at
-}
-
-func (t *Towers) score(scores []float32, s *towersScratch) {
-	clear(s.state)
-	clear(s.embedding)
-	t.user.Encode(s.state, s.embedding, s.history)
-	d := t.user.Dim()
-	matrix.Gemm(false, true, 1, t.items, d, 1, s.embedding, d, t.vectors, d, 0, scores, t.items)
 }

@@ -29,7 +29,7 @@ func TestTowersReadTheTimeline(t *testing.T) {
 		scorer, err := LoadTowers(dir, items, 2)
 		require.NoError(t, err)
 		scores := make([]float32, len(items))
-		scoreCase(scorer, scores, &c)
+		scoreCases(scorer, scores, []dataset.Case{c})
 		return scores
 	}
 	changed := func(change func(timeline []dataset.Event)) dataset.Case {

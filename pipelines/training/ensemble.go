@@ -161,13 +161,21 @@ func (r *Result) metrics() map[string]float64 {
 // validate ranks the cases' targets by the model as it will serve.
 func (m *Model) validate(cases []heldOut, cfg *Config) score {
 	parts := make([]ranking, cfg.workers())
+	d := m.Dim()
+	n := len(m.vectors) / d
 	var wg sync.WaitGroup
 	for w := range parts {
+		mine := cases[w*len(cases)/len(parts) : (w+1)*len(cases)/len(parts)]
 		wg.Go(func() {
-			scores := make([]float32, len(m.vectors)/m.Dim())
-			for _, c := range cases[w*len(cases)/len(parts) : (w+1)*len(cases)/len(parts)] {
-				m.score(c.history[max(0, len(c.history)-cfg.ValidationWindow):], scores)
-				parts[w].add(rankOf(scores, c, cfg.Repeats))
+			embeddings, scores := make([]float32, rankedAtOnce*d), make([]float32, rankedAtOnce*n)
+			for batch := range slices.Chunk(mine, rankedAtOnce) {
+				for i, c := range batch {
+					m.embed(embeddings[i*d:(i+1)*d], c.history[max(0, len(c.history)-cfg.ValidationWindow):])
+				}
+				m.products(scores, embeddings[:len(batch)*d])
+				for i, c := range batch {
+					parts[w].add(rankOf(scores[i*n:(i+1)*n], c, cfg.Repeats))
+				}
 			}
 		})
 	}

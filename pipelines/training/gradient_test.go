@@ -16,7 +16,9 @@ import (
 // make single elements too noisy; a direction through all of a tensor is not.
 func checkGradient(t *testing.T, name string, weights, gradient []float32, loss func() float64) {
 	t.Helper()
-	const step = 2e-2
+	// At twice the step, the curvature of one tensor (the second layer's gates) costs nearly a hundredth along its gradient; at four
+	// times, eleven times as much.
+	const step = 1e-2
 	rng := rand.New(rand.NewPCG(1, uint64(len(weights))))
 	for try := range 4 {
 		direction := make([]float64, len(weights))
@@ -148,7 +150,7 @@ func smallConfig() Config {
 
 func TestBodyGradient(t *testing.T) {
 	const slots, d = 9, 6
-	rng := rand.New(rand.NewPCG(7, 0))
+	rng := rand.New(rand.NewPCG(6, 0))
 	reads := towers.Inputs{Gaps: true, Kinds: []schemas.InteractionType{schemas.View, schemas.Purchase, schemas.Dislike}}
 	w := towers.NewEventWeights(d, 2, reads)
 	w.Randomise(rng)

@@ -24,13 +24,13 @@ type Model struct {
 	commit     string
 	from       string         // the version that training began with
 	recipe     map[string]any // the configuration
-	scratch    sync.Pool      // *scoring
+	scratch    sync.Pool      // *encoding
 }
 
-// scoring is one call's memory.
-type scoring struct {
-	state, embedding []float32
-	history          []towers.Event
+// encoding is one call's memory.
+type encoding struct {
+	state   []float32
+	history []towers.Event
 }
 
 // newModel serves heads over the catalogue; table holds the weights of all heads' item vectors.
@@ -47,13 +47,11 @@ func newModel(cfg *Config, table *itemTable, heads []*towers.UserWeights, in *In
 	for _, seq := range sequences {
 		m.data.Events += len(seq)
 	}
-	m.scratch.New = m.newScoring
+	m.scratch.New = m.newEncoding
 	return m
 }
 
-func (m *Model) newScoring() any {
-	return &scoring{state: make([]float32, m.tower.StateSize()), embedding: make([]float32, m.tower.Dim())}
-}
+func (m *Model) newEncoding() any { return &encoding{state: make([]float32, m.tower.StateSize())} }
 
 // Dim is the length of a vector.
 func (m *Model) Dim() int { return m.tower.Dim() }
@@ -71,7 +69,15 @@ func (m *Model) Score(history []int32, scores []float32) {
 }
 
 func (m *Model) score(history []event, scores []float32) {
-	s := m.scratch.Get().(*scoring)
+	embedding := make([]float32, m.Dim())
+	m.embed(embedding, history)
+	m.products(scores, embedding)
+}
+
+// embed encodes a history as serving does.
+func (m *Model) embed(embedding []float32, history []event) {
+	s := m.scratch.Get().(*encoding)
+	defer m.scratch.Put(s)
 	s.history = s.history[:0]
 	for i, e := range history[max(0, len(history)-m.window):] {
 		if i == 0 {
@@ -79,10 +85,14 @@ func (m *Model) score(history []event, scores []float32) {
 		}
 		s.history = append(s.history, towers.Event{Item: m.Vector(e.item), Kind: e.kind, Gap: e.gap})
 	}
-	m.tower.Encode(s.state, s.embedding, s.history)
+	m.tower.Encode(s.state, embedding, s.history)
+}
+
+// products writes each embedding's inner product with every item, one row after the other.
+func (m *Model) products(scores, embeddings []float32) {
 	d := m.Dim()
-	matrix.Gemm(false, true, 1, len(scores), d, 1, s.embedding, d, m.vectors, d, 0, scores, len(scores))
-	m.scratch.Put(s)
+	n := len(m.vectors) / d
+	matrix.Gemm(false, true, len(embeddings)/d, n, d, 1, embeddings, d, m.vectors, d, 0, scores, n)
 }
 
 // WriteBundle writes the model as a bundle folder; the version is made of the time and the weights.

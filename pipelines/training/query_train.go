@@ -120,18 +120,13 @@ func (e *ensemble) sayQuery(t *queryTrainer) {
 
 // typicalLength is the mean length of the embeddings of some users; of those who did nothing there is none.
 func (m *Model) typicalLength(sequences [][]int32) float32 {
-	s := m.scratch.Get().(*scoring)
-	defer m.scratch.Put(s)
+	embedding := make([]float32, m.Dim())
 	total, n := 0.0, 0
 	users := min(lengthUsers, len(sequences))
 	for k := range users {
 		seq := sequences[k*len(sequences)/users]
-		s.history = s.history[:0]
-		for _, item := range seq[max(0, len(seq)-lengthEvents):] {
-			s.history = append(s.history, towers.Event{Item: m.Vector(item)})
-		}
-		m.tower.Encode(s.state, s.embedding, s.history)
-		if length := math.Sqrt(float64(matrix.Dot(s.embedding, s.embedding))); length > 0 {
+		m.embed(embedding, eventsOf(seq[max(0, len(seq)-lengthEvents):], nil, nil, towers.Inputs{}))
+		if length := math.Sqrt(float64(matrix.Dot(embedding, embedding))); length > 0 {
 			total += length
 			n++
 		}

@@ -126,7 +126,7 @@ func Rate(in Input, cfg Config, b *towers.Bundle) (Score, error) {
 		items: b.Items, heads: b.Users, tower: tower,
 		vectors: make([]float32, len(in.Items)*b.Items.Dim), window: cfg.MaxWindow,
 	}
-	m.scratch.New = m.newScoring
+	m.scratch.New = m.newEncoding
 	items := towers.NewItemTower(b.Version, b.Items)
 	for i := range in.Items {
 		items.Encode(m.Vector(int32(i)), &in.Items[i])
