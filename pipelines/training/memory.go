@@ -29,7 +29,7 @@ type Shape struct {
 //	Catalogue  60 items + 16 ids + 4 labels (names, indexes, slots, the sampler's probabilities)
 //	Events     8 events + 24 users (what training makes of the sequences) + 24 windows
 //	Workers    each: the user tower's gradient, 4 d (active items) for theirs, a pack's tape of rows x d x (13 + 26 layers)
-//	           values, and a block of logits
+//	           values, a block of logits, and 12 d candidates (their vectors and gradient, transposed)
 //	Step       4 d (active items)
 //	Validation 4 d items + 4 items x 16 cases for each worker, and a tape of 16 histories for each
 //
@@ -76,8 +76,9 @@ func EstimateMemory(cfg Config, s Shape) Memory {
 		Optimiser: 2*value*parameters + value*d*s.Tokens,
 		Catalogue: 60*s.Items + 16*s.IDs + index*s.Labels,
 		Events:    2*index*s.Events + header*s.Users + header*windows,
-		Workers:   workers * (value*users + value*d*active + tape(rows) + 3*value*rows*d + value*lossRows*(candidates+17)),
-		Step:      (value*d + 16) * active,
+		Workers: workers * (value*users + value*d*active + tape(rows) + 3*value*rows*d +
+			value*lossRows*rowWidth(candidates+1) + 3*value*d*rowWidth(candidates+1)),
+		Step: (value*d + 16) * active,
 	}
 	if s.Cases > 0 {
 		m.Validation = value*d*s.Items + workers*(value*s.Items*together+tape(together*min(cfg.ValidationWindow, long)))

@@ -17,9 +17,10 @@ func BenchmarkGemm(b *testing.B) {
 		transA, transB bool
 		m, n, k        int
 	}{
-		{"logits", false, true, 1600, 3416, 64},
-		{"gradient-X", false, false, 1600, 64, 3416},
-		{"gradient-W", true, false, 3416, 64, 1600},
+		{"logits", false, false, 153, 3424, 64},
+		{"gradient-X", false, false, 153, 64, 3424},
+		{"gradient-W", true, false, 64, 3424, 153},
+		{"body-gradient", true, false, 192, 64, 1600},
 		{"body", false, false, 1600, 256, 64},
 		{"body-transposed", false, true, 1600, 192, 64},
 		{"batch-of-32", false, false, 32, 192, 64},

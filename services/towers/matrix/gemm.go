@@ -15,7 +15,7 @@ const (
 )
 
 // fewRows is how many rows of A are too few to repay the packing of B, which then is read where it lies, if its rows are rows.
-const fewRows = 24
+const fewRows = 256
 
 // Gemm computes C = alpha * op(A) * op(B) + beta * C, where op transposes when its flag is set; op(A) is m x k, op(B) is
 // k x n and C is m x n. With beta 0, C is written without being read, so that it may hold anything. C must not overlap A or B.
@@ -124,30 +124,39 @@ func (g *product) pass(s *scratch, pc, kc int) {
 		packColumns(s.b, &g.b, pc, kc, jc+inPlace, nc-inPlace, cols)
 		for ic := 0; ic < g.m; ic += blockM {
 			mc := min(blockM, g.m-ic)
-			s.a = grow(s.a, mc*kc)
-			packRows(s.a, &g.a, ic, mc, pc, kc, g.kern)
+			if g.a.trans {
+				s.a = grow(s.a, mc*kc)
+				packRows(s.a, &g.a, ic, mc, pc, kc, g.kern)
+			}
 			for j := 0; j < nc; j += cols {
 				if j < inPlace {
-					g.panel(s, ic, mc, jc+j, kc, g.b.x[pc*g.b.ld+jc+j:], g.b.ld)
+					g.panel(s, ic, mc, jc+j, pc, kc, g.b.x[pc*g.b.ld+jc+j:], g.b.ld)
 				} else {
-					g.panel(s, ic, mc, jc+j, kc, s.b[(j-inPlace)*kc:], cols)
+					g.panel(s, ic, mc, jc+j, pc, kc, s.b[(j-inPlace)*kc:], cols)
 				}
 			}
 		}
 	}
 }
 
-// panel multiplies the packed mc rows of A with a panel of B, as wide as a tile, into C at (ic, jc).
-func (g *product) panel(s *scratch, ic, mc, jc, kc int, b []float32, bStep int) {
+// panel multiplies mc rows of A, from (ic, pc) on, with a panel of B, as wide as a tile, into C at (ic, jc). Rows of A are read
+// where they lie; its columns, each step of which would be a page of its own, are packed.
+func (g *product) panel(s *scratch, ic, mc, jc, pc, kc int, b []float32, bStep int) {
 	cols := g.kern.cols
 	width := min(cols, g.n-jc)
 	for i := 0; i < mc; {
 		rows := g.kern.height(mc - i)
-		a, c := s.a[i*kc:], g.c[(ic+i)*g.ldc+jc:]
-		if width == cols {
-			g.kern.tile(rows, kc, a, rows, b, bStep, c, g.ldc, g.alpha, g.add)
+		a, row, step := s.a, 1, rows
+		if g.a.trans {
+			a = a[i*kc:]
 		} else {
-			g.kern.tile(rows, kc, a, rows, b, bStep, s.tile[:], cols, g.alpha, false)
+			a, row, step = g.a.x[(ic+i)*g.a.ld+pc:], g.a.ld, 1
+		}
+		c := g.c[(ic+i)*g.ldc+jc:]
+		if width == cols {
+			g.kern.tile(rows, kc, a, row, step, b, bStep, c, g.ldc, g.alpha, g.add)
+		} else {
+			g.kern.tile(rows, kc, a, row, step, b, bStep, s.tile[:], cols, g.alpha, false)
 			merge(c, g.ldc, s.tile[:], cols, rows, width, g.add)
 		}
 		i += rows

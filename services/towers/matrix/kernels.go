@@ -13,10 +13,10 @@ type kernels struct {
 	// heights are the tile heights there are, largest first, ending in 1; cols is the tile's width.
 	heights []int
 	cols    int
-	// tile computes alpha times rows x cols of a product of kc steps, and stores it in C or adds it to C. Step p reads rows
-	// elements from a[p*aStep] and cols elements from b[p*bStep]. Each element is a chain of multiply-adds in the order of
+	// tile computes alpha times rows x cols of a product of kc steps, and stores it in C or adds it to C. Step p reads row i's
+	// element a[i*aRow+p*aStep] and cols elements from b[p*bStep]. Each element is a chain of multiply-adds in the order of
 	// p, started from zero, so that its bits do not depend on the height.
-	tile func(rows, kc int, a []float32, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool)
+	tile func(rows, kc int, a []float32, aRow, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool)
 
 	// expSum writes e^(x - shift) for each x of src, to about 1e-7 relative, and returns the sum; dst may be src. Results
 	// below 2.4e-38 become 0; x above 88.72 gives the value there, close below the largest float32; NaN stays NaN.

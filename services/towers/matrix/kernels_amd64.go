@@ -23,30 +23,30 @@ func available() []*kernels {
 	return append([]*kernels{&wide}, tiers...)
 }
 
-func tileAVX2(rows, kc int, a []float32, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool) {
+func tileAVX2(rows, kc int, a []float32, aRow, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool) {
 	switch rows {
 	case 6:
-		tileAVX2x6(kc, &a[0], aStep, &b[0], bStep, &c[0], ldc, alpha, add)
+		tileAVX2x6(kc, &a[0], aRow, aStep, &b[0], bStep, &c[0], ldc, alpha, add)
 	case 4:
-		tileAVX2x4(kc, &a[0], aStep, &b[0], bStep, &c[0], ldc, alpha, add)
+		tileAVX2x4(kc, &a[0], aRow, aStep, &b[0], bStep, &c[0], ldc, alpha, add)
 	case 2:
-		tileAVX2x2(kc, &a[0], aStep, &b[0], bStep, &c[0], ldc, alpha, add)
+		tileAVX2x2(kc, &a[0], aRow, aStep, &b[0], bStep, &c[0], ldc, alpha, add)
 	default:
-		tileAVX2x1(kc, &a[0], aStep, &b[0], bStep, &c[0], ldc, alpha, add)
+		tileAVX2x1(kc, &a[0], aRow, aStep, &b[0], bStep, &c[0], ldc, alpha, add)
 	}
 }
 
-func tileAVX512(rows, kc int, a []float32, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool) {
+func tileAVX512(rows, kc int, a []float32, aRow, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool) {
 	switch rows {
 	case 12:
-		tileAVX512x12(kc, &a[0], aStep, &b[0], bStep, &c[0], ldc, alpha, add)
+		tileAVX512x12(kc, &a[0], aRow, aStep, &b[0], bStep, &c[0], ldc, alpha, add)
 	case 8:
-		tileAVX512x8(kc, &a[0], aStep, &b[0], bStep, &c[0], ldc, alpha, add)
+		tileAVX512x8(kc, &a[0], aRow, aStep, &b[0], bStep, &c[0], ldc, alpha, add)
 	case 4:
-		tileAVX512x4(kc, &a[0], aStep, &b[0], bStep, &c[0], ldc, alpha, add)
+		tileAVX512x4(kc, &a[0], aRow, aStep, &b[0], bStep, &c[0], ldc, alpha, add)
 	case 2:
-		tileAVX512x2(kc, &a[0], aStep, &b[0], bStep, &c[0], ldc, alpha, add)
+		tileAVX512x2(kc, &a[0], aRow, aStep, &b[0], bStep, &c[0], ldc, alpha, add)
 	default:
-		tileAVX512x1(kc, &a[0], aStep, &b[0], bStep, &c[0], ldc, alpha, add)
+		tileAVX512x1(kc, &a[0], aRow, aStep, &b[0], bStep, &c[0], ldc, alpha, add)
 	}
 }

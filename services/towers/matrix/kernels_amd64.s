@@ -4,19 +4,20 @@
 
 #include "textflag.h"
 
-// func tileAVX2x6(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+// func tileAVX2x6(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tileAVX2x6(SB), NOSPLIT, $0-61
+TEXT ·tileAVX2x6(SB), NOSPLIT, $0-69
 	MOVQ   kc+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   b+24(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   aStep+16(FP), SI
-	MOVQ   bStep+32(FP), DI
-	MOVQ   ldc+48(FP), R8
+	MOVQ   b+32(FP), CX
+	MOVQ   aRow+16(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   aStep+24(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   bStep+40(FP), SI
 	SHLQ   $0x02, SI
-	SHLQ   $0x02, DI
-	SHLQ   $0x02, R8
+	MOVQ   a+8(FP), DI
+	LEAQ   (DI)(DX*2), R8
+	ADDQ   DX, R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -31,31 +32,35 @@ TEXT ·tileAVX2x6(SB), NOSPLIT, $0-61
 	VXORPS Y11, Y11, Y11
 
 step:
-	VMOVUPS      (DX), Y12
-	VMOVUPS      32(DX), Y13
-	VBROADCASTSS (CX), Y14
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
+	VBROADCASTSS (DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(CX), Y14
+	VBROADCASTSS (DI)(DX*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(CX), Y14
+	VBROADCASTSS (DI)(DX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(CX), Y14
+	VBROADCASTSS (R8), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(CX), Y14
+	VBROADCASTSS (R8)(DX*1), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(CX), Y14
+	VBROADCASTSS (R8)(DX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         BX, DI
+	ADDQ         BX, R8
 	ADDQ         SI, CX
-	ADDQ         DI, DX
 	DECQ         AX
 	JNZ          step
-	VBROADCASTSS alpha+56(FP), Y12
+	MOVQ         c+48(FP), AX
+	MOVQ         ldc+56(FP), CX
+	SHLQ         $0x02, CX
+	VBROADCASTSS alpha+64(FP), Y12
 	VMULPS       Y12, Y0, Y0
 	VMULPS       Y12, Y1, Y1
 	VMULPS       Y12, Y2, Y2
@@ -68,35 +73,34 @@ step:
 	VMULPS       Y12, Y9, Y9
 	VMULPS       Y12, Y10, Y10
 	VMULPS       Y12, Y11, Y11
-	MOVB         add+60(FP), AL
-	TESTB        AL, AL
+	MOVB         add+68(FP), DL
+	TESTB        DL, DL
 	JZ           overwrite
-	MOVQ         BX, AX
 	VADDPS       (AX), Y0, Y0
 	VMOVUPS      Y0, (AX)
 	VADDPS       32(AX), Y1, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Y2, Y2
 	VMOVUPS      Y2, (AX)
 	VADDPS       32(AX), Y3, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Y4, Y4
 	VMOVUPS      Y4, (AX)
 	VADDPS       32(AX), Y5, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Y6, Y6
 	VMOVUPS      Y6, (AX)
 	VADDPS       32(AX), Y7, Y7
 	VMOVUPS      Y7, 32(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Y8, Y8
 	VMOVUPS      Y8, (AX)
 	VADDPS       32(AX), Y9, Y9
 	VMOVUPS      Y9, 32(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Y10, Y10
 	VMOVUPS      Y10, (AX)
 	VADDPS       32(AX), Y11, Y11
@@ -105,40 +109,40 @@ step:
 	RET
 
 overwrite:
-	MOVQ    BX, AX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Y4, (AX)
 	VMOVUPS Y5, 32(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Y6, (AX)
 	VMOVUPS Y7, 32(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Y8, (AX)
 	VMOVUPS Y9, 32(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Y10, (AX)
 	VMOVUPS Y11, 32(AX)
 	VZEROUPPER
 	RET
 
-// func tileAVX2x4(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+// func tileAVX2x4(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tileAVX2x4(SB), NOSPLIT, $0-61
+TEXT ·tileAVX2x4(SB), NOSPLIT, $0-69
 	MOVQ   kc+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   b+24(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   aStep+16(FP), SI
-	MOVQ   bStep+32(FP), DI
-	MOVQ   ldc+48(FP), R8
+	MOVQ   b+32(FP), CX
+	MOVQ   aRow+16(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   aStep+24(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   bStep+40(FP), SI
 	SHLQ   $0x02, SI
-	SHLQ   $0x02, DI
-	SHLQ   $0x02, R8
+	MOVQ   a+8(FP), DI
+	LEAQ   (DI)(DX*2), R8
+	ADDQ   DX, R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -149,25 +153,29 @@ TEXT ·tileAVX2x4(SB), NOSPLIT, $0-61
 	VXORPS Y7, Y7, Y7
 
 step:
-	VMOVUPS      (DX), Y8
-	VMOVUPS      32(DX), Y9
-	VBROADCASTSS (CX), Y10
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX), Y9
+	VBROADCASTSS (DI), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(CX), Y10
+	VBROADCASTSS (DI)(DX*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(CX), Y10
+	VBROADCASTSS (DI)(DX*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(CX), Y10
+	VBROADCASTSS (R8), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         BX, DI
+	ADDQ         BX, R8
 	ADDQ         SI, CX
-	ADDQ         DI, DX
 	DECQ         AX
 	JNZ          step
-	VBROADCASTSS alpha+56(FP), Y8
+	MOVQ         c+48(FP), AX
+	MOVQ         ldc+56(FP), CX
+	SHLQ         $0x02, CX
+	VBROADCASTSS alpha+64(FP), Y8
 	VMULPS       Y8, Y0, Y0
 	VMULPS       Y8, Y1, Y1
 	VMULPS       Y8, Y2, Y2
@@ -176,25 +184,24 @@ step:
 	VMULPS       Y8, Y5, Y5
 	VMULPS       Y8, Y6, Y6
 	VMULPS       Y8, Y7, Y7
-	MOVB         add+60(FP), AL
-	TESTB        AL, AL
+	MOVB         add+68(FP), DL
+	TESTB        DL, DL
 	JZ           overwrite
-	MOVQ         BX, AX
 	VADDPS       (AX), Y0, Y0
 	VMOVUPS      Y0, (AX)
 	VADDPS       32(AX), Y1, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Y2, Y2
 	VMOVUPS      Y2, (AX)
 	VADDPS       32(AX), Y3, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Y4, Y4
 	VMOVUPS      Y4, (AX)
 	VADDPS       32(AX), Y5, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Y6, Y6
 	VMOVUPS      Y6, (AX)
 	VADDPS       32(AX), Y7, Y7
@@ -203,66 +210,66 @@ step:
 	RET
 
 overwrite:
-	MOVQ    BX, AX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Y4, (AX)
 	VMOVUPS Y5, 32(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Y6, (AX)
 	VMOVUPS Y7, 32(AX)
 	VZEROUPPER
 	RET
 
-// func tileAVX2x2(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+// func tileAVX2x2(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tileAVX2x2(SB), NOSPLIT, $0-61
+TEXT ·tileAVX2x2(SB), NOSPLIT, $0-69
 	MOVQ   kc+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   b+24(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   aStep+16(FP), SI
-	MOVQ   bStep+32(FP), DI
-	MOVQ   ldc+48(FP), R8
+	MOVQ   b+32(FP), CX
+	MOVQ   aRow+16(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   aStep+24(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   bStep+40(FP), SI
 	SHLQ   $0x02, SI
-	SHLQ   $0x02, DI
-	SHLQ   $0x02, R8
+	MOVQ   a+8(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
 step:
-	VMOVUPS      (DX), Y4
-	VMOVUPS      32(DX), Y5
-	VBROADCASTSS (CX), Y6
+	VMOVUPS      (CX), Y4
+	VMOVUPS      32(CX), Y5
+	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(CX), Y6
+	VBROADCASTSS (DI)(DX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         BX, DI
 	ADDQ         SI, CX
-	ADDQ         DI, DX
 	DECQ         AX
 	JNZ          step
-	VBROADCASTSS alpha+56(FP), Y4
+	MOVQ         c+48(FP), AX
+	MOVQ         ldc+56(FP), CX
+	SHLQ         $0x02, CX
+	VBROADCASTSS alpha+64(FP), Y4
 	VMULPS       Y4, Y0, Y0
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y4, Y3, Y3
-	MOVB         add+60(FP), AL
-	TESTB        AL, AL
+	MOVB         add+68(FP), DL
+	TESTB        DL, DL
 	JZ           overwrite
-	MOVQ         BX, AX
 	VADDPS       (AX), Y0, Y0
 	VMOVUPS      Y0, (AX)
 	VADDPS       32(AX), Y1, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Y2, Y2
 	VMOVUPS      Y2, (AX)
 	VADDPS       32(AX), Y3, Y3
@@ -271,48 +278,48 @@ step:
 	RET
 
 overwrite:
-	MOVQ    BX, AX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
 	VZEROUPPER
 	RET
 
-// func tileAVX2x1(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+// func tileAVX2x1(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tileAVX2x1(SB), NOSPLIT, $0-61
+TEXT ·tileAVX2x1(SB), NOSPLIT, $0-69
 	MOVQ   kc+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   b+24(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   aStep+16(FP), SI
-	MOVQ   bStep+32(FP), DI
-	MOVQ   ldc+48(FP), R8
-	SHLQ   $0x02, SI
-	SHLQ   $0x02, DI
-	SHLQ   $0x02, R8
+	MOVQ   b+32(FP), CX
+	MOVQ   aRow+16(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   aStep+24(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   bStep+40(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   a+8(FP), SI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
 step:
-	VMOVUPS      (DX), Y2
-	VMOVUPS      32(DX), Y3
-	VBROADCASTSS (CX), Y4
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VBROADCASTSS (SI), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         SI, CX
-	ADDQ         DI, DX
+	ADDQ         DX, SI
+	ADDQ         BX, CX
 	DECQ         AX
 	JNZ          step
-	VBROADCASTSS alpha+56(FP), Y2
+	MOVQ         c+48(FP), AX
+	MOVQ         ldc+56(FP), CX
+	SHLQ         $0x02, CX
+	VBROADCASTSS alpha+64(FP), Y2
 	VMULPS       Y2, Y0, Y0
 	VMULPS       Y2, Y1, Y1
-	MOVB         add+60(FP), AL
-	TESTB        AL, AL
+	MOVB         add+68(FP), CL
+	TESTB        CL, CL
 	JZ           overwrite
-	MOVQ         BX, AX
 	VADDPS       (AX), Y0, Y0
 	VMOVUPS      Y0, (AX)
 	VADDPS       32(AX), Y1, Y1
@@ -321,25 +328,29 @@ step:
 	RET
 
 overwrite:
-	MOVQ    BX, AX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VZEROUPPER
 	RET
 
-// func tileAVX512x12(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+// func tileAVX512x12(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tileAVX512x12(SB), NOSPLIT, $0-61
+TEXT ·tileAVX512x12(SB), NOSPLIT, $0-69
 	MOVQ   kc+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   b+24(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   aStep+16(FP), SI
-	MOVQ   bStep+32(FP), DI
-	MOVQ   ldc+48(FP), R8
+	MOVQ   b+32(FP), CX
+	MOVQ   aRow+16(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   aStep+24(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   bStep+40(FP), SI
 	SHLQ   $0x02, SI
-	SHLQ   $0x02, DI
-	SHLQ   $0x02, R8
+	MOVQ   a+8(FP), DI
+	LEAQ   (DI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	LEAQ   (R9)(DX*2), R10
+	ADDQ   DX, R10
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
@@ -366,49 +377,55 @@ TEXT ·tileAVX512x12(SB), NOSPLIT, $0-61
 	VPXORQ Z23, Z23, Z23
 
 step:
-	VMOVUPS      (DX), Z24
-	VMOVUPS      64(DX), Z25
-	VBROADCASTSS (CX), Z26
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VBROADCASTSS (DI), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS 4(CX), Z26
+	VBROADCASTSS (DI)(DX*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(CX), Z26
+	VBROADCASTSS (DI)(DX*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(CX), Z26
+	VBROADCASTSS (R8), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(CX), Z26
+	VBROADCASTSS (R8)(DX*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(CX), Z26
+	VBROADCASTSS (R8)(DX*2), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS 24(CX), Z26
+	VBROADCASTSS (R9), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(CX), Z26
+	VBROADCASTSS (R9)(DX*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(CX), Z26
+	VBROADCASTSS (R9)(DX*2), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(CX), Z26
+	VBROADCASTSS (R10), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(CX), Z26
+	VBROADCASTSS (R10)(DX*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS 44(CX), Z26
+	VBROADCASTSS (R10)(DX*2), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         BX, R9
+	ADDQ         BX, R10
 	ADDQ         SI, CX
-	ADDQ         DI, DX
 	DECQ         AX
 	JNZ          step
-	VBROADCASTSS alpha+56(FP), Z24
+	MOVQ         c+48(FP), AX
+	MOVQ         ldc+56(FP), CX
+	SHLQ         $0x02, CX
+	VBROADCASTSS alpha+64(FP), Z24
 	VMULPS       Z24, Z0, Z0
 	VMULPS       Z24, Z1, Z1
 	VMULPS       Z24, Z2, Z2
@@ -433,65 +450,64 @@ step:
 	VMULPS       Z24, Z21, Z21
 	VMULPS       Z24, Z22, Z22
 	VMULPS       Z24, Z23, Z23
-	MOVB         add+60(FP), AL
-	TESTB        AL, AL
+	MOVB         add+68(FP), DL
+	TESTB        DL, DL
 	JZ           overwrite
-	MOVQ         BX, AX
 	VADDPS       (AX), Z0, Z0
 	VMOVUPS      Z0, (AX)
 	VADDPS       64(AX), Z1, Z1
 	VMOVUPS      Z1, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z2, Z2
 	VMOVUPS      Z2, (AX)
 	VADDPS       64(AX), Z3, Z3
 	VMOVUPS      Z3, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z4, Z4
 	VMOVUPS      Z4, (AX)
 	VADDPS       64(AX), Z5, Z5
 	VMOVUPS      Z5, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z6, Z6
 	VMOVUPS      Z6, (AX)
 	VADDPS       64(AX), Z7, Z7
 	VMOVUPS      Z7, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z8, Z8
 	VMOVUPS      Z8, (AX)
 	VADDPS       64(AX), Z9, Z9
 	VMOVUPS      Z9, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z10, Z10
 	VMOVUPS      Z10, (AX)
 	VADDPS       64(AX), Z11, Z11
 	VMOVUPS      Z11, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z12, Z12
 	VMOVUPS      Z12, (AX)
 	VADDPS       64(AX), Z13, Z13
 	VMOVUPS      Z13, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z14, Z14
 	VMOVUPS      Z14, (AX)
 	VADDPS       64(AX), Z15, Z15
 	VMOVUPS      Z15, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z16, Z16
 	VMOVUPS      Z16, (AX)
 	VADDPS       64(AX), Z17, Z17
 	VMOVUPS      Z17, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z18, Z18
 	VMOVUPS      Z18, (AX)
 	VADDPS       64(AX), Z19, Z19
 	VMOVUPS      Z19, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z20, Z20
 	VMOVUPS      Z20, (AX)
 	VADDPS       64(AX), Z21, Z21
 	VMOVUPS      Z21, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z22, Z22
 	VMOVUPS      Z22, (AX)
 	VADDPS       64(AX), Z23, Z23
@@ -500,58 +516,60 @@ step:
 	RET
 
 overwrite:
-	MOVQ    BX, AX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
 	VMOVUPS Z3, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z4, (AX)
 	VMOVUPS Z5, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z6, (AX)
 	VMOVUPS Z7, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z8, (AX)
 	VMOVUPS Z9, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z10, (AX)
 	VMOVUPS Z11, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z12, (AX)
 	VMOVUPS Z13, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z14, (AX)
 	VMOVUPS Z15, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z16, (AX)
 	VMOVUPS Z17, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z18, (AX)
 	VMOVUPS Z19, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z20, (AX)
 	VMOVUPS Z21, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z22, (AX)
 	VMOVUPS Z23, 64(AX)
 	VZEROUPPER
 	RET
 
-// func tileAVX512x8(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+// func tileAVX512x8(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tileAVX512x8(SB), NOSPLIT, $0-61
+TEXT ·tileAVX512x8(SB), NOSPLIT, $0-69
 	MOVQ   kc+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   b+24(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   aStep+16(FP), SI
-	MOVQ   bStep+32(FP), DI
-	MOVQ   ldc+48(FP), R8
+	MOVQ   b+32(FP), CX
+	MOVQ   aRow+16(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   aStep+24(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   bStep+40(FP), SI
 	SHLQ   $0x02, SI
-	SHLQ   $0x02, DI
-	SHLQ   $0x02, R8
+	MOVQ   a+8(FP), DI
+	LEAQ   (DI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
@@ -570,37 +588,42 @@ TEXT ·tileAVX512x8(SB), NOSPLIT, $0-61
 	VPXORQ Z15, Z15, Z15
 
 step:
-	VMOVUPS      (DX), Z16
-	VMOVUPS      64(DX), Z17
-	VBROADCASTSS (CX), Z18
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VBROADCASTSS (DI), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(CX), Z18
+	VBROADCASTSS (DI)(DX*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(CX), Z18
+	VBROADCASTSS (DI)(DX*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(CX), Z18
+	VBROADCASTSS (R8), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(CX), Z18
+	VBROADCASTSS (R8)(DX*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(CX), Z18
+	VBROADCASTSS (R8)(DX*2), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(CX), Z18
+	VBROADCASTSS (R9), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(CX), Z18
+	VBROADCASTSS (R9)(DX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         BX, R9
 	ADDQ         SI, CX
-	ADDQ         DI, DX
 	DECQ         AX
 	JNZ          step
-	VBROADCASTSS alpha+56(FP), Z16
+	MOVQ         c+48(FP), AX
+	MOVQ         ldc+56(FP), CX
+	SHLQ         $0x02, CX
+	VBROADCASTSS alpha+64(FP), Z16
 	VMULPS       Z16, Z0, Z0
 	VMULPS       Z16, Z1, Z1
 	VMULPS       Z16, Z2, Z2
@@ -617,45 +640,44 @@ step:
 	VMULPS       Z16, Z13, Z13
 	VMULPS       Z16, Z14, Z14
 	VMULPS       Z16, Z15, Z15
-	MOVB         add+60(FP), AL
-	TESTB        AL, AL
+	MOVB         add+68(FP), DL
+	TESTB        DL, DL
 	JZ           overwrite
-	MOVQ         BX, AX
 	VADDPS       (AX), Z0, Z0
 	VMOVUPS      Z0, (AX)
 	VADDPS       64(AX), Z1, Z1
 	VMOVUPS      Z1, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z2, Z2
 	VMOVUPS      Z2, (AX)
 	VADDPS       64(AX), Z3, Z3
 	VMOVUPS      Z3, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z4, Z4
 	VMOVUPS      Z4, (AX)
 	VADDPS       64(AX), Z5, Z5
 	VMOVUPS      Z5, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z6, Z6
 	VMOVUPS      Z6, (AX)
 	VADDPS       64(AX), Z7, Z7
 	VMOVUPS      Z7, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z8, Z8
 	VMOVUPS      Z8, (AX)
 	VADDPS       64(AX), Z9, Z9
 	VMOVUPS      Z9, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z10, Z10
 	VMOVUPS      Z10, (AX)
 	VADDPS       64(AX), Z11, Z11
 	VMOVUPS      Z11, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z12, Z12
 	VMOVUPS      Z12, (AX)
 	VADDPS       64(AX), Z13, Z13
 	VMOVUPS      Z13, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z14, Z14
 	VMOVUPS      Z14, (AX)
 	VADDPS       64(AX), Z15, Z15
@@ -664,46 +686,46 @@ step:
 	RET
 
 overwrite:
-	MOVQ    BX, AX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
 	VMOVUPS Z3, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z4, (AX)
 	VMOVUPS Z5, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z6, (AX)
 	VMOVUPS Z7, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z8, (AX)
 	VMOVUPS Z9, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z10, (AX)
 	VMOVUPS Z11, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z12, (AX)
 	VMOVUPS Z13, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z14, (AX)
 	VMOVUPS Z15, 64(AX)
 	VZEROUPPER
 	RET
 
-// func tileAVX512x4(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+// func tileAVX512x4(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tileAVX512x4(SB), NOSPLIT, $0-61
+TEXT ·tileAVX512x4(SB), NOSPLIT, $0-69
 	MOVQ   kc+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   b+24(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   aStep+16(FP), SI
-	MOVQ   bStep+32(FP), DI
-	MOVQ   ldc+48(FP), R8
+	MOVQ   b+32(FP), CX
+	MOVQ   aRow+16(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   aStep+24(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   bStep+40(FP), SI
 	SHLQ   $0x02, SI
-	SHLQ   $0x02, DI
-	SHLQ   $0x02, R8
+	MOVQ   a+8(FP), DI
+	LEAQ   (DI)(DX*2), R8
+	ADDQ   DX, R8
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
@@ -714,25 +736,29 @@ TEXT ·tileAVX512x4(SB), NOSPLIT, $0-61
 	VPXORQ Z7, Z7, Z7
 
 step:
-	VMOVUPS      (DX), Z8
-	VMOVUPS      64(DX), Z9
-	VBROADCASTSS (CX), Z10
+	VMOVUPS      (CX), Z8
+	VMOVUPS      64(CX), Z9
+	VBROADCASTSS (DI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(CX), Z10
+	VBROADCASTSS (DI)(DX*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(CX), Z10
+	VBROADCASTSS (DI)(DX*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(CX), Z10
+	VBROADCASTSS (R8), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         BX, DI
+	ADDQ         BX, R8
 	ADDQ         SI, CX
-	ADDQ         DI, DX
 	DECQ         AX
 	JNZ          step
-	VBROADCASTSS alpha+56(FP), Z8
+	MOVQ         c+48(FP), AX
+	MOVQ         ldc+56(FP), CX
+	SHLQ         $0x02, CX
+	VBROADCASTSS alpha+64(FP), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
 	VMULPS       Z8, Z2, Z2
@@ -741,25 +767,24 @@ step:
 	VMULPS       Z8, Z5, Z5
 	VMULPS       Z8, Z6, Z6
 	VMULPS       Z8, Z7, Z7
-	MOVB         add+60(FP), AL
-	TESTB        AL, AL
+	MOVB         add+68(FP), DL
+	TESTB        DL, DL
 	JZ           overwrite
-	MOVQ         BX, AX
 	VADDPS       (AX), Z0, Z0
 	VMOVUPS      Z0, (AX)
 	VADDPS       64(AX), Z1, Z1
 	VMOVUPS      Z1, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z2, Z2
 	VMOVUPS      Z2, (AX)
 	VADDPS       64(AX), Z3, Z3
 	VMOVUPS      Z3, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z4, Z4
 	VMOVUPS      Z4, (AX)
 	VADDPS       64(AX), Z5, Z5
 	VMOVUPS      Z5, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z6, Z6
 	VMOVUPS      Z6, (AX)
 	VADDPS       64(AX), Z7, Z7
@@ -768,66 +793,66 @@ step:
 	RET
 
 overwrite:
-	MOVQ    BX, AX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
 	VMOVUPS Z3, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z4, (AX)
 	VMOVUPS Z5, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z6, (AX)
 	VMOVUPS Z7, 64(AX)
 	VZEROUPPER
 	RET
 
-// func tileAVX512x2(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+// func tileAVX512x2(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tileAVX512x2(SB), NOSPLIT, $0-61
+TEXT ·tileAVX512x2(SB), NOSPLIT, $0-69
 	MOVQ   kc+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   b+24(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   aStep+16(FP), SI
-	MOVQ   bStep+32(FP), DI
-	MOVQ   ldc+48(FP), R8
+	MOVQ   b+32(FP), CX
+	MOVQ   aRow+16(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   aStep+24(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   bStep+40(FP), SI
 	SHLQ   $0x02, SI
-	SHLQ   $0x02, DI
-	SHLQ   $0x02, R8
+	MOVQ   a+8(FP), DI
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
 	VPXORQ Z3, Z3, Z3
 
 step:
-	VMOVUPS      (DX), Z4
-	VMOVUPS      64(DX), Z5
-	VBROADCASTSS (CX), Z6
+	VMOVUPS      (CX), Z4
+	VMOVUPS      64(CX), Z5
+	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(CX), Z6
+	VBROADCASTSS (DI)(DX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         BX, DI
 	ADDQ         SI, CX
-	ADDQ         DI, DX
 	DECQ         AX
 	JNZ          step
-	VBROADCASTSS alpha+56(FP), Z4
+	MOVQ         c+48(FP), AX
+	MOVQ         ldc+56(FP), CX
+	SHLQ         $0x02, CX
+	VBROADCASTSS alpha+64(FP), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 	VMULPS       Z4, Z2, Z2
 	VMULPS       Z4, Z3, Z3
-	MOVB         add+60(FP), AL
-	TESTB        AL, AL
+	MOVB         add+68(FP), DL
+	TESTB        DL, DL
 	JZ           overwrite
-	MOVQ         BX, AX
 	VADDPS       (AX), Z0, Z0
 	VMOVUPS      Z0, (AX)
 	VADDPS       64(AX), Z1, Z1
 	VMOVUPS      Z1, 64(AX)
-	ADDQ         R8, AX
+	ADDQ         CX, AX
 	VADDPS       (AX), Z2, Z2
 	VMOVUPS      Z2, (AX)
 	VADDPS       64(AX), Z3, Z3
@@ -836,48 +861,48 @@ step:
 	RET
 
 overwrite:
-	MOVQ    BX, AX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
-	ADDQ    R8, AX
+	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
 	VMOVUPS Z3, 64(AX)
 	VZEROUPPER
 	RET
 
-// func tileAVX512x1(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+// func tileAVX512x1(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tileAVX512x1(SB), NOSPLIT, $0-61
+TEXT ·tileAVX512x1(SB), NOSPLIT, $0-69
 	MOVQ   kc+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   b+24(FP), DX
-	MOVQ   c+40(FP), BX
-	MOVQ   aStep+16(FP), SI
-	MOVQ   bStep+32(FP), DI
-	MOVQ   ldc+48(FP), R8
-	SHLQ   $0x02, SI
-	SHLQ   $0x02, DI
-	SHLQ   $0x02, R8
+	MOVQ   b+32(FP), CX
+	MOVQ   aRow+16(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   aStep+24(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   bStep+40(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   a+8(FP), SI
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 
 step:
-	VMOVUPS      (DX), Z2
-	VMOVUPS      64(DX), Z3
-	VBROADCASTSS (CX), Z4
+	VMOVUPS      (CX), Z2
+	VMOVUPS      64(CX), Z3
+	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         DI, DX
+	ADDQ         DX, SI
+	ADDQ         BX, CX
 	DECQ         AX
 	JNZ          step
-	VBROADCASTSS alpha+56(FP), Z2
+	MOVQ         c+48(FP), AX
+	MOVQ         ldc+56(FP), CX
+	SHLQ         $0x02, CX
+	VBROADCASTSS alpha+64(FP), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
-	MOVB         add+60(FP), AL
-	TESTB        AL, AL
+	MOVB         add+68(FP), CL
+	TESTB        CL, CL
 	JZ           overwrite
-	MOVQ         BX, AX
 	VADDPS       (AX), Z0, Z0
 	VMOVUPS      Z0, (AX)
 	VADDPS       64(AX), Z1, Z1
@@ -886,7 +911,6 @@ step:
 	RET
 
 overwrite:
-	MOVQ    BX, AX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VZEROUPPER

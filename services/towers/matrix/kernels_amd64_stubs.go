@@ -4,50 +4,50 @@
 
 package matrix
 
-// tileAVX2x6 multiplies 6 rows with 16 columns. Steps and ldc count elements.
+// tileAVX2x6 multiplies 6 rows with 16 columns. Distances and steps count elements.
 //
 //go:noescape
-func tileAVX2x6(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+func tileAVX2x6(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 
-// tileAVX2x4 multiplies 4 rows with 16 columns. Steps and ldc count elements.
+// tileAVX2x4 multiplies 4 rows with 16 columns. Distances and steps count elements.
 //
 //go:noescape
-func tileAVX2x4(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+func tileAVX2x4(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 
-// tileAVX2x2 multiplies 2 rows with 16 columns. Steps and ldc count elements.
+// tileAVX2x2 multiplies 2 rows with 16 columns. Distances and steps count elements.
 //
 //go:noescape
-func tileAVX2x2(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+func tileAVX2x2(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 
-// tileAVX2x1 multiplies 1 rows with 16 columns. Steps and ldc count elements.
+// tileAVX2x1 multiplies 1 rows with 16 columns. Distances and steps count elements.
 //
 //go:noescape
-func tileAVX2x1(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+func tileAVX2x1(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 
-// tileAVX512x12 multiplies 12 rows with 32 columns. Steps and ldc count elements.
+// tileAVX512x12 multiplies 12 rows with 32 columns. Distances and steps count elements.
 //
 //go:noescape
-func tileAVX512x12(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+func tileAVX512x12(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 
-// tileAVX512x8 multiplies 8 rows with 32 columns. Steps and ldc count elements.
+// tileAVX512x8 multiplies 8 rows with 32 columns. Distances and steps count elements.
 //
 //go:noescape
-func tileAVX512x8(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+func tileAVX512x8(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 
-// tileAVX512x4 multiplies 4 rows with 32 columns. Steps and ldc count elements.
+// tileAVX512x4 multiplies 4 rows with 32 columns. Distances and steps count elements.
 //
 //go:noescape
-func tileAVX512x4(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+func tileAVX512x4(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 
-// tileAVX512x2 multiplies 2 rows with 32 columns. Steps and ldc count elements.
+// tileAVX512x2 multiplies 2 rows with 32 columns. Distances and steps count elements.
 //
 //go:noescape
-func tileAVX512x2(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+func tileAVX512x2(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 
-// tileAVX512x1 multiplies 1 rows with 32 columns. Steps and ldc count elements.
+// tileAVX512x1 multiplies 1 rows with 32 columns. Distances and steps count elements.
 //
 //go:noescape
-func tileAVX512x1(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
+func tileAVX512x1(kc int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)
 
 // sigmoidAVX2 writes 1 / (1 + e^-x).
 //

@@ -20,20 +20,26 @@ func packColumns(dst []float32, b *operand, pc, kc, jc, nc, cols int) {
 	}
 }
 
-// packRows copies mc x kc elements of op(A) from (ic, pc) into panels as high as the kernels that will read them.
+// packRows copies mc x kc elements of a transposed A from (ic, pc) into panels as high as the kernels that will read them.
 func packRows(dst []float32, a *operand, ic, mc, pc, kc int, kern *kernels) {
 	for i := 0; i < mc; {
 		rows := kern.height(mc - i)
-		panel := dst[i*kc : (i+rows)*kc]
-		if a.trans {
-			for p := range kc {
-				at := (pc+p)*a.ld + ic + i
-				copy(panel[p*rows:(p+1)*rows], a.x[at:at+rows])
-			}
-		} else {
-			interleave(panel, rows, a.x[(ic+i)*a.ld+pc:], a.ld, rows, kc)
+		panel, from := dst[i*kc:(i+rows)*kc], a.x[pc*a.ld+ic+i:]
+		for p := range kc {
+			copyFew(panel[p*rows:(p+1)*rows], from[p*a.ld:p*a.ld+rows])
 		}
 		i += rows
+	}
+}
+
+// copyFew copies as much as dst holds without the call that copy makes, which costs more than a dozen elements.
+func copyFew(dst, src []float32) {
+	i := 0
+	for ; i+4 <= len(dst); i += 4 {
+		*(*[4]float32)(dst[i:]) = *(*[4]float32)(src[i:])
+	}
+	for ; i < len(dst); i++ {
+		dst[i] = src[i]
 	}
 }
 
@@ -56,5 +62,14 @@ func interleave(dst []float32, step int, src []float32, ld, n, kc int) {
 			dst[at] = v
 			at += step
 		}
+	}
+}
+
+// Transpose writes the transpose of src, rows x cols, to dst, cols x rows. They must not overlap.
+func Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	checkShape("the source", src, lds, rows, cols, false)
+	checkShape("the transpose", dst, ldd, cols, rows, false)
+	if rows > 0 && cols > 0 {
+		interleave(dst, ldd, src, lds, rows, cols)
 	}
 }

@@ -11,9 +11,9 @@ var portable = kernels{
 	axpy: portableAxpy, scale: portableScale,
 }
 
-func portableTile(rows, kc int, a []float32, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool) {
+func portableTile(rows, kc int, a []float32, aRow, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool) {
 	if rows == 4 {
-		portableTile4(kc, a, aStep, b, bStep, c, ldc, alpha, add)
+		portableTile4(kc, a, aRow, aStep, b, bStep, c, ldc, alpha, add)
 		return
 	}
 	var s0, s1, s2, s3 float32
@@ -27,16 +27,16 @@ func portableTile(rows, kc int, a []float32, aStep int, b []float32, bStep int, 
 	portableStore(c, s0, s1, s2, s3, alpha, add)
 }
 
-func portableTile4(kc int, a []float32, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool) {
+func portableTile4(kc int, a []float32, aRow, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool) {
 	var s [4][4]float32
 	s0, s1, s2, s3 := &s[0], &s[1], &s[2], &s[3]
 	for p := range kc {
-		x, y := a[p*aStep:p*aStep+4:p*aStep+4], b[p*bStep:p*bStep+4:p*bStep+4]
+		x, y := a[p*aStep:], b[p*bStep:p*bStep+4:p*bStep+4]
 		y0, y1, y2, y3 := y[0], y[1], y[2], y[3]
 		portableStep(s0, x[0], y0, y1, y2, y3)
-		portableStep(s1, x[1], y0, y1, y2, y3)
-		portableStep(s2, x[2], y0, y1, y2, y3)
-		portableStep(s3, x[3], y0, y1, y2, y3)
+		portableStep(s1, x[aRow], y0, y1, y2, y3)
+		portableStep(s2, x[2*aRow], y0, y1, y2, y3)
+		portableStep(s3, x[3*aRow], y0, y1, y2, y3)
 	}
 	for i := range s {
 		portableStore(c[i*ldc:], s[i][0], s[i][1], s[i][2], s[i][3], alpha, add)

@@ -20,19 +20,27 @@ var (
 	avx512 = width{"AVX512", 64, ZMM}
 )
 
+// rowsAtPointer is how many rows of A are read off one pointer: an address adds the distance between rows once or twice.
+const rowsAtPointer = 3
+
 // tile writes a kernel of rows x 2 vectors. Its accumulators stay in registers for all steps of k; a step loads two vectors of
 // B, and for each row broadcasts one value of A into two fused multiply-adds.
 func tile(w width, rows int) {
 	TEXT(fmt.Sprintf("tile%sx%d", w.name, rows), NOSPLIT,
-		"func(kc int, a *float32, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)")
+		"func(kc int, a *float32, aRow, aStep int, b *float32, bStep int, c *float32, ldc int, alpha float32, add bool)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("tile%sx%d multiplies %d rows with %d columns. Steps and ldc count elements.",
+	Doc(fmt.Sprintf("tile%sx%d multiplies %d rows with %d columns. Distances and steps count elements.",
 		w.name, rows, rows, w.bytes/2))
-	kc := Load(Param("kc"), GP64())
-	a, b, c := Load(Param("a"), GP64()), Load(Param("b"), GP64()), Load(Param("c"), GP64())
-	aStep, bStep, ldc := Load(Param("aStep"), GP64()), Load(Param("bStep"), GP64()), Load(Param("ldc"), GP64())
-	for _, step := range []Register{aStep, bStep, ldc} {
-		SHLQ(Imm(2), step)
+	kc, b := Load(Param("kc"), GP64()), Load(Param("b"), GP64())
+	aRow := inBytes(Load(Param("aRow"), GP64()))
+	aStep := inBytes(Load(Param("aStep"), GP64()))
+	bStep := inBytes(Load(Param("bStep"), GP64()))
+	a := []Register{Load(Param("a"), GP64())}
+	for len(a)*rowsAtPointer < rows {
+		next := GP64()
+		LEAQ(Mem{Base: a[len(a)-1], Index: aRow, Scale: 2}, next)
+		ADDQ(aRow, next)
+		a = append(a, next)
 	}
 	acc := make([][2]VecVirtual, rows)
 	for i := range acc {
@@ -46,15 +54,27 @@ func tile(w width, rows int) {
 	VMOVUPS(Mem{Base: b}, b0)
 	VMOVUPS(Mem{Base: b, Disp: w.bytes}, b1)
 	for i := range acc {
-		VBROADCASTSS(Mem{Base: a, Disp: 4 * i}, x)
+		at := Mem{Base: a[i/rowsAtPointer]}
+		if i%rowsAtPointer > 0 {
+			at.Index, at.Scale = aRow, uint8(i%rowsAtPointer)
+		}
+		VBROADCASTSS(at, x)
 		VFMADD231PS(b0, x, acc[i][0])
 		VFMADD231PS(b1, x, acc[i][1])
 	}
-	ADDQ(aStep, a)
+	for _, pointer := range a {
+		ADDQ(aStep, pointer)
+	}
 	ADDQ(bStep, b)
 	DECQ(kc)
 	JNZ(LabelRef("step"))
-	store(w, acc, c, ldc)
+	store(w, acc)
+}
+
+// inBytes makes a count of elements one of bytes.
+func inBytes(count Register) Register {
+	SHLQ(Imm(2), count)
+	return count
 }
 
 func zero(w width, v VecVirtual) {
@@ -66,7 +86,8 @@ func zero(w width, v VecVirtual) {
 }
 
 // store multiplies by alpha, then adds or overwrites: two roundings, which merge in gemm.go repeats for C's right edge.
-func store(w width, acc [][2]VecVirtual, c, ldc Register) {
+func store(w width, acc [][2]VecVirtual) {
+	c, ldc := Load(Param("c"), GP64()), inBytes(Load(Param("ldc"), GP64()))
 	alpha := w.vector()
 	at, err := Param("alpha").Resolve()
 	if err != nil {
