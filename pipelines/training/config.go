@@ -44,6 +44,10 @@ type Config struct {
 	// Mixture says where those come from.
 	Mixture Mixture `yaml:"mixture" envPrefix:"MIXTURE_"`
 
+	// BothDirections learns every sequence a second time from its end to its beginning: for sessions, whose order says little, and of
+	// which many items only ever came first and so would never be a target. Users' long histories are better learnt forwards alone.
+	BothDirections bool `yaml:"both_directions" env:"BOTH_DIRECTIONS"`
+
 	// Repeats says whether an item that the user had before is worth predicting; it always moves the tower.
 	Repeats bool `yaml:"repeats" env:"REPEATS"`
 

@@ -14,7 +14,8 @@ type ensemble struct {
 	cfg       *Config
 	reads     towers.Inputs
 	table     *itemTable
-	sequences [][]event
+	sequences [][]event // the users'
+	learnt    [][]event // what is made of them
 	cases     []heldOut
 	from      *start // nil begins with what is drawn
 	progress  func(Progress)
@@ -62,7 +63,7 @@ func (e *ensemble) train(ctx context.Context) error {
 }
 
 func (e *ensemble) newRun(k int) *run {
-	r := newRun(e.headConfig(k), e.table.fresh(), e.reads, e.sequences, e.cases, e.report(k))
+	r := newRun(e.headConfig(k), e.table.fresh(), e.reads, e.learnt, e.cases, e.report(k))
 	if e.from != nil {
 		e.from.apply(k, r.trainer)
 		r.warm = true

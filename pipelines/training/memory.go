@@ -27,7 +27,8 @@ type Shape struct {
 //	Weights    P x heads, and once more for the best epoch's
 //	Optimiser  2 P (Adam's moments) + 4 d tokens (the gradient of the content)
 //	Catalogue  60 items + 16 ids + 4 labels (names, indexes, slots, the sampler's probabilities)
-//	Events     8 events + 24 users (what training makes of the sequences) + 24 windows
+//	Events     8 events + 24 users (what training makes of the sequences; twice that where both directions
+//	           are learnt) + 24 windows
 //	Workers    each: the user tower's gradient, 4 d (active items) for theirs, a pack's tape of rows x d x (13 + 26 layers)
 //	           values, a block of logits, and 12 d candidates (their vectors and gradient, transposed)
 //	Step       4 d (active items)
@@ -91,9 +92,9 @@ func (e *ensemble) shape() Shape {
 	s := Shape{
 		Items: len(e.table.idRow), Trained: len(e.table.trained()), IDs: len(e.table.w.IDs),
 		Tokens: len(e.table.w.Tokens), Labels: len(e.table.bag),
-		Users: len(e.sequences), Cases: len(e.cases), Reads: e.reads.Rows(),
+		Users: len(e.learnt), Cases: len(e.cases), Reads: e.reads.Rows(),
 	}
-	for _, seq := range e.sequences {
+	for _, seq := range e.learnt {
 		s.Events += len(seq)
 	}
 	return s

@@ -60,7 +60,7 @@ func TestMemoryIsWhatTheFormulaSays(t *testing.T) {
 
 			sequences, held := in.split(cfg.ValidationUsers, towers.Inputs{})
 			table := newItemTable(in.Items, sequences, &cfg)
-			e := &ensemble{table: table, sequences: sequences, cases: held}
+			e := &ensemble{table: table, learnt: sequences, cases: held}
 			m := EstimateMemory(cfg, e.shape())
 			t.Logf("%v; measured %.1f MiB", m, float64(largest)/(1<<20))
 			require.InEpsilon(t, largest, m.Total(), 0.25)

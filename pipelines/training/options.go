@@ -65,13 +65,14 @@ func TrainWith(ctx context.Context, in Input, cfg Config, o Options) (*Model, Re
 	if from != nil {
 		table.keepIDs(in.Items, from)
 	}
-	sequences, err = prepare(sequences, table, &cfg)
+	sequences = table.known(sequences)
+	learnt, err := prepare(sequences, table, &cfg)
 	if err != nil {
 		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
 	}
 	table.w.ID, table.w.Content = nil, nil // each head has its own
 	e := &ensemble{
-		cfg: &cfg, reads: reads, table: table, sequences: sequences, cases: cases, from: from,
+		cfg: &cfg, reads: reads, table: table, sequences: sequences, learnt: learnt, cases: cases, from: from,
 		progress: o.Progress, say: o.Say, begin: time.Now(),
 	}
 	e.say(EstimateMemory(cfg, e.shape()).String())

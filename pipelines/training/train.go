@@ -75,9 +75,11 @@ func Train(ctx context.Context, in Input, cfg Config, progress func(Progress)) (
 	return TrainWith(ctx, in, cfg, Options{Progress: progress})
 }
 
-// prepare leaves out what cannot be learnt from.
+// prepare gives what is learnt from of the sequences of items that are known.
 func prepare(sequences [][]event, table *itemTable, cfg *Config) ([][]event, error) {
-	sequences = table.known(sequences)
+	if cfg.BothDirections {
+		sequences = bothDirections(sequences)
+	}
 	if !cfg.Repeats {
 		leaveRepeatsAside(sequences, len(table.idRow))
 	}

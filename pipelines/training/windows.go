@@ -1,6 +1,23 @@
 package training
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// bothDirections adds to each sequence its events from the last to the first. The gap between two events stays between them.
+func bothDirections(sequences [][]event) [][]event {
+	all := make([][]event, 0, 2*len(sequences))
+	for _, seq := range sequences {
+		backwards := slices.Clone(seq)
+		slices.Reverse(backwards)
+		for i := range backwards {
+			backwards[i].gap = seq[(len(seq)-i)%len(seq)].gap // of the event that followed it; the first keeps that of a first one
+		}
+		all = append(all, seq, backwards)
+	}
+	return all
+}
 
 // leaveRepeatsAside marks every event on an item that stands earlier in its sequence.
 func leaveRepeatsAside(sequences [][]event, items int) {

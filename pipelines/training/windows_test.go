@@ -49,6 +49,14 @@ func TestCutWindowsPredictsEachEventOnce(t *testing.T) {
 	}
 }
 
+func TestBothDirections(t *testing.T) {
+	there := []event{{item: 1, kind: schemas.View}, {item: 2, gap: 7, kind: schemas.Purchase}, {item: 3, gap: 9, aside: true}}
+	require.Equal(t, [][]event{
+		there, {{item: 3, aside: true}, {item: 2, gap: 9, kind: schemas.Purchase}, {item: 1, gap: 7, kind: schemas.View}},
+		sequence(4), sequence(4), nil, nil,
+	}, bothDirections([][]event{there, sequence(4), nil}))
+}
+
 func TestLeaveRepeatsAside(t *testing.T) {
 	got := [][]event{sequence(1, 2, 1, 1, 3), sequence(1, 3, 2)}
 	got[1][1].aside = true
