@@ -13,7 +13,8 @@ import (
 // How people choose the next item, by what they chose before. The rest of the times it is what the category's taste and the
 // crowd say.
 const (
-	takesNext      = .34 // the next of the same line
+	takesNext      = .28 // the next of the same line, after a look
+	buyerTakesNext = .64 // the same, after a purchase
 	takesSameBrand = .14 // another of the same brand
 	followsCrowd   = .15 // what everybody takes
 	staysInCorner  = .65 // at a free choice: in the category of the visit; else another favourite
@@ -31,7 +32,8 @@ type person struct {
 	brands     map[string]bool
 	price      float64
 	had        map[int32]bool
-	last       int32 // the item at hand, -1 for none
+	last       int32 // the item at hand, -1 for none or one that the user turned down
+	bought     bool  // it
 }
 
 func newPerson(s *shop, c SyntheticConfig, u int) *person {
@@ -76,17 +78,29 @@ func (p *person) visit(events []Event, user int32, at int64, n int) []Event {
 	corner := p.corner()
 	for end := len(events) + n; len(events) < end; {
 		item := p.choose(corner, at)
-		p.had[item], p.last = true, item
+		p.had[item], p.last, p.bought = true, item, false
 		for _, e := range p.deal(item) {
 			if len(events) == end {
 				break
 			}
+			p.follow(e.Type)
 			at += int64(4000 + p.r.IntN(50_000))
 			e.At, e.User, e.Item = at, user, item
 			events = append(events, e)
 		}
 	}
 	return events
+}
+
+// follow is what an event does to what the user takes next.
+func (p *person) follow(t schemas.InteractionType) {
+	switch t {
+	case schemas.Purchase:
+		p.bought = true
+	case schemas.Dislike, schemas.Hide:
+		p.last = -1
+	default:
+	}
 }
 
 // corner is the department to which the user goes today.
@@ -117,10 +131,14 @@ func (p *person) choose(corner int, at int64) int32 {
 	}
 	if p.last >= 0 {
 		last := &p.shop.goods[p.last]
-		if x < takesNext && last.next >= 0 && p.may(last.next, at) {
+		next := takesNext
+		if p.bought {
+			next = buyerTakesNext
+		}
+		if x < next && last.next >= 0 && p.may(last.next, at) {
 			return last.next
 		}
-		if x < takesNext+takesSameBrand {
+		if x < next+takesSameBrand {
 			same := p.shop.shelves[last.department].brands[last.brand]
 			if item := same[p.r.IntN(len(same))]; p.may(item, at) {
 				return item
