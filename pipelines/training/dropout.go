@@ -3,23 +3,21 @@ package training
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/freshet/freshet/services/towers/matrix"
 )
 
 // dropout leaves out a share of activations (Srivastava and others, 2014) and scales the rest up. Its masks are random bytes:
 // an activation falls when its byte is below a threshold, so the share is a multiple of 1/256 and the scale exact for it.
 type dropout struct {
-	factor [256]float32
-	off    bool
+	least  int     // byte that keeps an activation; 0 turns dropout off
+	factor float32 // of what is kept
 	state  uint64
 }
 
 func newDropout(share float64) dropout {
-	threshold := int(share*256 + 0.5)
-	d := dropout{off: threshold == 0}
-	for b := threshold; b < 256; b++ {
-		d.factor[b] = float32(256 / float64(256-threshold))
-	}
-	return d
+	least := int(share*256 + 0.5)
+	return dropout{least: least, factor: float32(256 / float64(256-least))}
 }
 
 // seed starts the masks of one worker's step.
@@ -39,7 +37,7 @@ func mix64(x uint64) uint64 {
 
 // apply draws a mask as long as x and multiplies x by it.
 func (d *dropout) apply(x []float32, mask []byte) {
-	if d.off {
+	if d.least == 0 {
 		return
 	}
 	mask = mask[:len(x)]
@@ -60,11 +58,8 @@ func (d *dropout) apply(x []float32, mask []byte) {
 
 // repeat multiplies x by a mask drawn before.
 func (d *dropout) repeat(x []float32, mask []byte) {
-	if d.off {
+	if d.least == 0 {
 		return
 	}
-	mask = mask[:len(x)]
-	for i, b := range mask {
-		x[i] *= d.factor[b]
-	}
+	matrix.ScaleWhere(d.factor, x, mask, d.least)
 }

@@ -1,8 +1,6 @@
 package training
 
 import (
-	"math"
-
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/matrix"
 )
@@ -15,43 +13,15 @@ type normTape struct{ hat, inverse []float32 }
 func (t *normTape) forward(dst, x []float32, n *towers.Norm) {
 	d := len(n.Gain)
 	for i := range t.inverse {
-		row, hat, out := x[i*d:(i+1)*d], t.hat[i*d:(i+1)*d], dst[i*d:(i+1)*d]
-		mean := matrix.Sum(row) / float32(d)
-		for j, v := range row {
-			hat[j] = v - mean
-		}
-		variance := matrix.Dot(hat, hat) / float32(d)
-		inverse := float32(1 / math.Sqrt(float64(variance)+towers.NormEpsilon))
-		t.inverse[i] = inverse
-		gain, bias := n.Gain[:len(hat)], n.Bias[:len(hat)]
-		out = out[:len(hat)]
-		for j, v := range hat {
-			v *= inverse
-			hat[j] = v
-			out[j] = v*gain[j] + bias[j]
-		}
+		t.inverse[i] = matrix.NormRow(dst[i*d:(i+1)*d], t.hat[i*d:(i+1)*d], x[i*d:(i+1)*d], n.Gain, n.Bias, towers.NormEpsilon)
 	}
 }
 
 // backward turns dy, the gradient at the output, into that at the input, in place, and adds to gain's and bias's.
-//
-// With dh = dy * gain: dx = inverse * (dh - mean(dh) - hat * mean(dh * hat)).
 func (t *normTape) backward(dy []float32, n, grad *towers.Norm) {
 	d := len(n.Gain)
 	for i, inverse := range t.inverse {
-		row, hat := dy[i*d:(i+1)*d], t.hat[i*d:(i+1)*d]
-		gain, dGain, dBias := n.Gain[:len(row)], grad.Gain[:len(row)], grad.Bias[:len(row)]
-		hat = hat[:len(row)]
-		for j, g := range row {
-			dGain[j] += g * hat[j]
-			dBias[j] += g
-			row[j] = g * gain[j]
-		}
-		mean := matrix.Sum(row) / float32(d)
-		along := matrix.Dot(row, hat) / float32(d)
-		for j, g := range row {
-			row[j] = inverse * (g - mean - hat[j]*along)
-		}
+		matrix.NormRowGrad(dy[i*d:(i+1)*d], t.hat[i*d:(i+1)*d], n.Gain, grad.Gain, grad.Bias, inverse)
 	}
 }
 

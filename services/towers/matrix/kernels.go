@@ -31,6 +31,12 @@ type kernels struct {
 	max      func(x []float32) float32 // -Inf for none, anything when x holds NaN
 	axpy     func(alpha float32, x, y []float32)
 	scale    func(alpha float32, x []float32)
+
+	scaleWhere func(factor float32, x []float32, mask []byte, least int32) // x a multiple of 8 long
+	shift      func(dst, x []float32, by float32)
+	affine     func(dst, hat, gain, bias []float32, inverse float32)
+	affineGrad func(dy, hat, gain, dGain, dBias []float32)
+	normGrad   func(dh, hat []float32, inverse, mean, along float32)
 }
 
 // height is the highest tile for the rows that are left.

@@ -13,6 +13,7 @@ func available() []*kernels {
 		name: "avx2", heights: []int{6, 4, 2, 1}, cols: 16, tile: tileAVX2,
 		expSum: expSumAVX2, sigmoid: sigmoidAVX2, silu: siluAVX2, siluGrad: siluGradAVX2,
 		gelu: geluAVX2, geluGrad: geluGradAVX2, dot: dotAVX2, sum: sumAVX2, max: maxAVX2, axpy: axpyAVX2, scale: scaleAVX2,
+		scaleWhere: scaleWhereAVX2, shift: shiftAVX2, affine: affineAVX2, affineGrad: affineGradAVX2, normGrad: normGradAVX2,
 	}
 	tiers = append([]*kernels{&narrow}, tiers...)
 	if !cpu.X86.HasAVX512F {

@@ -1992,3 +1992,213 @@ rest:
 done:
 	VZEROUPPER
 	RET
+
+// func scaleWhereAVX2(factor float32, x []float32, mask []byte, least int32)
+// Requires: AVX, AVX2
+TEXT ·scaleWhereAVX2(SB), NOSPLIT, $0-60
+	MOVQ         x_base+8(FP), AX
+	MOVQ         mask_base+32(FP), CX
+	MOVQ         x_len+16(FP), DX
+	VBROADCASTSS factor+0(FP), Y0
+	VBROADCASTSS least+56(FP), Y1
+	VPCMPEQD     Y2, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	XORQ         BX, BX
+
+eight:
+	CMPQ      BX, DX
+	JGE       done
+	VPMOVZXBD (CX)(BX*1), Y2
+	VPCMPGTD  Y1, Y2, Y2
+	VMULPS    (AX)(BX*4), Y0, Y3
+	VANDPS    Y2, Y3, Y3
+	VMOVUPS   Y3, (AX)(BX*4)
+	ADDQ      $0x08, BX
+	JMP       eight
+
+done:
+	VZEROUPPER
+	RET
+
+// func shiftAVX2(dst []float32, x []float32, by float32)
+// Requires: AVX
+TEXT ·shiftAVX2(SB), NOSPLIT, $0-52
+	MOVQ dst_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   rest
+
+eight:
+	VMOVUPS      (CX)(BX*1), Y0
+	VBROADCASTSS by+48(FP), Y1
+	VSUBPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $0x20, BX
+	SUBQ         $0x08, DX
+	JGE          eight
+
+rest:
+	ADDQ         $0x08, DX
+	JZ           done
+	LEAQ         masks<>+0(SB), SI
+	SHLQ         $0x02, DX
+	SUBQ         DX, SI
+	VMOVUPS      32(SI), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VBROADCASTSS by+48(FP), Y2
+	VSUBPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func affineAVX2(dst []float32, hat []float32, gain []float32, bias []float32, inverse float32)
+// Requires: AVX
+TEXT ·affineAVX2(SB), NOSPLIT, $0-100
+	MOVQ dst_base+0(FP), AX
+	MOVQ hat_base+24(FP), CX
+	MOVQ gain_base+48(FP), DX
+	MOVQ bias_base+72(FP), BX
+	MOVQ dst_len+8(FP), SI
+	XORQ DI, DI
+	SUBQ $0x08, SI
+	JL   rest
+
+eight:
+	VMOVUPS      (CX)(DI*1), Y0
+	VBROADCASTSS inverse+96(FP), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (CX)(DI*1)
+	VMOVUPS      (DX)(DI*1), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      (BX)(DI*1), Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(DI*1)
+	ADDQ         $0x20, DI
+	SUBQ         $0x08, SI
+	JGE          eight
+
+rest:
+	ADDQ         $0x08, SI
+	JZ           done
+	LEAQ         masks<>+0(SB), R8
+	SHLQ         $0x02, SI
+	SUBQ         SI, R8
+	VMOVUPS      32(R8), Y0
+	VMASKMOVPS   (CX)(DI*1), Y0, Y1
+	VBROADCASTSS inverse+96(FP), Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(DI*1)
+	VMASKMOVPS   (DX)(DI*1), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   (BX)(DI*1), Y0, Y2
+	VADDPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func affineGradAVX2(dy []float32, hat []float32, gain []float32, dGain []float32, dBias []float32)
+// Requires: AVX
+TEXT ·affineGradAVX2(SB), NOSPLIT, $0-120
+	MOVQ dy_base+0(FP), AX
+	MOVQ hat_base+24(FP), CX
+	MOVQ gain_base+48(FP), DX
+	MOVQ dGain_base+72(FP), BX
+	MOVQ dBias_base+96(FP), SI
+	MOVQ dy_len+8(FP), DI
+	XORQ R8, R8
+	SUBQ $0x08, DI
+	JL   rest
+
+eight:
+	VMOVUPS (AX)(R8*1), Y0
+	VMOVUPS (CX)(R8*1), Y1
+	VMULPS  Y1, Y0, Y1
+	VMOVUPS (BX)(R8*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (BX)(R8*1)
+	VMOVUPS (SI)(R8*1), Y1
+	VADDPS  Y1, Y0, Y1
+	VMOVUPS Y1, (SI)(R8*1)
+	VMOVUPS (DX)(R8*1), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(R8*1)
+	ADDQ    $0x20, R8
+	SUBQ    $0x08, DI
+	JGE     eight
+
+rest:
+	ADDQ       $0x08, DI
+	JZ         done
+	LEAQ       masks<>+0(SB), R9
+	SHLQ       $0x02, DI
+	SUBQ       DI, R9
+	VMOVUPS    32(R9), Y0
+	VMASKMOVPS (AX)(R8*1), Y0, Y1
+	VMASKMOVPS (CX)(R8*1), Y0, Y2
+	VMULPS     Y2, Y1, Y2
+	VMASKMOVPS (BX)(R8*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y0, (BX)(R8*1)
+	VMASKMOVPS (SI)(R8*1), Y0, Y2
+	VADDPS     Y2, Y1, Y2
+	VMASKMOVPS Y2, Y0, (SI)(R8*1)
+	VMASKMOVPS (DX)(R8*1), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normGradAVX2(dh []float32, hat []float32, inverse float32, mean float32, along float32)
+// Requires: AVX
+TEXT ·normGradAVX2(SB), NOSPLIT, $0-60
+	MOVQ dh_base+0(FP), AX
+	MOVQ hat_base+24(FP), CX
+	MOVQ dh_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   rest
+
+eight:
+	VMOVUPS      (AX)(BX*1), Y0
+	VMOVUPS      (CX)(BX*1), Y1
+	VBROADCASTSS mean+52(FP), Y2
+	VSUBPS       Y2, Y0, Y0
+	VBROADCASTSS along+56(FP), Y2
+	VMULPS       Y2, Y1, Y1
+	VSUBPS       Y1, Y0, Y0
+	VBROADCASTSS inverse+48(FP), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $0x20, BX
+	SUBQ         $0x08, DX
+	JGE          eight
+
+rest:
+	ADDQ         $0x08, DX
+	JZ           done
+	LEAQ         masks<>+0(SB), SI
+	SHLQ         $0x02, DX
+	SUBQ         DX, SI
+	VMOVUPS      32(SI), Y0
+	VMASKMOVPS   (AX)(BX*1), Y0, Y1
+	VMASKMOVPS   (CX)(BX*1), Y0, Y2
+	VBROADCASTSS mean+52(FP), Y3
+	VSUBPS       Y3, Y1, Y1
+	VBROADCASTSS along+56(FP), Y3
+	VMULPS       Y3, Y2, Y2
+	VSUBPS       Y2, Y1, Y1
+	VBROADCASTSS inverse+48(FP), Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET

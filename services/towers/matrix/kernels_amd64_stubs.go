@@ -103,3 +103,28 @@ func axpyAVX2(alpha float32, x []float32, y []float32)
 //
 //go:noescape
 func scaleAVX2(alpha float32, x []float32)
+
+// scaleWhereAVX2 multiplies x by factor where mask is at least least, and elsewhere by 0; x is a multiple of 8 long.
+//
+//go:noescape
+func scaleWhereAVX2(factor float32, x []float32, mask []byte, least int32)
+
+// shiftAVX2 writes x - by to dst.
+//
+//go:noescape
+func shiftAVX2(dst []float32, x []float32, by float32)
+
+// affineAVX2 writes hat * inverse to hat, and that times gain, plus bias, to dst.
+//
+//go:noescape
+func affineAVX2(dst []float32, hat []float32, gain []float32, bias []float32, inverse float32)
+
+// affineGradAVX2 writes dy * gain to dy, after dy was added to dBias and dy * hat to dGain.
+//
+//go:noescape
+func affineGradAVX2(dy []float32, hat []float32, gain []float32, dGain []float32, dBias []float32)
+
+// normGradAVX2 writes inverse * (dh - mean - hat * along) to dh.
+//
+//go:noescape
+func normGradAVX2(dh []float32, hat []float32, inverse float32, mean float32, along float32)

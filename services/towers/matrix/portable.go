@@ -9,6 +9,8 @@ var portable = kernels{
 	expSum: portableExpSum, sigmoid: portableSigmoid, silu: portableSiLU, siluGrad: portableSiLUGrad,
 	gelu: portableGELU, geluGrad: portableGELUGrad, dot: portableDot, sum: portableSum, max: portableMax,
 	axpy: portableAxpy, scale: portableScale,
+	scaleWhere: portableScaleWhere, shift: portableShift, affine: portableAffine, affineGrad: portableAffineGrad,
+	normGrad: portableNormGrad,
 }
 
 func portableTile(rows, kc int, a []float32, aRow, aStep int, b []float32, bStep int, c []float32, ldc int, alpha float32, add bool) {
@@ -209,5 +211,43 @@ func portableAxpy(alpha float32, x, y []float32) {
 func portableScale(alpha float32, x []float32) {
 	for i := range x {
 		x[i] *= alpha
+	}
+}
+
+func portableScaleWhere(factor float32, x []float32, mask []byte, least int32) {
+	for i, m := range mask {
+		if int32(m) >= least {
+			x[i] *= factor
+		} else {
+			x[i] = 0
+		}
+	}
+}
+
+func portableShift(dst, x []float32, by float32) {
+	for i, v := range x {
+		dst[i] = v - by
+	}
+}
+
+func portableAffine(dst, hat, gain, bias []float32, inverse float32) {
+	for i, v := range hat {
+		v *= inverse
+		hat[i] = v
+		dst[i] = float32(v*gain[i]) + bias[i]
+	}
+}
+
+func portableAffineGrad(dy, hat, gain, dGain, dBias []float32) {
+	for i, g := range dy {
+		dGain[i] += float32(g * hat[i])
+		dBias[i] += g
+		dy[i] = g * gain[i]
+	}
+}
+
+func portableNormGrad(dh, hat []float32, inverse, mean, along float32) {
+	for i, g := range dh {
+		dh[i] = inverse * (g - mean - float32(hat[i]*along))
 	}
 }

@@ -18,5 +18,6 @@ func main() {
 	c := declareConstants()
 	c.elementwise()
 	c.reductions()
+	c.rows()
 	Generate()
 }
