@@ -84,7 +84,7 @@ func DefaultConfig() Config {
 		LearningRate: 0.015, Epochs: 14, MaxWindow: 200,
 		Dropout: 0.2, IDDropout: 0.05, MinItemEvents: 3,
 		EventKinds: Auto, EventGaps: Auto,
-		FullSoftmaxMaxItems: 5000, Negatives: 1024, Mixture: DefaultMixture(),
+		FullSoftmaxMaxItems: 5000, Negatives: 2048, Mixture: DefaultMixture(),
 		ValidationUsers: 512, ValidationWindow: 64, Patience: 5,
 		WarmStart: DefaultWarmStart(),
 		Seed:      1, Vocabulary: towers.DefaultVocabularyConfig(),

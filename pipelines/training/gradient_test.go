@@ -145,6 +145,7 @@ func smallConfig() Config {
 	cfg := DefaultConfig()
 	cfg.Dim, cfg.Layers, cfg.Workers, cfg.BatchSequences = 6, 2, 2, 8
 	cfg.MinItemEvents, cfg.IDDropout, cfg.ValidationUsers = 4, 0.2, 0
+	cfg.Mixture = mixed
 	return cfg
 }
 
