@@ -11,6 +11,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
+
+	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 // maxFetchBytes bounds what a fetch asks for when it must get past an area without records.
@@ -50,7 +52,8 @@ func newFetcher(c *cluster, partition int32, next int64, cfg Runtime, log *slog.
 }
 
 // poll returns the records of one fetch, which may be none. It waits out errors, with back-off, and so fails only when ctx
-// has ended.
+// has ended; outside of a group also when the brokers refuse us. A member of a group is told that in the log, and goes on once
+// an operator has granted what is missing; a command, or a role that evaluates, would only hang.
 func (f *fetcher) poll(ctx context.Context) ([]Record, error) {
 	asked := time.Now()
 	resp, err := f.client.Fetch(ctx, &kafka.FetchRequest{
@@ -70,6 +73,8 @@ func (f *fetcher) poll(ctx context.Context) ([]Record, error) {
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case f.progress == nil && kafkaio.IsRefused(err):
+		return nil, err
 	case err != nil:
 		f.refresh(asked)
 		wait := f.failures.NextBackOff()

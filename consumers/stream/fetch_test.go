@@ -116,6 +116,17 @@ func TestFetcherWaitsOutErrors(t *testing.T) {
 	require.Equal(t, 3, fault.Hits())
 }
 
+// A right may come back, and a member of a group is there for years.
+func TestFetcherOfAMemberWaitsForItsRight(t *testing.T) {
+	w := newWorld(t, 1)
+	w.write(0, "a")
+	fault := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: testTopic, Err: kerr.TopicAuthorizationFailed, Count: 3})
+	f := w.fetcher(0, &counters{})
+	f.progress = newProgress(0, 1)
+	require.Equal(t, "a", string(collect(t, f, 1)[0].Value))
+	require.Equal(t, 3, fault.Hits())
+}
+
 func TestFetcherEndsWithItsContext(t *testing.T) {
 	w := newWorld(t, 1)
 	ctx, cancel := context.WithCancel(t.Context())

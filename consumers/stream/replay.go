@@ -84,7 +84,10 @@ func (r *Replay) Advance(ctx context.Context, h Handler) (refused int64, err err
 		_ = readers.Wait() // what made them fail is in err already, or is the end of ctx
 	}()
 	for {
-		batch, more := m.next(r.cfg.MaxRecords * shards())
+		batch, more, err := m.next(r.cfg.MaxRecords * shards())
+		if err != nil {
+			return refused, err
+		}
 		if len(batch) > 0 {
 			n, err := r.handleSharded(ctx, h, batch)
 			refused += n
@@ -154,14 +157,23 @@ type tail struct {
 	fetched chan []Record
 	queued  []Record // of the merge: fetched, and not in a batch yet
 	drained bool     // of the merge: nothing more will be fetched
+	err     error    // why fetching ended before the end; for whoever finds fetched closed
 }
 
 func (t *tail) read(ctx context.Context) error {
 	defer close(t.fetched)
+	t.err = t.fetch(ctx)
+	return t.err
+}
+
+func (t *tail) fetch(ctx context.Context) error {
 	for t.next < t.end {
 		records, err := t.poll(ctx)
-		if err != nil {
-			return err
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return fmt.Errorf("reading %s/%d: %w", t.topic, t.partition, err)
 		}
 		// What lies beyond the end is left for the next Advance, so that one comes to its end while the topic grows.
 		if beyond := slices.IndexFunc(records, func(rec Record) bool { return rec.Offset >= t.end }); beyond >= 0 {
@@ -184,32 +196,38 @@ func (t *tail) read(ctx context.Context) error {
 // whatever their times.
 type merge struct{ tails []*tail }
 
-// next returns up to n records, and whether there may be more.
-func (m *merge) next(n int) (batch []Record, more bool) {
+// next returns up to n records, and whether there may be more. Where a partition cannot be read to its end, none of the others is
+// read further: what they hold may only make sense after what is missing.
+func (m *merge) next(n int) (batch []Record, more bool, err error) {
 	for len(batch) < n {
 		var oldest *tail
 		for _, t := range m.tails {
-			t.fill()
+			if err := t.fill(); err != nil {
+				return nil, false, err
+			}
 			if !t.drained && (oldest == nil || t.queued[0].Time.Before(oldest.queued[0].Time)) {
 				oldest = t
 			}
 		}
 		if oldest == nil {
-			return batch, false
+			return batch, false, nil
 		}
 		batch = append(batch, oldest.queued[0])
 		oldest.queued = oldest.queued[1:]
 	}
-	return batch, true
+	return batch, true, nil
 }
 
-// fill waits for the next record of the partition.
-func (t *tail) fill() {
-	if len(t.queued) > 0 || t.drained {
-		return
+// fill waits for the next record of the partition. An error says that there are more, which cannot be read.
+func (t *tail) fill() error {
+	if len(t.queued) == 0 && !t.drained {
+		t.queued = <-t.fetched
+		t.drained = len(t.queued) == 0
 	}
-	t.queued = <-t.fetched
-	t.drained = len(t.queued) == 0
+	if t.drained {
+		return t.err
+	}
+	return nil
 }
 
 var shardSeed = maphash.MakeSeed()

@@ -1,10 +1,15 @@
 package stream
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // fetched is a tail whose fetches are there already; each number is the time of a record, in seconds.
@@ -32,7 +37,9 @@ func TestMergeGoesByTimeAndKeepsPartitionsInOrder(t *testing.T) {
 	var got []Record
 	for more := true; more; {
 		var batch []Record
-		batch, more = m.next(3)
+		var err error
+		batch, more, err = m.next(3)
+		require.NoError(t, err)
 		require.LessOrEqual(t, len(batch), 3)
 		got = append(got, batch...)
 	}
@@ -41,4 +48,52 @@ func TestMergeGoesByTimeAndKeepsPartitionsInOrder(t *testing.T) {
 		order = append(order, [2]int64{int64(r.Partition), r.Offset})
 	}
 	require.Equal(t, [][2]int64{{0, 0}, {1, 0}, {0, 1}, {0, 2}, {1, 1}, {0, 3}, {1, 2}}, order)
+}
+
+// TestReadersOutsideOfAGroupEndWhereTheyAreRefused: who may describe a topic and not read it finds out, instead of waiting for ever.
+// What the other partitions hold is not handed over, since it may only make sense after what is missing.
+func TestReadersOutsideOfAGroupEndWhereTheyAreRefused(t *testing.T) {
+	for name, read := range map[string]func(w *world, each func(*Record) error) error{
+		"Scan": func(w *world, each func(*Record) error) error {
+			return Scan(t.Context(), w.cfg, testTopic, func(r Record) error {
+				if r.Partition == 0 { // it goes partition by partition
+					return nil
+				}
+				return each(&r)
+			})
+		},
+		"Snapshot": func(w *world, each func(*Record) error) error {
+			s, err := NewSnapshot(t.Context(), w.cfg, fastRuntime(), testTopic, quiet())
+			require.NoError(t, err)
+			defer s.Close()
+			return s.Each(t.Context(), each)
+		},
+		"Timeline": func(w *world, each func(*Record) error) error {
+			return w.timeline(testTopic).Until(t.Context(), time.Now().Add(time.Hour),
+				func(_ int, _ time.Time, r *Record) error { return each(r) })
+		},
+		"Replay": func(w *world, each func(*Record) error) error {
+			r := NewReplay(w.cfg, fastConfig(), testTopic, quiet())
+			defer r.Close()
+			_, err := r.Advance(t.Context(), HandlerFunc(func(_ context.Context, batch []Record) error { return each(&batch[0]) }))
+			done, _ := r.Progress()
+			require.Zero(t, done)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 3)
+			w.fill(0, 30, 3)
+			fault := w.Fault(kfake.Fault{
+				Keys: []kmsg.Key{kmsg.Fetch}, Topic: testTopic, Partitions: []int32{1}, Err: kerr.TopicAuthorizationFailed, Count: -1,
+			})
+			err := read(w, func(r *Record) error {
+				t.Errorf("%d/%d is given", r.Partition, r.Offset)
+				return nil
+			})
+			require.ErrorIs(t, err, kafka.TopicAuthorizationFailed)
+			require.ErrorContains(t, err, "reading "+testTopic+"/1: ")
+			require.Equal(t, 1, fault.Hits(), "it is not tried again")
+		})
+	}
 }

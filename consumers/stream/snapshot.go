@@ -56,8 +56,8 @@ func (s *Snapshot) Progress() (done, total int64) {
 // atOnce is how many records are brought into order before they are handed over.
 const atOnce = 1024
 
-// Each calls each for every record. It waits out errors of the brokers, and ends with ctx or with an error of each. What
-// retention removes meanwhile is passed over.
+// Each calls each for every record. It waits out errors of the brokers, unless they refuse us, and ends with ctx or with an error
+// of each. What retention removes meanwhile is passed over.
 func (s *Snapshot) Each(ctx context.Context, each func(*Record) error) (err error) {
 	s.done.Store(0)
 	ctx, cancel := context.WithCancel(ctx)
@@ -72,11 +72,13 @@ func (s *Snapshot) Each(ctx context.Context, each func(*Record) error) (err erro
 	}
 	defer func() {
 		cancel()
-		_ = readers.Wait() // what made them fail is the end of ctx
+		_ = readers.Wait() // what made them fail is in err already, or is the end of ctx
 	}()
 	for more := true; more; {
 		var batch []Record
-		batch, more = m.next(atOnce)
+		if batch, more, err = m.next(atOnce); err != nil {
+			break
+		}
 		for i := range batch {
 			r := &batch[i]
 			if err := each(r); err != nil {
@@ -88,6 +90,9 @@ func (s *Snapshot) Each(ctx context.Context, each func(*Record) error) (err erro
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("reading %s: %w", s.topic, context.Cause(ctx))
+	}
+	if err != nil {
+		return err
 	}
 	_, total := s.Progress()
 	s.done.Store(total) // behind the last record there may be offsets without one

@@ -53,6 +53,7 @@ func (t *Timeline) Close() {
 // Until calls each for the records that the topics hold as of now and whose moment lies before limit, of those topics only that
 // are named, or of all where none is. What one call does not reach the next one finds. A record that comes with a moment before the
 // limit of a call that is over is given by the next call, before all others. An error of each ends it; the record is then given again.
+// So does a broker that refuses us.
 func (t *Timeline) Until(
 	ctx context.Context, limit time.Time, each func(topic int, moment time.Time, r *Record) error, topics ...int,
 ) error {
@@ -65,7 +66,7 @@ func (t *Timeline) Until(
 	readers := new(errgroup.Group)
 	defer func() {
 		cancel()
-		_ = readers.Wait() // what made them fail is the end of ctx
+		_ = readers.Wait() // what made them fail is told by fill
 	}()
 	var heads []*head
 	for _, topic := range topics {
@@ -81,7 +82,11 @@ func (t *Timeline) Until(
 	for {
 		var first *head
 		for _, h := range heads {
-			if h.fill(t) && (first == nil || h.moment.Before(first.moment)) {
+			more, err := h.fill(t)
+			if err != nil {
+				return err
+			}
+			if more && (first == nil || h.moment.Before(first.moment)) {
 				first = h
 			}
 		}
@@ -143,14 +148,13 @@ type head struct {
 }
 
 // fill waits for the next record of the partition; false means that there is none.
-func (h *head) fill(t *Timeline) bool {
-	h.tail.fill()
-	if h.drained || h.known {
-		return !h.drained
+func (h *head) fill(t *Timeline) (bool, error) {
+	if err := h.tail.fill(); err != nil || h.drained || h.known {
+		return !h.drained, err
 	}
 	h.known, h.moment = true, h.place.moment
 	if at := h.queued[0].Time; at.After(h.moment) && !at.After(time.Now().Add(t.skew)) {
 		h.moment = at
 	}
-	return true
+	return true, nil
 }

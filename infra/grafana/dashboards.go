@@ -134,7 +134,7 @@ func objectives() Dashboard {
 		return query{"(1 - " + within(freshness, `since="broker", `, "1|1[.]0", window) + ") / 0.01", "over " + window}
 	}
 	return dashboard("freshet-objectives", "Freshet / objectives",
-		"99% of events in the embedding within 1 s; 99% of replies within 250 ms; 99% of replies not degraded.",
+		"99% of events in the embedding within 1 s; 99% of replies within 250 ms; 99% of replies not degraded; recall at its own level.",
 		row{"Now", []Panel{
 			number("Events fresh within 1 s", share, "Objective: 99%.", redBelow(.99),
 				query{within(freshness, `since="broker", `, "1|1[.]0", "5m"), "fresh"}),
@@ -157,12 +157,28 @@ func objectives() Dashboard {
 				query{`sum by (status) (rate(freshet_replies_total{` + notInFull + `}[$__rate_interval])) / on() group_left() ` +
 					`sum(rate(freshet_replies_total[$__rate_interval]))`, "{{status}}"}),
 		}},
+		row{"Recall", []Panel{
+			number("Recall, of its level", share, "Recall@10 of the last hour by that of the day before it. Objective: 70%, of many cases.",
+				redBelow(.7), query{recallOf("1h", "") + " / (" + recallOf("1d", " offset 1h") + ")", "{{source}}"}),
+			number("Age of recall", seconds, "How long ago the last window ended that role evaluation looked at.", redFrom(900),
+				query{"max(freshet_recall_age_seconds)", "age"}),
+			graph("Recall at k = 10", share, "Over an hour, and over the day before that hour. Dashboard \"Freshet / recall\" has the parts.",
+				query{recallOf("1h", ""), "{{source}}"}, query{recallOf("1d", " offset 1h"), "{{source}}, the day before"}),
+			graph("Cases", count, "Next interactions that were looked for within an hour: few cases make recall swing.",
+				query{`sum by (source) (increase(freshet_recall_events_total{segment="all"}[1h]))`, "{{source}}"}),
+		}},
 		row{"Members", []Panel{
 			graph("Members that are ready", count, "Of each role.", query{"sum by (role) (freshet_ready)", "{{role}}"}),
 			graph("Members that are seen", count, "Processes that Prometheus can read.", query{`sum by (job) (up{job="freshet"})`, "{{job}}"}),
 			graph("Failures of servers", perSec, "Failed calls to Redis and Milvus.",
 				query{"sum by (server, kind) (rate(freshet_server_errors_total[$__rate_interval]))", "{{server}} {{kind}}"}),
 		}})
+}
+
+// recallOf is recall@10 of all users by source, over a window that ended some time ago.
+func recallOf(window, ago string) string {
+	return fmt.Sprintf(`sum by (source) (increase(freshet_recall_hits_total{segment="all", k="10"}[%[1]s]%[2]s)) / `+
+		`sum by (source) (increase(freshet_recall_events_total{segment="all"}[%[1]s]%[2]s))`, window, ago)
 }
 
 // found is the share of hits by a source, over a window, for each value of a label.

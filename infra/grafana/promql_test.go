@@ -90,6 +90,7 @@ func TestAWrongNameInTheFilesIsFound(t *testing.T) {
 	}
 	values := map[string][]string{ // that these matchers ask for
 		"": {"any"}, "broker": {"broker"}, "occurred_at": {"occurred_at"}, "redis": {"redis"}, "freshet": {"freshet"},
+		"all": {"all"}, "10": {"10"},
 		"1|1[.]0": {"1.0"}, ".+[.]interactions": {"freshet.interactions"}, "(.+[.])?interactions": {"freshet.interactions"},
 		"degraded|deadline_exceeded|unavailable|internal": {"degraded"},
 	}

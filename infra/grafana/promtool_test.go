@@ -23,14 +23,18 @@ func promtool(t *testing.T, args ...string) string {
 }
 
 func TestPromtoolChecksAndTestsTheRules(t *testing.T) {
-	require.Contains(t, promtool(t, "check", "rules", "alerts.yaml"), "11 rules found")
-	require.Contains(t, promtool(t, "test", "rules", "alerts_test.yaml"), "SUCCESS")
-	tests, err := os.ReadFile("alerts_test.yaml")
-	require.NoError(t, err)
+	require.Contains(t, promtool(t, "check", "rules", "alerts.yaml"), "13 rules found")
+	var tests string
+	for _, file := range []string{"alerts_test.yaml", "alerts_recall_test.yaml"} {
+		require.Contains(t, promtool(t, "test", "rules", file), "SUCCESS")
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		tests += string(text)
+	}
 	rules, err := rulesOf(files)
 	require.NoError(t, err)
 	for _, r := range rules {
-		require.Contains(t, string(tests), r.Alert, "each alert has a test")
+		require.Contains(t, tests, "alertname: "+r.Alert, "each alert has a test")
 	}
 }
 

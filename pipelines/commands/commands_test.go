@@ -35,7 +35,7 @@ func TestCommands(t *testing.T) {
 	t.Run("topics", func(t *testing.T) {
 		require.Contains(t, ok(t, "", "topics", "describe"), "missing: run `freshet topics create`")
 		created := ok(t, "", "topics", "create")
-		require.Equal(t, 7, strings.Count(created, "created "+servers.Kafka.Name("freshet.")), "%s", created)
+		require.Equal(t, 8, strings.Count(created, "created "+servers.Kafka.Name("freshet.")), "%s", created)
 		require.Equal(t, "all topics are as configured\n", ok(t, "", "topics", "create"))
 		described := ok(t, "", "topics", "describe")
 		require.Regexp(t, `freshet\.items +│ +1 │.* compact +│ last of each key`, described)

@@ -130,7 +130,7 @@ func install(t *testing.T) installation {
 	i.bundle = configure(t, i.Kafka.Addr(), i.Redis.Addresses[0], i.Milvus.Addr())
 	for name, value := range map[string]string{
 		"TOPICS_INTERACTIONS_NAME": i.topic("interactions"), "TOPICS_ITEMS_NAME": i.topic("items"),
-		"TOPICS_REQUESTS_NAME": i.topic("requests"), "TOPICS_REPLIES_NAME": i.topic("replies"),
+		"TOPICS_REQUESTS_NAME": i.topic("requests"), "TOPICS_REPLIES_NAME": i.topic("replies"), "TOPICS_RECALL_NAME": i.topic("recall"),
 		"CONSUMERS_REPLIES_REPLY_TOPIC_PREFIXES": i.topic("replies"), "CONSUMERS_GROUP": i.Kafka.Name("group"),
 		"PROFILES_KEY_PREFIX": i.Redis.Prefix, "ITEMS_KEY_PREFIX": i.Redis.Prefix,
 		"MILVUS_COLLECTION": i.Milvus.Collection, "MILVUS_ALIAS": i.Milvus.Alias,

@@ -62,6 +62,7 @@ func TestExitCodes(t *testing.T) {
 		{"bad configuration", []string{"config", "-c", bad}, 1, "brokres"},
 		{"no Kafka for topics", []string{"topics", "create"}, 1, remedy},
 		{"no Kafka for dead letters", []string{"deadletters", "list", "items"}, 1, remedy},
+		{"no Kafka for recall", []string{"inspect", "recall"}, 1, remedy},
 		{"no Kafka for a request", []string{"recommend", "1", "--timeout", "2s"}, 1, remedy},
 		{"no Kafka for roles", []string{"run"}, 1, nowhere},
 		{"no Redis", []string{"inspect", "user", "1"}, 1, nowhere},

@@ -203,17 +203,27 @@ func (w *site) redis(t *testing.T, s settings.Settings) redis.UniversalClient {
 	return rdb
 }
 
+// cleanTopics removes the topics that the test made on a real Kafka.
+func (w *site) cleanTopics(t *testing.T) {
+	if w.stack != nil {
+		return
+	}
+	t.Cleanup(func() {
+		admin := w.settings.Kafka.Client()
+		defer kafkaio.CloseIdle(admin)
+		_, err := admin.DeleteTopics(context.WithoutCancel(t.Context()), &kafka.DeleteTopicsRequest{Topics: w.settings.Topics.Names()})
+		require.NoError(t, err)
+	})
+}
+
 // clean removes what the test made on real servers.
 func (w *site) clean(t *testing.T) {
+	w.cleanTopics(t)
 	if w.stack != nil {
 		return
 	}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
-		admin := w.settings.Kafka.Client()
-		defer kafkaio.CloseIdle(admin)
-		_, err := admin.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: w.settings.Topics.Names()})
-		require.NoError(t, err)
 		rdb := w.redis(t, w.settings)
 		for cursor := uint64(0); ; {
 			keys, next, err := rdb.Scan(ctx, cursor, w.name+"*", 1000).Result()
@@ -268,18 +278,12 @@ func (w *site) refusesMore(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	write := func(user, topic string) error {
-		writer := kafkaio.NewWriter(w.as(user).Kafka, w.settings.Writer, new(recorder).logger())
-		defer func() { require.NoError(t, writer.Close(ctx)) }()
-		_, err := writer.Write(ctx, kafkaio.Message{Topic: topic, Key: []byte("k"), Value: []byte("v")})
-		return err
-	}
 	of := w.settings.Topics
 	for user, topic := range map[string]string{
 		"interactions": of.Interactions.Name, "catalogue": of.Items.Name, "recommendations": of.Requests.Name, "app": of.Replies.Name,
 		"nobody": of.Interactions.Name,
 	} {
-		require.Error(t, write(user, topic), "%s writes to %s", user, topic)
+		require.Error(t, w.write(t, user, topic), "%s writes to %s", user, topic)
 	}
 	_, err := topics.Ensure(ctx, w.as("app").Kafka, w.otherTopics())
 	require.Error(t, err, "the product makes topics")
@@ -300,6 +304,17 @@ func (w *site) refusesMore(t *testing.T) {
 	require.Equal(t, secure.Denied, candidates.ProblemOf(index.Ensure(ctx, "other", 16)))
 }
 
+// write tries to write one record.
+func (w *site) write(t *testing.T, user, topic string) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	writer := kafkaio.NewWriter(w.as(user).Kafka, w.settings.Writer, new(recorder).logger())
+	defer func() { require.NoError(t, writer.Close(ctx)) }()
+	_, err := writer.Write(ctx, kafkaio.Message{Topic: topic, Key: []byte("k"), Value: []byte("v")})
+	return err
+}
+
 func (w *site) otherTopics() topics.Config {
 	c := w.settings.Topics
 	c.Items.Name += ".other"
@@ -313,7 +328,7 @@ func (w *site) missesEachRight(t *testing.T, r rights) {
 		for _, entry := range r.acls(string(role), string(role)) {
 			if role == online.Evaluation && (entry.Operation == kafka.ACLOperationTypeWrite ||
 				entry.Operation == kafka.ACLOperationTypeRead && entry.ResourceName == w.settings.Topics.Recall.Name) {
-				continue // missed only where there is a window to tell of, or was one
+				continue // missed only where there is a window to tell of, or was one: TestEvaluationNeedsItsRightsOnItsTopic
 			}
 			what := fmt.Sprintf("%s without %s on %s", role, entry.Operation, entry.ResourceName)
 			w.disallow(t, entry)

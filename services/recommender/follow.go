@@ -31,7 +31,7 @@ type Loss uint8
 const (
 	// NotLost: it stands on the page.
 	NotLost Loss = iota
-	// LostUnsought: there was nothing to search with, and the shelf did not have the item.
+	// LostUnsought: there was nothing to search with, and what the shelf put on the page was other items.
 	LostUnsought
 	// LostToRule: a rule keeps it off, in the index or on the list, or its record says that it is not available.
 	LostToRule
@@ -96,7 +96,7 @@ func (b *batch) fate(ctx context.Context, j *job, itemID string, f *Fate) error 
 	case slices.ContainsFunc(j.page, is):
 		f.Lost = NotLost
 	case slices.ContainsFunc(j.ranked, is):
-		if rule := removedBy(set, j, itemID); rule != "" {
+		if rule := set.RemovedBy(&j.rules, slices.Clone(j.ranked), itemID); rule != "" {
 			f.Lost, f.Rule = LostToRule, rule
 		} else if f.Lost = LostByRanking; wasFirst(set, j, itemID) {
 			f.Lost, f.Rule = LostToRule, RulePageOrder
@@ -132,24 +132,6 @@ func (b *batch) fateInIndex(ctx context.Context, set *rules.Set, j *job, itemID 
 	return nil
 }
 
-// removedBy names the rule that removes an item from a job's list; "" where none does. The steps of the list with and without the
-// item tell: before the rule that removes it, both lose as many; that rule takes one more of the list that has it.
-func removedBy(set *rules.Set, j *job, itemID string) string {
-	is := func(c ranking.Candidate) bool { return c.Item.ItemID == itemID }
-	kept, with := set.Apply(&j.rules, slices.Clone(j.ranked))
-	if slices.ContainsFunc(kept, is) {
-		return ""
-	}
-	_, without := set.Apply(&j.rules, slices.DeleteFunc(slices.Clone(j.ranked), is))
-	removed := func(s schemas.WaterfallStep) int32 { return s.In - s.Out }
-	for i := range with {
-		if i >= len(without) || with[i].Stage != without[i].Stage || removed(with[i]) != removed(without[i]) {
-			return with[i].Stage
-		}
-	}
-	return unexplained
-}
-
 // RulePageOrder stands for the rules that arrange the page or move scores, of an item that no rule removed, that the ranker had among
 // the first, and that they put behind the end of the page.
 const RulePageOrder = "page_order"
@@ -168,6 +150,3 @@ func wasFirst(set *rules.Set, j *job, itemID string) bool {
 	}
 	return before < int(j.request.Count)
 }
-
-// unexplained stands for a rule where no step accounts for the item; none of the kinds of rules that there are leads here.
-const unexplained = "unexplained"

@@ -95,6 +95,60 @@ func TestArrangementsKeepWhatTheyDoNotDrop(t *testing.T) {
 	}
 }
 
+// TestRemovedBy holds the step that it names against sets that end one rule earlier each: what the first k rules keep and k + 1 do
+// not, was removed by rule k + 1.
+func TestRemovedBy(t *testing.T) {
+	named := map[string]int{}
+	for seed := range uint64(300) {
+		w := newWorld(seed)
+		list := w.ranked(2 + w.IntN(30))
+		list[0].Item.Op = schemas.DeleteItem
+		bad, err := compile("10 % item.min_age < 50", ruleScope) // which fails for those for everybody, and keeps the others
+		require.NoError(t, err)
+		pin := &pinRule{named: "pin", item: pick(w, pageOf(list)...), position: 1 + w.IntN(5)}
+		set := &Set{
+			filters: []filter{&excludeSeenRule{"seen"}, &excludeListedRule{"listed"}}, pins: []*pinRule{pin},
+			rules: []rule{
+				&capRule{named: "brands", by: byBrand, most: 1 + w.IntN(4)}, &capRule{named: "kinds", by: byCategory, most: 1 + w.IntN(4)},
+				&windowRule{named: "window", by: byCategory, most: 1, window: 2 + w.IntN(4)}, pin,
+			},
+		}
+		if w.IntN(3) == 0 {
+			set.filters = append(set.filters, &filterRule{"age", bad})
+		}
+		r := &Request{
+			Now: now, Count: w.IntN(12), Exclude: map[string]struct{}{pick(w, pageOf(list)...): {}},
+			Seen: func(id string) bool { return id[len(id)-1] == '7' },
+		}
+		for _, id := range append(pageOf(list), "who") {
+			want, before := "", slices.Contains(pageOf(list), id)
+			lose := func(stage string, part *Set) {
+				got, steps := part.Apply(r, slices.Clone(list))
+				if after := slices.Contains(pageOf(got), id); before && !after {
+					want, before = stage, false
+					if last := steps[len(steps)-1].Stage; last == stage+failedSuffix {
+						want = last // all that this filter drops, it fails for
+					}
+				}
+			}
+			lose(stepDeleted, &Set{})
+			for k, f := range set.filters {
+				lose(f.name(), &Set{filters: set.filters[:k+1]})
+			}
+			for k, rule := range set.rules {
+				lose(rule.name(), &Set{filters: set.filters, rules: set.rules[:k+1], pins: set.pins})
+			}
+			got := set.RemovedBy(r, slices.Clone(list), id)
+			require.Equal(t, want, got, "seed %d: %s", seed, id)
+			named[got]++
+		}
+	}
+	for _, stage := range []string{"", stepDeleted, "seen", "listed", "age_failed", "brands", "kinds", "window"} {
+		require.Positive(t, named[stage], "nothing was lost to %q: %v", stage, named)
+	}
+	require.NotContains(t, named, "pin", "it removes nothing")
+}
+
 func TestDiversifyByScoreAlone(t *testing.T) {
 	w := newWorld(1)
 	list := w.ranked(80)

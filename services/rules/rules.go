@@ -77,6 +77,8 @@ type pass struct {
 	evaluator *evaluator
 	// pinned holds the ids that pin rules claim for this request; nil for none.
 	pinned map[string]struct{}
+	// watched is the id of an item whose end is asked for, and lostTo the step that removed it.
+	watched, lostTo string
 	// unsorted tells that scores changed since the list was sorted.
 	unsorted bool
 }
@@ -97,10 +99,23 @@ const (
 // Caps and filters count over the whole list; arranging rules (windows, diversify) work on the first r.Count places and leave
 // the rest behind in the order of scores.
 func (s *Set) Apply(r *Request, ranked []ranking.Candidate) ([]ranking.Candidate, []schemas.WaterfallStep) {
-	p := &pass{request: r, evaluator: newEvaluator(r)}
+	return s.apply(&pass{request: r}, ranked)
+}
+
+// RemovedBy names the step at which Apply removes an item from a list; "" where it keeps the item, or the list does not have it.
+// The counts of the steps cannot tell: an item may take the place of another before it is removed itself.
+func (s *Set) RemovedBy(r *Request, ranked []ranking.Candidate, itemID string) string {
+	p := &pass{request: r, watched: itemID}
+	s.apply(p, ranked)
+	return p.lostTo
+}
+
+func (s *Set) apply(p *pass, ranked []ranking.Candidate) ([]ranking.Candidate, []schemas.WaterfallStep) {
+	p.evaluator = newEvaluator(p.request)
 	defer p.evaluator.release()
 	p.pinned = s.claimed(p.evaluator)
 	list, steps := s.filter(p, ranked)
+	watching := p.watches(list)
 	for _, rule := range s.rules {
 		in := len(list)
 		if _, scores := rule.(scorer); !scores {
@@ -108,9 +123,24 @@ func (s *Set) Apply(r *Request, ranked []ranking.Candidate) ([]ranking.Candidate
 		}
 		list = rule.apply(p, list)
 		steps = append(steps, step(rule.name(), in, len(list)))
+		if watching && !p.watches(list) {
+			watching, p.lostTo = false, rule.name()
+		}
 	}
 	p.sort(list)
 	return list, steps
+}
+
+// watches says whether a list holds the item that is watched.
+func (p *pass) watches(list []ranking.Candidate) bool {
+	return p.watched != "" && slices.ContainsFunc(list, func(c ranking.Candidate) bool { return c.Item.ItemID == p.watched })
+}
+
+// lose notes the step that drops an item, if it is the one that is watched.
+func (p *pass) lose(it *schemas.ItemChange, stage string) {
+	if p.watched != "" && it != nil && it.ItemID == p.watched {
+		p.lostTo = stage
+	}
 }
 
 // filter asks each item all filters in turn until one drops it, which is the same as each filter going over what the one
@@ -125,6 +155,7 @@ func (s *Set) filter(p *pass, ranked []ranking.Candidate) ([]ranking.Candidate, 
 	list := keep(ranked, func(c *ranking.Candidate) bool {
 		if c.Item == nil || c.Item.Op == schemas.DeleteItem {
 			deleted++
+			p.lose(c.Item, stepDeleted)
 			return false
 		}
 		for i, test := range tests {
@@ -133,9 +164,15 @@ func (s *Set) filter(p *pass, ranked []ranking.Candidate) ([]ranking.Candidate, 
 			}
 			v := test(c.Item)
 			counts[i][v]++
-			if v != kept {
-				return false
+			switch v {
+			case kept:
+				continue
+			case dropped:
+				p.lose(c.Item, s.filters[i].name())
+			case failed:
+				p.lose(c.Item, s.filters[i].name()+failedSuffix)
 			}
+			return false
 		}
 		return true
 	})
