@@ -1,13 +1,16 @@
 package commands_test
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/towertest"
 )
@@ -33,10 +36,91 @@ func TestTowersKeepTheirFiguresAsONNX(t *testing.T) {
 	require.Contains(t, ok("export", "onnx", "--bundle", own, "--out", models), "user_history.onnx")
 	require.Contains(t, ok("import", "onnx", "--user", filepath.Join(models, "user_tower.onnx"),
 		"--item", filepath.Join(models, "item_tower.onnx"), "--vocabulary", filepath.Join(models, "vocabulary.json"),
-		"--model-version", "m1", "--out", back), "a step with a state of 32\nmodel m1 of dim 16,")
+		"--model-version", "m1", "--out", back), "a step with a state of 32\nreads items alone of an event\nmodel m1 of dim 16,")
 	want := ok("evaluate", "--data", movieLens, "--bundle", own, "--json")
 	require.Contains(t, want, "towers m1")
 	require.Equal(t, figures(t, want), figures(t, ok("evaluate", "--data", movieLens, "--bundle", back, "--json")))
+}
+
+// writeKinds writes tables whose events are of several kinds.
+func writeKinds(t *testing.T) (dir, columns string) {
+	t.Helper()
+	dir, columns = writeTables(t)
+	path := filepath.Join(dir, "interactions.csv")
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	lines := strings.Split(string(content), "\n")
+	for i := range lines {
+		lines[i] = strings.Replace(lines[i], ",rating", ","+[]string{"view", "purchase", "like", "dislike"}[i%4], 1)
+	}
+	require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600))
+	return dir, columns
+}
+
+// TestTrainedTowersOfKindsAndGapsComeBack: towers that learnt from purchases, dislikes and times read the same events to the same
+// embeddings by either model.
+func TestTrainedTowersOfKindsAndGapsComeBack(t *testing.T) {
+	towertest.NeedsONNXRuntime(t)
+	configure(t, nowhere, nowhere, nowhere)
+	for key, value := range map[string]string{
+		"DIM": "16", "HEADS": "2", "LAYERS": "2", "EVENT_KINDS": "always", "EVENT_GAPS": "always", "QUERY_ENABLED": "false",
+	} {
+		t.Setenv("FRESHET_TRAINING_"+key, value)
+	}
+	folder := t.TempDir()
+	own, models := filepath.Join(folder, "own"), filepath.Join(folder, "models")
+	ok := func(args ...string) string {
+		o := execute(t.Context(), "", args...)
+		require.Zero(t, o.code, "%v: %s", args, o.err)
+		return o.out
+	}
+	dir, columns := writeKinds(t)
+	ok("train", "--data", dir, "--columns", columns, "--epochs", "3", "-o", own)
+	ok("export", "onnx", "--bundle", own, "--out", models)
+	want, err := towers.LoadUserTower(own)
+	require.NoError(t, err)
+	require.Equal(t, "items, kinds and gaps", want.Inputs().String())
+	require.True(t, want.Reads(schemas.Dislike))
+	items, err := towers.LoadItemTower(own)
+	require.NoError(t, err)
+	ids := items.Weights().IDs
+
+	for _, file := range []string{"user_tower.onnx", "user_history.onnx"} {
+		back := filepath.Join(folder, "back_"+file)
+		require.Contains(t, ok("import", "onnx", "--user", filepath.Join(models, file), "--item", filepath.Join(models, "item_tower.onnx"),
+			"--vocabulary", filepath.Join(models, "vocabulary.json"), "--out", back), "\nreads items, kinds and gaps of an event\n")
+		got, err := towers.LoadUserTower(back)
+		require.NoError(t, err)
+		require.Equal(t, want.Inputs(), got.Inputs())
+		theirs, err := towers.LoadItemTower(back)
+		require.NoError(t, err)
+
+		lots := rand.New(rand.NewPCG(1, 2))
+		var ours, events []towers.Event
+		state, embedding := make([]float32, want.StateSize()), make([]float32, want.Dim())
+		gotState, gotEmbedding := make([]float32, got.StateSize()), make([]float32, got.Dim())
+		for range 40 {
+			f := towers.ItemFeatures{ItemID: ids[lots.IntN(len(ids))]}
+			e := towers.Event{Item: make([]float32, want.Dim()), Kind: schemas.View, Gap: towers.Gap(lots.IntN(towers.Gaps))}
+			for e.Kind = 0; !want.Reads(e.Kind); {
+				e.Kind = schemas.InteractionType(lots.IntN(int(schemas.Hide) + 1))
+			}
+			items.Encode(e.Item, &f)
+			ours = append(ours, e)
+			want.Advance(state, embedding, e)
+			e.Item = make([]float32, want.Dim())
+			theirs.Encode(e.Item, &f)
+			events = append(events, e)
+			if got.Recurrent() {
+				got.Advance(gotState, gotEmbedding, e)
+				require.InDeltaSlice(t, state, gotState, 1e-5, "after %d events", len(events))
+				require.InDeltaSlice(t, embedding, gotEmbedding, 1e-5, "after %d events", len(events))
+			}
+			want.Encode(state, embedding, ours)
+			got.Encode(gotState, gotEmbedding, events)
+			require.InDeltaSlice(t, embedding, gotEmbedding, 1e-5, "of %d events", len(events))
+		}
+	}
 }
 
 // TestImportedTowersAreNotTrainedFurther since their weights are not at hand, nor is their query tower.

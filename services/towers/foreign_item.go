@@ -29,8 +29,9 @@ func newForeignItem(m *model, dim, ids, tokens int) (*foreignItem, error) {
 	if t.takesRows || !t.takesID {
 		in = append(in, wants{portTokens, onnxruntime.Int64, []axis{rowsAxis, {name: "T"}}})
 	}
+	out := []wants{{portVector, onnxruntime.Float32, []axis{rowsAxis, {"dim", dim}}}}
 	var err error
-	t.session, _, err = m.session(in, []wants{{portVector, onnxruntime.Float32, []axis{rowsAxis, {"dim", dim}}}})
+	t.session, _, err = m.session("an item tower takes id, tokens, or both", in, out)
 	if err != nil {
 		return nil, err
 	}
@@ -97,24 +98,4 @@ func (t *foreignItem) encode(dst []float32, id int64, tokens []int32) error {
 // knows tells whether the tower would read anything of an item.
 func (t *foreignItem) knows(id int64, tokens []int32) bool {
 	return t.takesID && id > 0 || t.takesRows && len(tokens) > 0
-}
-
-// try finds tables that are shorter than the vocabulary.
-func (t *foreignItem) try(ids, tokens int) error {
-	vector := make([]float32, t.dim)
-	for _, id := range []int{0, ids} {
-		for _, token := range []int{0, tokens} {
-			var rows []int32
-			if token > 0 {
-				rows = []int32{int32(token - 1)}
-			}
-			if err := t.encode(vector, int64(id), rows); err != nil {
-				return fmt.Errorf("with id row %d and token row %d, of %d ids and %d tokens: %w", id, token, ids, tokens, err)
-			}
-			if err := finite(vector); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -70,12 +70,13 @@ type Features struct {
 	Tokens     int              `json:"tokens"`
 	Vocabulary VocabularyConfig `json:"vocabulary"`
 	// EventKinds are the kinds of events that the user tower tells apart, in the order of its table's rows, and EventGaps
-	// counts the gaps between events that it does. Without them it reads items alone.
+	// counts the gaps between events that it does. Without them it reads items alone. Only a foreign tower's order is its own.
 	EventKinds []schemas.InteractionType `json:"event_kinds,omitempty"`
 	EventGaps  int                       `json:"event_gaps,omitempty"`
 }
 
-func (f *Features) inputs() Inputs { return Inputs{Kinds: f.EventKinds, Gaps: f.EventGaps > 0} }
+// Inputs is what the user tower reads of an event beside its item. A foreign tower's kinds are in the order of its rows.
+func (f *Features) Inputs() Inputs { return Inputs{Kinds: f.EventKinds, Gaps: f.EventGaps > 0} }
 
 // DataRange is what the towers were trained on.
 type DataRange struct {
@@ -136,7 +137,18 @@ func (m *Manifest) check(path string) error {
 	case m.Features.EventGaps != 0 && m.Features.EventGaps != Gaps:
 		return refuse(unsupported, path, remedySameBuild, "event_gaps is %d, this build tells %d apart", m.Features.EventGaps, Gaps)
 	}
-	if err := m.Features.inputs().check(); err != nil {
+	return m.checkKinds(path)
+}
+
+// checkKinds holds the kinds of Freshet's own towers against the order of their tables. A foreign tower has an order of its own.
+func (m *Manifest) checkKinds(path string) error {
+	if m.Engine == onnxEngine {
+		if err := distinctKinds(m.Features.EventKinds); err != nil {
+			return refuse(corrupted, path, remedyImportAgain, "%v", err)
+		}
+		return nil
+	}
+	if err := m.Features.Inputs().check(); err != nil {
 		return refuse(corrupted, path, remedyTrainAgain, "event_kinds: %v", err)
 	}
 	return nil

@@ -7,9 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
+	"github.com/freshet/freshet/services/towers/onnx"
 )
 
 // Sources names the files of towers trained elsewhere.
@@ -20,6 +24,9 @@ type Sources struct {
 	Items, Vocabulary, Vectors string
 	// Version names the model; empty makes one of the files.
 	Version string
+	// EventKinds names the kinds of events in the order of the user tower's rows; a model that says so itself, by its metadata
+	// (towers.EventKindsKey), needs none.
+	EventKinds []string
 	// Ports gives the models' own names of ports, by role.
 	Ports map[string]string
 }
@@ -31,6 +38,9 @@ func Import(s Sources, bundle string, created time.Time) (towers.Manifest, error
 	if f.UserModel, err = os.ReadFile(s.Users); err != nil {
 		return towers.Manifest{}, fmt.Errorf("reading the user tower: %w", err)
 	}
+	if f.EventKinds, err = eventKinds(s.EventKinds, f.UserModel); err != nil {
+		return towers.Manifest{}, fmt.Errorf("reading the user tower %s: %w", s.Users, err)
+	}
 	if s.Vectors != "" {
 		err = readVectors(s.Vectors, f)
 	} else {
@@ -40,6 +50,30 @@ func Import(s Sources, bundle string, created time.Time) (towers.Manifest, error
 		return towers.Manifest{}, err
 	}
 	return towers.WriteForeign(bundle, f)
+}
+
+// eventKinds takes the names of kinds that were given, or those of the model's metadata. Where there are both, one may be wrong, and
+// nothing would ever show it.
+func eventKinds(given []string, model []byte) ([]schemas.InteractionType, error) {
+	metadata, err := onnx.Metadata(model)
+	if err != nil {
+		return nil, err
+	}
+	names := given
+	if said := metadata[towers.EventKindsKey]; said != "" {
+		names = strings.Split(said, ",")
+		if given != nil && !slices.Equal(given, names) {
+			return nil, fmt.Errorf("event_kinds are %s, and the model's metadata %s says %s: leave the former out, or export the model anew",
+				strings.Join(given, ","), towers.EventKindsKey, said)
+		}
+	}
+	kinds := make([]schemas.InteractionType, len(names))
+	for i, name := range names {
+		if kinds[i], err = schemas.ParseInteractionType(strings.TrimSpace(name)); err != nil {
+			return nil, fmt.Errorf("event_kinds[%d]: %w", i, err)
+		}
+	}
+	return kinds, nil
 }
 
 func readItems(s Sources, f *towers.Foreign) error {
