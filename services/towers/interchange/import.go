@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ type Sources struct {
 func Import(s Sources, bundle string, created time.Time) (towers.Manifest, error) {
 	f := &towers.Foreign{Version: s.Version, Created: created, Ports: s.Ports}
 	var err error
-	if f.UserModel, err = os.ReadFile(s.Users); err != nil {
+	if f.UserModel, err = readModel(s.Users); err != nil {
 		return towers.Manifest{}, fmt.Errorf("reading the user tower: %w", err)
 	}
 	if f.EventKinds, err = eventKinds(s.EventKinds, f.UserModel); err != nil {
@@ -50,6 +51,34 @@ func Import(s Sources, bundle string, created time.Time) (towers.Manifest, error
 		return towers.Manifest{}, err
 	}
 	return towers.WriteForeign(bundle, f)
+}
+
+// readModel reads a model and makes good what exporters do to it: a bundle holds its models whole.
+func readModel(path string) ([]byte, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = folder.Close() }()
+	if content, err = onnx.Inline(content, folder.FS()); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if content, err = onnx.Mend(content); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	unread, err := onnx.Unread(content)
+	if err == nil && len(unread) > 0 {
+		err = fmt.Errorf("nothing in it reads its input %s: export it without, or give each input an example of its own, since PyTorch takes "+
+			"inputs that are given the same tensor for one", strings.Join(unread, ", "))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return content, nil
 }
 
 // eventKinds takes the names of kinds that were given, or those of the model's metadata. Where there are both, one may be wrong, and
@@ -78,7 +107,7 @@ func eventKinds(given []string, model []byte) ([]schemas.InteractionType, error)
 
 func readItems(s Sources, f *towers.Foreign) error {
 	var err error
-	if f.ItemModel, err = os.ReadFile(s.Items); err != nil {
+	if f.ItemModel, err = readModel(s.Items); err != nil {
 		return fmt.Errorf("reading the item tower: %w", err)
 	}
 	content, err := os.ReadFile(s.Vocabulary)
