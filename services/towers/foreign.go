@@ -232,7 +232,11 @@ func (m *model) port(side string, ports []onnxruntime.Port, w wants) (onnxruntim
 		}
 	}
 	if !fits {
-		return p, refuse(mismatched, m.path, remedyPorts, "its %s %s does not fit: %s is %s, with N free or 1", side, p, w.role, &w)
+		remedy := remedyPorts
+		if len(p.Shape) == len(w.shape) && p.Shape[0] > 1 {
+			remedy = "leave its first axis free (PyTorch: dynamic_shapes, or dynamic_axes where dynamo=False)"
+		}
+		return p, refuse(mismatched, m.path, remedy, "its %s %s does not fit: %s is %s, with N free or 1", side, p, w.role, &w)
 	}
 	return p, nil
 }

@@ -50,7 +50,7 @@ func (t *foreignUser) trialEvents(n int) []Event {
 func (t *foreignUser) tryStep(events []Event) error {
 	states, embeddings := matrixOf(3, t.stateSize), matrixOf(3, t.dim)
 	if err := t.advance(states, embeddings, events); err != nil {
-		return fmt.Errorf("with %s: %w", t.tables(), err)
+		return fmt.Errorf("with 3 users%s: %w", t.tables(), err)
 	}
 	for i := range events {
 		state, embedding := matrixOf(1, t.stateSize), matrixOf(1, t.dim)
@@ -80,13 +80,13 @@ func (t *foreignUser) tryEncoder() error {
 			err = finite(embedding)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("with %d events in room for %d, %s: %w", length, width, t.tables(), err)
+			return nil, fmt.Errorf("with %d events in room for %d%s: %w", length, width, t.tables(), err)
 		}
 		return embedding, nil
 	}
 	alone, err := run(1, 1, few)
 	if err != nil {
-		return err
+		return t.oneLength(err)
 	}
 	for _, c := range []struct {
 		given, width int
@@ -98,7 +98,7 @@ func (t *foreignUser) tryEncoder() error {
 	} {
 		embedding, err := run(1, c.given, c.width)
 		if err != nil {
-			return err
+			return t.oneLength(err)
 		}
 		if err := same(alone, embedding); err != nil {
 			return fmt.Errorf("%s: %w", c.found, err)
@@ -113,17 +113,34 @@ func (t *foreignUser) tryEncoder() error {
 	return nil
 }
 
-// tables names the last rows of the tables that a trial asks for.
-func (t *foreignUser) tables() string {
-	return fmt.Sprintf("kinds up to row %d and gaps up to row %d", len(t.kinds), max(t.reads.gapRows()-1, 0))
+// oneLength tells of a failing run what free axes promise.
+func (t *foreignUser) oneLength(err error) error {
+	if t.events > 0 {
+		return err
+	}
+	return fmt.Errorf("its ports leave L free, and it fails (traced for one L? Export it with L fixed, or with another exporter): %w", err)
 }
 
-// try finds tables that are shorter than the vocabulary, and dice. ids and tokens count the vocabulary.
+// tables names the last rows that a trial asks for of the tables that there are.
+func (t *foreignUser) tables() string {
+	said := ""
+	if len(t.kinds) > 0 {
+		said = fmt.Sprintf(", kinds up to row %d", len(t.kinds))
+	}
+	if t.reads.Gaps {
+		said += fmt.Sprintf(", gaps up to row %d", Gaps-1)
+	}
+	return said
+}
+
+// try runs the tower as serving will, to find tables that are shorter than the vocabulary, and a model that mixes the rows of a
+// batch, counts what is none, or throws dice. ids and tokens count the vocabulary.
 func (t *foreignItem) try(ids, tokens int) error {
 	last := max(tokens-1, 0)
-	tried := false
+	var tried trial
 	for _, c := range []struct{ id, from, to int }{
-		{ids, 0, 0},                       // nothing but the id, the last row
+		{min(ids, 1), 0, 0},               // nothing but the id, the first row
+		{ids, 0, 0},                       // and the last
 		{0, last, tokens},                 // nothing but a token, the last row
 		{ids, 0, min(tokens, mostTokens)}, // as much as can be
 	} {
@@ -134,33 +151,43 @@ func (t *foreignItem) try(ids, tokens int) error {
 		if !t.knows(int64(c.id), rows) {
 			continue // such an item has the zero vector, and does not come before the model
 		}
-		tried = true
-		if err := t.tryItem(int64(c.id), rows); err != nil {
+		vector := make([]float32, t.dim)
+		err := t.encode(vector, []int64{int64(c.id)}, [][]int32{rows})
+		if err == nil {
+			err = finite(vector)
+		}
+		if err != nil {
 			what := "no token"
 			if len(rows) > 0 {
 				what = fmt.Sprintf("token rows %d to %d", c.from+1, c.to)
 			}
 			return fmt.Errorf("with id row %d and %s, of %d ids and %d tokens: %w", c.id, what, ids, tokens, err)
 		}
+		tried.ids, tried.tokens, tried.vectors = append(tried.ids, int64(c.id)), append(tried.tokens, rows), append(tried.vectors, vector...)
 	}
-	if !tried {
+	if len(tried.ids) == 0 {
 		return fmt.Errorf("it reads none of the vocabulary's %d ids and %d tokens: list those that it knows", ids, tokens)
 	}
-	return nil
+	return t.tryAgain(&tried)
 }
 
-func (t *foreignItem) tryItem(id int64, tokens []int32) error {
-	first, again := make([]float32, t.dim), make([]float32, t.dim)
-	for _, vector := range [][]float32{first, again} {
-		if err := t.encode(vector, id, tokens); err != nil {
-			return err
-		}
-		if err := finite(vector); err != nil {
-			return err
-		}
+// trial is items that were tried, each alone.
+type trial struct {
+	ids     []int64
+	tokens  [][]int32
+	vectors []float32
+}
+
+// tryAgain encodes the items once more, together where the model takes several.
+func (t *foreignItem) tryAgain(tried *trial) error {
+	n := min(len(tried.ids), t.atOnce)
+	again := make([]float32, n*t.dim)
+	if err := t.encode(again, tried.ids[:n], tried.tokens[:n]); err != nil {
+		return fmt.Errorf("with %d items at once: %w", n, err)
 	}
-	if err := same(first, again); err != nil {
-		return fmt.Errorf("two runs differ (%s): %w", remedyEval, err)
+	if err := same(tried.vectors[:n*t.dim], again); err != nil {
+		return fmt.Errorf("one of %d items in a batch and the same item alone differ (%s; or does row 0 of tokens count?): %w",
+			n, remedyEval, err)
 	}
 	return nil
 }

@@ -48,6 +48,10 @@ func (m *model) userSizes() (dim, stateSize int, err error) {
 		}
 		return dim, 0, err
 	}
+	if p, ok := m.find(m.inputs, portState); ok && len(p.Shape) != 2 {
+		return 0, 0, refuse(mismatched, m.path, "export the model with a row for each user (PyTorch: state.transpose(0, 1).flatten(1))",
+			"its input %s does not fit: state is float32 [N, S], with N free or 1", p)
+	}
 	if stateSize, err = m.size("a state", 1, portState, portNextState); err != nil {
 		return 0, 0, err
 	}

@@ -177,8 +177,8 @@ func TestKindsAndGapsAreRefused(t *testing.T) {
 			`event_kinds are [view purchase], and it has no input "kind" for kind to tell them by; its inputs are state float32 [*, 3]`},
 		"kinds that are floats":        {floats.step(t, nil), two, nil, "its input kind float32 [*] does not fit: kind is int64 [N]"},
 		"a row of kinds for each":      {wide.step(t, nil), two, nil, "its input kind int64 [*, 3] does not fit: kind is int64 [N]"},
-		"a table of kinds too short":   {kinds.step(t, nil), append(two, "like"), nil, "with kinds up to row 3 and gaps up to row 0"},
-		"a table of gaps too short":    {tables{gaps: 26, gap: "gap"}.step(t, nil), nil, nil, "with kinds up to row 0 and gaps up to row 26"},
+		"a table of kinds too short":   {kinds.step(t, nil), append(two, "like"), nil, "with 3 users, kinds up to row 3: "},
+		"a table of gaps too short":    {tables{gaps: 26, gap: "gap"}.step(t, nil), nil, nil, "with 3 users, gaps up to row 26: "},
 		"a kind that nobody knows":     {kinds.step(t, nil), []string{"view", "buy"}, nil, `event_kinds[1]: invalid type "buy": give one of impression, view,`},
 		"no kind":                      {kinds.step(t, nil), []string{"unknown"}, nil, "event_kinds[0] is unknown: name a kind of interaction"},
 		"a kind twice":                 {kinds.step(t, nil), []string{"view", "view"}, nil, "event_kinds[1] is view: it is event_kinds[0] already"},
@@ -211,7 +211,7 @@ func TestABundleSaysWhatItsTowersRead(t *testing.T) {
 		{`"event_gaps": 27`, `"event_gaps": 0`, "which take 27 gaps, while the manifest's event_gaps is 0"},
 		{`"event_kinds": [`, `"event_kinds": [], "was": [`, "takes rows of kinds, and nothing says which row is whose"},
 		{`"view",`, `"hide",`, "it is event_kinds[0] already"},
-		{`"view",`, `"view", "impression",`, "with kinds up to row 10"},
+		{`"view",`, `"view", "impression",`, "with 3 users, kinds up to row 10, gaps up to row 26: "},
 	} {
 		require.Contains(t, string(good), c.old)
 		require.NoError(t, os.WriteFile(manifest, []byte(strings.Replace(string(good), c.old, c.spoilt, 1)), 0o600))

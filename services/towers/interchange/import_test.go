@@ -265,7 +265,7 @@ func TestImportRefuses(t *testing.T) {
 		"neither kind":    {users: lookup(t, 3, 3), want: "is neither a step (inputs state [N, S], item [N, dim]) nor an encoder"},
 		"an unknown role": {users: step, ports: map[string]string{"hidden": "h0"}, want: `port is hidden: name one of id, tokens,`},
 		"a state of three axes": {users: stepWith([]onnx.Axis{onnx.Fixed(2), onnx.Fixed(3)}, add),
-			want: "its input state float32 [*, 2, 3] does not fit: state is float32 [N, S = 2]"},
+			want: "its input state float32 [*, 2, 3] does not fit: state is float32 [N, S], with N free or 1; export the model with a row for each user"},
 		"a state without a size": {users: stepWith([]onnx.Axis{onnx.Free("hidden")}, func(f foreign, state, item string) (string, string) {
 			return f.Op("Identity", []string{state}), f.Op("Identity", []string{item})
 		}), want: "says how long a state is"},
