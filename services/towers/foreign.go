@@ -55,7 +55,7 @@ var roles = []string{
 // The user tower is one of two kinds. A step takes state [N, S] and item [N, dim] and gives next_state [N, S] and embedding
 // [N, dim]; a state of zeros is that of a user who has done nothing. An encoder takes items [N, L, dim], oldest first, and
 // lengths [N], and gives embedding [N, dim]; what lies beyond a length must not count, and where L is fixed, the newest L events
-// do. With an encoder every event costs the encoding of the history anew.
+// do, else the newest 256. With an encoder every event costs the encoding of the history anew.
 //
 // Either may read more of an event than its item, and reads items alone where it has no such inputs. A step takes kind [N], gap
 // [N], or both; an encoder kinds [N, L], gaps [N, L], or both, which beyond a length are 0. A kind is a row of EventKinds; the
@@ -114,7 +114,7 @@ func (f *Foreign) encode() (Manifest, map[string][]byte, error) {
 	if err != nil {
 		return Manifest{}, nil, err
 	}
-	m.Features.EventGaps = tower.reads.gapRows()
+	m.Features.EventGaps, m.MostEvents = tower.reads.gapRows(), tower.most()
 	if f.ItemModel == nil {
 		w := &ItemWeights{Dim: m.Dim, IDs: f.IDs, ID: f.Vectors}
 		if len(f.Vectors) != len(f.IDs)*m.Dim {
@@ -128,9 +128,11 @@ func (f *Foreign) encode() (Manifest, map[string][]byte, error) {
 		if err != nil {
 			return Manifest{}, nil, err
 		}
-		if _, err := newForeignItem(item, m.Dim, len(f.IDs), len(f.Tokens)); err != nil {
+		tower, err := newForeignItem(item, m.Dim, len(f.IDs), len(f.Tokens))
+		if err != nil {
 			return Manifest{}, nil, err
 		}
+		m.MostTokens = tower.width
 	}
 	return m, files, m.seal(files)
 }

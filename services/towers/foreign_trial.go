@@ -68,9 +68,9 @@ func (t *foreignUser) tryStep(events []Event) error {
 }
 
 func (t *foreignUser) tryEncoder() error {
-	few, many, most := t.events, t.events, t.events
+	few, many, most := t.events, t.events, t.most()
 	if t.events == 0 {
-		few, many, most = 1, 3, mostEvents
+		few, many = 1, 3
 	}
 	events := t.trialEvents(most)
 	// run gives the model some events, more than length where what lies beyond it is to be something, in room for width.

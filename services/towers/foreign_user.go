@@ -204,12 +204,16 @@ func (t *foreignUser) encode(state, embedding []float32, history []Event) error 
 	if len(history) == 0 {
 		return nil
 	}
-	most := t.events
-	if most == 0 {
-		most = mostEvents
-	}
-	history = history[max(0, len(history)-most):]
+	history = history[max(0, len(history)-t.most()):]
 	return t.encodeWhole(embedding, history, len(history), max(t.events, len(history)))
+}
+
+// most is how many events of a history an encoder gets at the most, 0 for a step, which has no such bound.
+func (t *foreignUser) most() int {
+	if t.stateSize > 0 || t.events > 0 {
+		return t.events
+	}
+	return mostEvents
 }
 
 // encodeWhole runs the encoder on one history in room for a width of that many events. Of the history, length events count.

@@ -50,12 +50,16 @@ type Manifest struct {
 	Layers int `json:"layers,omitempty"`
 	Heads  int `json:"heads,omitempty"`
 	// StateSize and Ports belong to the engine onnx: see Foreign. An encoder's state has no size.
-	StateSize int                 `json:"state_size,omitempty"`
-	Ports     map[string]string   `json:"ports,omitempty"`
-	Features  Features            `json:"features"`
-	Data      DataRange           `json:"data"`
-	Metrics   map[string]float64  `json:"metrics,omitempty"`
-	Checksums map[string]Checksum `json:"checksums"`
+	StateSize int               `json:"state_size,omitempty"`
+	Ports     map[string]string `json:"ports,omitempty"`
+	// MostTokens and MostEvents are for people, who may have fixed by oversight how many tokens of an item, the first ones, and how
+	// many events of a history, the newest ones, the models of a foreign item tower and of an encoder take. 0 means all.
+	MostTokens int                 `json:"most_tokens,omitempty"`
+	MostEvents int                 `json:"most_events,omitempty"`
+	Features   Features            `json:"features"`
+	Data       DataRange           `json:"data"`
+	Metrics    map[string]float64  `json:"metrics,omitempty"`
+	Checksums  map[string]Checksum `json:"checksums"`
 	// Commit is that of the source which trained the towers, where its build knew it; From the version of the bundle that
 	// training began with, empty for chance; Recipe the trainer's configuration, by the names that it has in a file.
 	Commit string          `json:"commit,omitempty"`

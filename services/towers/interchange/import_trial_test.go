@@ -77,6 +77,35 @@ func TestEncodersAreTried(t *testing.T) {
 	}
 }
 
+// TestFixedLengthsAreTold to whoever imports: they may be an oversight.
+func TestFixedLengthsAreTold(t *testing.T) {
+	towertest.NeedsONNXRuntime(t)
+	f := newForeign(t)
+	tokens := f.Input(onnx.Port{Name: "tokens", Type: onnx.Int64, Shape: []onnx.Axis{onnx.Free("batch"), onnx.Fixed(2)}})
+	sum := f.Op("ReduceSum", []string{f.Op("Gather", []string{rowTable(f, "rows", 4, 1), tokens}), f.Ints("along", 1)}, onnx.Int("keepdims", 0))
+	f.gives("vector", sum, onnx.Fixed(3))
+	for name, c := range map[string]struct {
+		users        []byte
+		mostOfEvents int
+	}{
+		"a step": {tables{}.step(t, nil), 0}, "twenty events": {reading(t, onnx.Fixed(20), placed(20)), 20}, "free": {reading(t, onnx.Free("L"), placed(256)), 256},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bundle := t.TempDir() + "/bundle"
+			m, err := Import(Sources{
+				Users: writeFile(t, "u.onnx", c.users), Items: writeFile(t, "i.onnx", f.content()),
+				Vocabulary: writeFile(t, "v.json", []byte(`{"ids": [], "tokens": ["title:a", "title:b", "title:c"]}`)),
+			}, bundle, towertest.Created)
+			require.NoError(t, err)
+			require.Equal(t, []int{2, c.mostOfEvents}, []int{m.MostTokens, m.MostEvents})
+			items, _ := load(t, bundle)
+			vector := make([]float32, 3)
+			items.Encode(vector, &towers.ItemFeatures{Title: "C B A"})
+			require.Equal(t, []float32{7, 7, 7}, vector, "rows 3 and 2, as the table counts them from 1")
+		})
+	}
+}
+
 // itemTower is an item tower of ids and tokens whose rows have 1, 2, 3, … in them, padding a 0, and what change makes of it.
 func itemTower(t *testing.T, change func(f foreign, id, tokens, count string) string) []byte {
 	f := newForeign(t)
