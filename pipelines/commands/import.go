@@ -69,11 +69,15 @@ func (c *ImportONNX) Run(env *Env) error {
 }
 
 func (c *ImportONNX) report(env *Env, m towers.Manifest, out string) error {
-	kind := fmt.Sprintf("a step with a state of %d", m.StateSize)
+	kind, costs := fmt.Sprintf("a step with a state of %d", m.StateSize), ""
 	if m.StateSize == 0 {
-		kind = "an encoder: every event costs its user's history being encoded anew"
+		kind = fmt.Sprintf("an encoder of the newest %d events", m.MostEvents)
+		costs = "; every event costs its user's history being encoded anew"
 	}
-	_, err := fmt.Fprintf(env.Out, "user tower: %s\nreads %s of an event\nmodel %s of dim %d, %d ids and %d tokens, written to %s\n",
-		kind, m.Features.Inputs(), m.Version, m.Dim, m.Features.Items, m.Features.Tokens, out)
+	if m.MostTokens > 0 {
+		fmt.Fprintf(env.Out, "item tower: an item's first %d tokens count, as the model has room for no more\n", m.MostTokens)
+	}
+	_, err := fmt.Fprintf(env.Out, "user tower: %s, reading %s%s\nmodel %s of dim %d, %d ids and %d tokens, written to %s\n",
+		kind, m.Features.Inputs(), costs, m.Version, m.Dim, m.Features.Items, m.Features.Tokens, out)
 	return err
 }

@@ -1,6 +1,7 @@
 package commands_test
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -36,7 +37,7 @@ func TestTowersKeepTheirFiguresAsONNX(t *testing.T) {
 	require.Contains(t, ok("export", "onnx", "--bundle", own, "--out", models), "user_history.onnx")
 	require.Contains(t, ok("import", "onnx", "--user", filepath.Join(models, "user_tower.onnx"),
 		"--item", filepath.Join(models, "item_tower.onnx"), "--vocabulary", filepath.Join(models, "vocabulary.json"),
-		"--model-version", "m1", "--out", back), "a step with a state of 32\nreads items alone of an event\nmodel m1 of dim 16,")
+		"--model-version", "m1", "--out", back), "a step with a state of 32, reading items alone\nmodel m1 of dim 16,")
 	want := ok("evaluate", "--data", movieLens, "--bundle", own, "--json")
 	require.Contains(t, want, "towers m1")
 	require.Equal(t, figures(t, want), figures(t, ok("evaluate", "--data", movieLens, "--bundle", back, "--json")))
@@ -88,7 +89,7 @@ func TestTrainedTowersOfKindsAndGapsComeBack(t *testing.T) {
 	for _, file := range []string{"user_tower.onnx", "user_history.onnx"} {
 		back := filepath.Join(folder, "back_"+file)
 		require.Contains(t, ok("import", "onnx", "--user", filepath.Join(models, file), "--item", filepath.Join(models, "item_tower.onnx"),
-			"--vocabulary", filepath.Join(models, "vocabulary.json"), "--out", back), "\nreads items, kinds and gaps of an event\n")
+			"--vocabulary", filepath.Join(models, "vocabulary.json"), "--out", back), ", reading items, kinds and gaps")
 		got, err := towers.LoadUserTower(back)
 		require.NoError(t, err)
 		require.Equal(t, want.Inputs(), got.Inputs())
@@ -121,6 +122,92 @@ func TestTrainedTowersOfKindsAndGapsComeBack(t *testing.T) {
 			require.InDeltaSlice(t, embedding, gotEmbedding, 1e-5, "of %d events", len(events))
 		}
 	}
+}
+
+// pytorch holds models that PyTorch exported, and what it makes of items and histories by them: see infra/interop/README.md.
+const pytorch = "../../services/towers/interchange/testdata/pytorch"
+
+// TestTowersOfPyTorch are imported as PyTorch's exporters left them, and serve what PyTorch computes.
+func TestTowersOfPyTorch(t *testing.T) {
+	towertest.NeedsONNXRuntime(t)
+	content, err := os.ReadFile(filepath.Join(pytorch, "expected.json"))
+	require.NoError(t, err)
+	var want struct {
+		Items []struct {
+			ItemID string    `json:"item_id"`
+			Title  string    `json:"title"`
+			Vector []float32 `json:"vector"`
+		} `json:"items"`
+		Histories [][]struct {
+			Kind schemas.InteractionType `json:"kind"`
+			Gap  towers.Gap              `json:"gap"`
+		} `json:"histories"`
+		Towers map[string][]struct {
+			Embeddings [][]float32 `json:"embeddings"`
+		} `json:"towers"`
+	}
+	require.NoError(t, json.Unmarshal(content, &want))
+	kinds := []string{"--event-kinds", "purchase,view,hide"}
+	deep := []string{"--port", "state=serving/h.0;item=serving/x:0;next_state=h::1;embedding=StatefulPartitionedCall:0"}
+	for _, exporter := range []string{"classic", "dynamo"} {
+		for tower, c := range map[string]struct {
+			args []string
+			says string
+		}{
+			"user":        {kinds, "user tower: a step with a state of 12, reading items, kinds and gaps\n"},
+			"deep":        {deep, "user tower: a step with a state of 24, reading items alone\n"},
+			"gru":         {nil, "user tower: an encoder of the newest 256 events, reading items alone;"},
+			"transformer": {kinds, "user tower: an encoder of the newest 12 events, reading items, kinds and gaps;"},
+		} {
+			t.Run(exporter+" "+tower, func(t *testing.T) {
+				bundle := filepath.Join(t.TempDir(), "bundle")
+				o := execute(t.Context(), "", append([]string{"import", "onnx", "--user", filepath.Join(pytorch, exporter, tower+".onnx"),
+					"--item", filepath.Join(pytorch, exporter, "items.onnx"), "--vocabulary", filepath.Join(pytorch, "vocabulary.json"),
+					"--out", bundle}, c.args...)...)
+				require.Zero(t, o.code, o.err)
+				require.Contains(t, o.out, c.says)
+
+				items, err := towers.LoadItemTower(bundle)
+				require.NoError(t, err)
+				users, err := towers.LoadUserTower(bundle)
+				require.NoError(t, err)
+				vector := make([]float32, items.Dim())
+				id := want.Items[1] // has no brand, and one category
+				items.Encode(vector, &towers.ItemFeatures{ItemID: id.ItemID, Title: id.Title, Categories: []string{"Coffee"}})
+				require.InDeltaSlice(t, id.Vector, vector, 1e-5)
+				first := want.Histories[0]
+				require.Len(t, first, 1, "an event with this item")
+				state, embedding := make([]float32, users.StateSize()), make([]float32, users.Dim())
+				users.Encode(state, embedding, []towers.Event{{Item: vector, Kind: first[0].Kind, Gap: first[0].Gap}})
+				require.InDeltaSlice(t, want.Towers[tower][0].Embeddings[0], embedding, 1e-5)
+			})
+		}
+	}
+}
+
+// TestAPyTorchModelWithoutItsWeights was copied without the file beside it.
+func TestAPyTorchModelWithoutItsWeights(t *testing.T) {
+	model, err := os.ReadFile(filepath.Join(pytorch, "dynamo", "user.onnx"))
+	require.NoError(t, err)
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "user.onnx"), model, 0o600))
+	o := execute(t.Context(), "", "import", "onnx", "--user", filepath.Join(folder, "user.onnx"), "--out", filepath.Join(folder, "bundle"),
+		"--item", filepath.Join(pytorch, "dynamo", "items.onnx"), "--vocabulary", filepath.Join(pytorch, "vocabulary.json"))
+	require.Equal(t, 1, o.code)
+	require.Contains(t, o.err, "there is no user.onnx.data beside the model: copy it there, or export the model with its values inside")
+}
+
+// TestTheREADMEsPyTorch is the code that made the models of these tests.
+func TestTheREADMEsPyTorch(t *testing.T) {
+	script, err := os.ReadFile("../../infra/interop/pytorch_towers.py")
+	require.NoError(t, err)
+	_, example, found := strings.Cut(string(script), "# --- the README's example begins\n")
+	require.True(t, found)
+	example, _, found = strings.Cut(example, "# --- the README's example ends\n")
+	require.True(t, found)
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	require.Contains(t, string(readme), strings.TrimSpace(example))
 }
 
 // TestImportedTowersAreNotTrainedFurther since their weights are not at hand, nor is their query tower.
