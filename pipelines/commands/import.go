@@ -20,6 +20,7 @@ type ImportONNX struct {
 	Vocabulary   string            `type:"existingfile" placeholder:"FILE" help:"Item tower's vocabulary, as freshet export onnx writes it."`
 	Vectors      string            `type:"existingfile" xor:"items" placeholder:"FILE" help:"Instead of an item tower: JSON lines of item_id and vector."`
 	Port         map[string]string `placeholder:"ROLE=NAME" help:"Models' own names of inputs and outputs, such as state=h0;next_state=h1."`
+	EventKinds   []string          `placeholder:"KIND" help:"Kinds of events in the order of the user tower's rows, where it takes kind and its metadata does not say."`
 	Out          string            `short:"o" type:"path" placeholder:"BUNDLE" help:"Folder to write the bundle to; the configuration's bundle by default."`
 	ModelVersion string            `placeholder:"NAME" help:"Name of the model version, of a-z, 0-9 and _; made of time and content by default."`
 }
@@ -31,11 +32,14 @@ func (ImportONNX) Help() string {
     item tower  id [N] and/or tokens [N, T] -> vector [N, dim]
                 row 0 means none, row i + 1 is the vocabulary's entry i
     user tower  state [N, S], item [N, dim] -> next_state [N, S], embedding [N, dim]: a step, from a state of zeros
+                and, where it reads them, kind [N] and gap [N]
             or  items [N, L, dim], lengths [N] -> embedding [N, dim]: an encoder of whole histories, oldest event first
+                and, where it reads them, kinds [N, L] and gaps [N, L]
 
-Rows and lengths are int64, all else is float32; N must be free or 1, T and L may be free. What does not fit is refused by its
-name. User towers read items alone: of a bundle whose models take kind or gap, train one anew with event_kinds and event_gaps
-set to never. Running such towers takes ONNX Runtime 1.24 or newer: set FRESHET_ONNXRUNTIME to its library.`
+Rows, lengths, kinds and gaps are int64, all else is float32; N must be free or 1, T and L may be free. A kind is what the user
+did: row i + 1 is entry i of --event-kinds (or of the model's metadata freshet.event_kinds), row 0 any other kind. A gap is the
+time since the user's event before: 0 unknown, 1 below a second, then k from 2^(k-2) seconds on, 26 at most. What does not fit is
+refused by its name. Running such towers takes ONNX Runtime 1.24 or newer: set FRESHET_ONNXRUNTIME to its library.`
 }
 
 // Run imports and names the model.
@@ -56,6 +60,7 @@ func (c *ImportONNX) Run(env *Env) error {
 	}
 	m, err := interchange.Import(interchange.Sources{
 		Users: c.User, Items: c.Item, Vocabulary: c.Vocabulary, Vectors: c.Vectors, Version: c.ModelVersion, Ports: c.Port,
+		EventKinds: c.EventKinds,
 	}, out, time.Now())
 	if err != nil {
 		return err
@@ -64,11 +69,15 @@ func (c *ImportONNX) Run(env *Env) error {
 }
 
 func (c *ImportONNX) report(env *Env, m towers.Manifest, out string) error {
-	kind := fmt.Sprintf("a step with a state of %d", m.StateSize)
+	kind, costs := fmt.Sprintf("a step with a state of %d", m.StateSize), ""
 	if m.StateSize == 0 {
-		kind = "an encoder: every event costs its user's history being encoded anew"
+		kind = fmt.Sprintf("an encoder of the newest %d events", m.MostEvents)
+		costs = "; every event costs its user's history being encoded anew"
 	}
-	_, err := fmt.Fprintf(env.Out, "user tower: %s\nmodel %s of dim %d, %d ids and %d tokens, written to %s\n",
-		kind, m.Version, m.Dim, m.Features.Items, m.Features.Tokens, out)
+	if m.MostTokens > 0 {
+		fmt.Fprintf(env.Out, "item tower: an item's first %d tokens count, as the model has room for no more\n", m.MostTokens)
+	}
+	_, err := fmt.Fprintf(env.Out, "user tower: %s, reading %s%s\nmodel %s of dim %d, %d ids and %d tokens, written to %s\n",
+		kind, m.Features.Inputs(), costs, m.Version, m.Dim, m.Features.Items, m.Features.Tokens, out)
 	return err
 }

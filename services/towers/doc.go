@@ -32,7 +32,7 @@
 // personalises a search.
 //
 // Towers trained elsewhere come as ONNX models (see Foreign) and stand behind the same types: a bundle whose manifest says so has
-// ONNX Runtime run them. They read items alone.
+// ONNX Runtime run them. They read kinds and gaps where their models have such inputs.
 //
 // The package may import schemas, services/towers/matrix, services/towers/onnxruntime and general libraries, and knows neither
 // Kafka nor any server.

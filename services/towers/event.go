@@ -104,6 +104,19 @@ func (in Inputs) check() error {
 	return nil
 }
 
+// distinctKinds holds that a list names known kinds, each once.
+func distinctKinds(kinds []schemas.InteractionType) error {
+	for i, kind := range kinds {
+		if kind == schemas.UnknownInteraction {
+			return invalidSetting(fmt.Sprintf("event_kinds[%d]", i), kind, "name a kind of interaction; row 0 is that of all others")
+		}
+		if first := slices.Index(kinds, kind); first < i {
+			return invalidSetting(fmt.Sprintf("event_kinds[%d]", i), kind, fmt.Sprintf("it is event_kinds[%d] already, list each once", first))
+		}
+	}
+	return nil
+}
+
 // Row is the row of a table of kinds for an event of this kind, 0 for one that is not among Kinds.
 func (in Inputs) Row(kind schemas.InteractionType) uint8 {
 	at, found := slices.BinarySearch(in.Kinds, kind)

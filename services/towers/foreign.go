@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers/onnxruntime"
 )
 
@@ -28,13 +29,24 @@ const (
 	portItems     = "items"
 	portLengths   = "lengths"
 	portEmbedding = "embedding"
+	portKind      = "kind"
+	portGap       = "gap"
+	portKinds     = "kinds"
+	portGaps      = "gaps"
 )
 
+// EventKindsKey is the metadata by which a model tells the kinds of events that its rows of kinds stand for: their names in the
+// order of the rows, parted by commas.
+const EventKindsKey = "freshet.event_kinds"
+
 // roles lists them.
-var roles = []string{portID, portTokens, portVector, portState, portItem, portNextState, portItems, portLengths, portEmbedding}
+var roles = []string{
+	portID, portTokens, portVector, portState, portItem, portKind, portGap, portNextState, portItems, portLengths, portKinds, portGaps,
+	portEmbedding,
+}
 
 // Foreign is towers that were trained elsewhere, as ONNX models, on their way into a bundle. N rows go through a model at once;
-// each of its axes N is free, or 1. All values are float32 but rows and lengths, which are int64.
+// each of its axes N is free, or 1. All values are float32 but rows, lengths, kinds and gaps, which are int64.
 //
 // The item tower takes id [N], tokens [N, T], or both, as rows of the vocabulary: the entry at index i is row i + 1, and row 0
 // means none; where T is fixed, an item's first T tokens count. It gives vector [N, dim]. An item of which neither id nor tokens
@@ -43,8 +55,12 @@ var roles = []string{portID, portTokens, portVector, portState, portItem, portNe
 // The user tower is one of two kinds. A step takes state [N, S] and item [N, dim] and gives next_state [N, S] and embedding
 // [N, dim]; a state of zeros is that of a user who has done nothing. An encoder takes items [N, L, dim], oldest first, and
 // lengths [N], and gives embedding [N, dim]; what lies beyond a length must not count, and where L is fixed, the newest L events
-// do. With an encoder every event costs the encoding of the history anew. Both read items alone, of the events by which users
-// chose them (CountsForTaste): neither kinds nor gaps.
+// do, else the newest 256. With an encoder every event costs the encoding of the history anew.
+//
+// Either may read more of an event than its item, and reads items alone where it has no such inputs. A step takes kind [N], gap
+// [N], or both; an encoder kinds [N, L], gaps [N, L], or both, which beyond a length are 0. A kind is a row of EventKinds; the
+// events that move the tower are those by which users chose items (CountsForTaste) and, of the kinds by which they turned one
+// down, those that are among EventKinds (Inputs.Reads). A gap is a Gap, from 0 to Gaps-1.
 type Foreign struct {
 	// Version may be empty; it is then made of Created and the models' checksum.
 	Version string
@@ -58,6 +74,9 @@ type Foreign struct {
 	ItemModel []byte
 	Vectors   []float32
 	UserModel []byte
+	// EventKinds tells the rows of kind or kinds, in whatever order the model learnt them: the entry at index i is row i + 1, and
+	// row 0 stands for all other kinds. They are given where, and only where, the user tower has such an input.
+	EventKinds []schemas.InteractionType
 	// Ports gives the models' own names of ports that are not called as above, such as state: h0.
 	Ports map[string]string
 }
@@ -81,7 +100,7 @@ func (f *Foreign) encode() (Manifest, map[string][]byte, error) {
 	m := Manifest{
 		Format: bundleFormat, FormatVersion: bundleVersion, Engine: onnxEngine,
 		Version: f.Version, Created: f.Created.UTC().Truncate(time.Second), Data: f.Data, Ports: f.Ports,
-		Features: Features{Items: len(f.IDs), Tokens: len(f.Tokens), Vocabulary: f.Rules},
+		Features: Features{Items: len(f.IDs), Tokens: len(f.Tokens), Vocabulary: f.Rules, EventKinds: f.EventKinds},
 	}
 	files := map[string][]byte{vocabularyFile: encodeLists(f.IDs, f.Tokens), foreignUserFile: f.UserModel}
 	user, err := openModel(foreignUserFile, f.UserModel, f.Ports)
@@ -91,9 +110,11 @@ func (f *Foreign) encode() (Manifest, map[string][]byte, error) {
 	if m.Dim, m.StateSize, err = user.userSizes(); err != nil {
 		return Manifest{}, nil, err
 	}
-	if _, err := newForeignUser(user, m.Dim, m.StateSize); err != nil {
+	tower, err := newForeignUser(user, m.Dim, m.StateSize, f.EventKinds)
+	if err != nil {
 		return Manifest{}, nil, err
 	}
+	m.Features.EventGaps, m.MostEvents = tower.reads.gapRows(), tower.most()
 	if f.ItemModel == nil {
 		w := &ItemWeights{Dim: m.Dim, IDs: f.IDs, ID: f.Vectors}
 		if len(f.Vectors) != len(f.IDs)*m.Dim {
@@ -107,9 +128,11 @@ func (f *Foreign) encode() (Manifest, map[string][]byte, error) {
 		if err != nil {
 			return Manifest{}, nil, err
 		}
-		if _, err := newForeignItem(item, m.Dim, len(f.IDs), len(f.Tokens)); err != nil {
+		tower, err := newForeignItem(item, m.Dim, len(f.IDs), len(f.Tokens))
+		if err != nil {
 			return Manifest{}, nil, err
 		}
+		m.MostTokens = tower.width
 	}
 	return m, files, m.seal(files)
 }
@@ -211,7 +234,11 @@ func (m *model) port(side string, ports []onnxruntime.Port, w wants) (onnxruntim
 		}
 	}
 	if !fits {
-		return p, refuse(mismatched, m.path, remedyPorts, "its %s %s does not fit: %s is %s, with N free or 1", side, p, w.role, &w)
+		remedy := remedyPorts
+		if len(p.Shape) == len(w.shape) && p.Shape[0] > 1 {
+			remedy = "leave its first axis free (PyTorch: dynamic_shapes, or dynamic_axes where dynamo=False)"
+		}
+		return p, refuse(mismatched, m.path, remedy, "its %s %s does not fit: %s is %s, with N free or 1", side, p, w.role, &w)
 	}
 	return p, nil
 }
@@ -224,8 +251,9 @@ func list(ports []onnxruntime.Port) string {
 	return strings.Join(names, "; ")
 }
 
-// session checks the ports and readies the model to run with them, in this order. atOnce is how many rows it takes.
-func (m *model) session(inputs, outputs []wants) (s *onnxruntime.Session, atOnce int, err error) {
+// session checks the ports and readies the model to run with them, in this order. takes says which inputs there may be; atOnce is
+// how many rows go through at once.
+func (m *model) session(takes string, inputs, outputs []wants) (s *onnxruntime.Session, atOnce int, err error) {
 	var in, out []string
 	atOnce = rowsAtOnce
 	for _, side := range []struct {
@@ -247,7 +275,8 @@ func (m *model) session(inputs, outputs []wants) (s *onnxruntime.Session, atOnce
 	}
 	for _, p := range m.inputs {
 		if !slices.Contains(in, p.Name) {
-			return nil, 0, refuse(mismatched, m.path, "export the model without it", "its input %s is none that Freshet can fill", p)
+			return nil, 0, refuse(mismatched, m.path, "export the model without it, or name what it is (freshet import onnx --port ROLE=NAME)",
+				"its input %s is none that Freshet can fill: %s", p, takes)
 		}
 	}
 	if s, err = onnxruntime.Open(m.content, in, out); err != nil {
@@ -256,14 +285,22 @@ func (m *model) session(inputs, outputs []wants) (s *onnxruntime.Session, atOnce
 	return s, atOnce, nil
 }
 
-// size is the first fixed length of an axis among ports that must share it.
-func (m *model) size(what string, at int, ports ...string) (int, error) {
+// fixed is the first fixed length of an axis among ports that must share it, 0 where each of them leaves it free.
+func (m *model) fixed(at int, ports ...string) int {
 	for _, role := range ports {
 		for _, side := range [][]onnxruntime.Port{m.inputs, m.outputs} {
 			if p, ok := m.find(side, role); ok && len(p.Shape) > at && p.Shape[at] > 0 {
-				return int(p.Shape[at]), nil
+				return int(p.Shape[at])
 			}
 		}
+	}
+	return 0
+}
+
+// size is such a length where there must be one.
+func (m *model) size(what string, at int, ports ...string) (int, error) {
+	if size := m.fixed(at, ports...); size > 0 {
+		return size, nil
 	}
 	return 0, refuse(mismatched, m.path, "export it with that axis fixed",
 		"none of %s says how long %s is; its inputs are %s, its outputs %s",

@@ -12,9 +12,9 @@ type foreignItem struct {
 	session            *onnxruntime.Session
 	dim                int
 	takesID, takesRows bool
-	// width is how many tokens the model takes, 0 meaning as many as there are.
-	width   int
-	buffers sync.Pool // *itemBuffers
+	// width is how many tokens the model takes, 0 meaning as many as there are; atOnce, how many items at the most.
+	width, atOnce int
+	buffers       sync.Pool // *itemBuffers
 }
 
 type itemBuffers struct{ id, tokens []int64 }
@@ -29,8 +29,9 @@ func newForeignItem(m *model, dim, ids, tokens int) (*foreignItem, error) {
 	if t.takesRows || !t.takesID {
 		in = append(in, wants{portTokens, onnxruntime.Int64, []axis{rowsAxis, {name: "T"}}})
 	}
+	out := []wants{{portVector, onnxruntime.Float32, []axis{rowsAxis, {"dim", dim}}}}
 	var err error
-	t.session, _, err = m.session(in, []wants{{portVector, onnxruntime.Float32, []axis{rowsAxis, {"dim", dim}}}})
+	t.session, t.atOnce, err = m.session("an item tower takes id, tokens, or both", in, out)
 	if err != nil {
 		return nil, err
 	}
@@ -65,56 +66,42 @@ func (t *ItemTower) encodeForeign(dst []float32, itemID string, tokens []int32) 
 	if !t.foreign.knows(id, tokens) {
 		return
 	}
-	if err := t.foreign.encode(dst, id, tokens); err != nil {
+	if err := t.foreign.encode(dst, []int64{id}, [][]int32{tokens}); err != nil {
 		panic(fmt.Sprintf("towers: encoding item %q: %v", itemID, err))
 	}
 }
 
-// encode writes the vector of an item with this id row, 0 for none, and the rows of these tokens, counted from 0.
-func (t *foreignItem) encode(dst []float32, id int64, tokens []int32) error {
+// encode writes the vectors of items with these id rows, 0 for none, and the rows of these tokens, counted from 0.
+func (t *foreignItem) encode(dst []float32, ids []int64, tokens [][]int32) error {
 	b := t.buffers.Get().(*itemBuffers)
 	defer t.buffers.Put(b)
+	n := len(ids)
 	var in []onnxruntime.Tensor
 	if t.takesID {
-		b.id = append(b.id[:0], id)
-		in = append(in, onnxruntime.Tensor{Shape: []int64{1}, Ints: b.id})
+		b.id = append(b.id[:0], ids...)
+		in = append(in, onnxruntime.Tensor{Shape: []int64{int64(n)}, Ints: b.id})
 	}
 	if t.takesRows {
 		width := t.width
 		if width == 0 {
-			width = max(len(tokens), 1)
+			width = 1
+			for _, rows := range tokens {
+				width = max(width, len(rows))
+			}
 		}
-		b.tokens = resized(b.tokens, width)
+		b.tokens = resized(b.tokens, n*width)
 		clear(b.tokens)
-		for i, row := range tokens[:min(len(tokens), width)] {
-			b.tokens[i] = int64(row) + 1
+		for i, rows := range tokens {
+			for j, row := range rows[:min(len(rows), width)] {
+				b.tokens[i*width+j] = int64(row) + 1
+			}
 		}
-		in = append(in, onnxruntime.Tensor{Shape: []int64{1, int64(width)}, Ints: b.tokens})
+		in = append(in, onnxruntime.Tensor{Shape: []int64{int64(n), int64(width)}, Ints: b.tokens})
 	}
-	return t.session.Run(in, []onnxruntime.Tensor{rows(dst, 1, t.dim)})
+	return t.session.Run(in, []onnxruntime.Tensor{rows(dst, n, t.dim)})
 }
 
 // knows tells whether the tower would read anything of an item.
 func (t *foreignItem) knows(id int64, tokens []int32) bool {
 	return t.takesID && id > 0 || t.takesRows && len(tokens) > 0
-}
-
-// try finds tables that are shorter than the vocabulary.
-func (t *foreignItem) try(ids, tokens int) error {
-	vector := make([]float32, t.dim)
-	for _, id := range []int{0, ids} {
-		for _, token := range []int{0, tokens} {
-			var rows []int32
-			if token > 0 {
-				rows = []int32{int32(token - 1)}
-			}
-			if err := t.encode(vector, int64(id), rows); err != nil {
-				return fmt.Errorf("with id row %d and token row %d, of %d ids and %d tokens: %w", id, token, ids, tokens, err)
-			}
-			if err := finite(vector); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

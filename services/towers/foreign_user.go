@@ -3,9 +3,10 @@ package towers
 import (
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"sync"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers/onnxruntime"
 )
 
@@ -16,7 +17,11 @@ import (
 type foreignUser struct {
 	session        *onnxruntime.Session
 	dim, stateSize int
-	// atOnce is how many rows a run takes at the most; events, how many events an encoder takes, 0 meaning as many as there are.
+	reads          Inputs
+	// kinds are those of reads in the order of the model's rows: the entry at index i is row i + 1.
+	kinds []schemas.InteractionType
+	// atOnce is how many rows a run takes at the most; events, how many events an encoder takes, 0 meaning as many as there are, up
+	// to mostEvents.
 	atOnce, events int
 	buffers        sync.Pool // *userBuffers
 }
@@ -24,7 +29,7 @@ type foreignUser struct {
 // userBuffers hold the values of one run.
 type userBuffers struct {
 	states, items, nextStates, embeddings []float32
-	lengths                               []int64
+	lengths, kinds, gaps                  []int64
 }
 
 // recurrent tells a step from an encoder.
@@ -43,6 +48,10 @@ func (m *model) userSizes() (dim, stateSize int, err error) {
 		}
 		return dim, 0, err
 	}
+	if p, ok := m.find(m.inputs, portState); ok && len(p.Shape) != 2 {
+		return 0, 0, refuse(mismatched, m.path, "export the model with a row for each user (PyTorch: state.transpose(0, 1).flatten(1))",
+			"its input %s does not fit: state is float32 [N, S], with N free or 1", p)
+	}
 	if stateSize, err = m.size("a state", 1, portState, portNextState); err != nil {
 		return 0, 0, err
 	}
@@ -50,29 +59,70 @@ func (m *model) userSizes() (dim, stateSize int, err error) {
 	return dim, stateSize, err
 }
 
-// newForeignUser checks the model's ports and tries it.
-func newForeignUser(m *model, dim, stateSize int) (*foreignUser, error) {
-	vector, state := axis{"dim", dim}, axis{"S", stateSize}
+// newForeignUser checks the model's ports and tries it. kinds are those of its rows, in their order.
+func newForeignUser(m *model, dim, stateSize int, kinds []schemas.InteractionType) (*foreignUser, error) {
+	t := &foreignUser{dim: dim, stateSize: stateSize, kinds: kinds}
+	kind, gap, takes := portKind, portGap, "a step takes state, item, and kind and gap where it reads them"
+	vector, state, events := axis{"dim", dim}, axis{"S", stateSize}, []axis(nil)
+	if stateSize == 0 {
+		t.events = m.longest()
+		kind, gap, takes = portKinds, portGaps, "an encoder takes items, lengths, and kinds and gaps where it reads them"
+		events = []axis{{"L", t.events}}
+	}
+	var err error
+	if t.reads, err = m.reads(kind, gap, kinds); err != nil {
+		return nil, err
+	}
 	float := func(role string, shape ...axis) wants {
 		return wants{role, onnxruntime.Float32, append([]axis{rowsAxis}, shape...)}
 	}
-	t := &foreignUser{dim: dim, stateSize: stateSize}
-	var err error
-	if stateSize > 0 {
-		t.session, t.atOnce, err = m.session(
-			[]wants{float(portState, state), float(portItem, vector)}, []wants{float(portNextState, state), float(portEmbedding, vector)})
-	} else {
-		lengths := wants{portLengths, onnxruntime.Int64, []axis{rowsAxis}}
-		t.session, t.atOnce, err = m.session([]wants{float(portItems, axis{name: "L"}, vector), lengths}, []wants{float(portEmbedding, vector)})
-		if p, ok := m.find(m.inputs, portItems); err == nil && ok {
-			t.events = int(max(p.Shape[1], 0))
-		}
+	integers := func(role string, shape ...axis) wants {
+		return wants{role, onnxruntime.Int64, append([]axis{rowsAxis}, shape...)}
 	}
-	if err != nil {
+	in, out := []wants{float(portState, state), float(portItem, vector)}, []wants{float(portNextState, state), float(portEmbedding, vector)}
+	if stateSize == 0 {
+		in, out = []wants{float(portItems, events[0], vector), integers(portLengths)}, []wants{float(portEmbedding, vector)}
+	}
+	if len(kinds) > 0 {
+		in = append(in, integers(kind, events...))
+	}
+	if t.reads.Gaps {
+		in = append(in, integers(gap, events...))
+	}
+	if t.session, t.atOnce, err = m.session(takes, in, out); err != nil {
 		return nil, err
 	}
 	t.buffers.New = func() any { return new(userBuffers) }
 	return t, m.trial(t.try())
+}
+
+// longest is how many events an encoder takes, 0 where that is free.
+func (m *model) longest() int {
+	for _, role := range []string{portItems, portKinds, portGaps} {
+		axes := 2
+		if role == portItems {
+			axes = 3
+		}
+		if p, ok := m.find(m.inputs, role); ok && len(p.Shape) == axes && p.Shape[1] > 0 {
+			return int(p.Shape[1])
+		}
+	}
+	return 0
+}
+
+// reads is what the model reads of an event beside its item: kinds where it has the port kind, gaps where it has the port gap.
+func (m *model) reads(kind, gap string, kinds []schemas.InteractionType) (Inputs, error) {
+	in := Inputs{Kinds: slices.Sorted(slices.Values(kinds)), Gaps: m.takes(gap)}
+	switch port, takes := m.find(m.inputs, kind); {
+	case takes && len(kinds) == 0:
+		return in, refuse(mismatched, m.path,
+			"list the kinds in the order of their rows (freshet import onnx --event-kinds view,like, or the model's metadata "+EventKindsKey+")",
+			"its input %s takes rows of kinds, and nothing says which row is whose", port)
+	case !takes && len(kinds) > 0:
+		return in, refuse(mismatched, m.path, remedyPorts+", or list no kinds",
+			"event_kinds are %v, and it has no input %q for %s to tell them by; its inputs are %s", kinds, m.name(kind), kind, list(m.inputs))
+	}
+	return in, distinctKinds(kinds)
 }
 
 // resized gives a slice of n values, its memory being reused.
@@ -93,9 +143,13 @@ func (m *Manifest) loadForeignUsers(dir string) (*UserTower, error) {
 		return nil, refuse(mismatched, model.path, remedyImportAgain, "has inputs %s, while the manifest's state_size is %d",
 			list(model.inputs), m.StateSize)
 	}
-	foreign, err := newForeignUser(model, m.Dim, m.StateSize)
+	foreign, err := newForeignUser(model, m.Dim, m.StateSize, m.Features.EventKinds)
 	if err != nil {
 		return nil, err
+	}
+	if gaps := foreign.reads.gapRows(); gaps != m.Features.EventGaps {
+		return nil, refuse(mismatched, model.path, remedyImportAgain,
+			"has inputs %s, which take %d gaps, while the manifest's event_gaps is %d", list(model.inputs), gaps, m.Features.EventGaps)
 	}
 	return &UserTower{version: m.Version, foreign: foreign}, nil
 }
@@ -125,9 +179,9 @@ func (t *foreignUser) advance(states, embeddings [][]float32, events []Event) er
 		b.nextStates, b.embeddings = resized(b.nextStates, n*t.stateSize), resized(b.embeddings, n*t.dim)
 		gather(b.states, states[start:start+n])
 		gatherItems(b.items, events[start:start+n])
-		err := t.session.Run(
-			[]onnxruntime.Tensor{rows(b.states, n, t.stateSize), rows(b.items, n, t.dim)},
-			[]onnxruntime.Tensor{rows(b.nextStates, n, t.stateSize), rows(b.embeddings, n, t.dim)})
+		in := []onnxruntime.Tensor{rows(b.states, n, t.stateSize), rows(b.items, n, t.dim)}
+		out := []onnxruntime.Tensor{rows(b.nextStates, n, t.stateSize), rows(b.embeddings, n, t.dim)}
+		err := t.session.Run(t.appendRead(in, b, events[start:start+n], int64(n)), out)
 		if err != nil {
 			return err
 		}
@@ -150,70 +204,52 @@ func (t *foreignUser) encode(state, embedding []float32, history []Event) error 
 	if len(history) == 0 {
 		return nil
 	}
-	if t.events > 0 {
-		history = history[max(0, len(history)-t.events):]
-	}
-	return t.encodeWhole(embedding, history, max(t.events, len(history)))
+	history = history[max(0, len(history)-t.most()):]
+	return t.encodeWhole(embedding, history, len(history), max(t.events, len(history)))
 }
 
-// encodeWhole runs the encoder on one history, padded to a width of that many events.
-func (t *foreignUser) encodeWhole(embedding []float32, history []Event, width int) error {
+// most is how many events of a history an encoder gets at the most, 0 for a step, which has no such bound.
+func (t *foreignUser) most() int {
+	if t.stateSize > 0 || t.events > 0 {
+		return t.events
+	}
+	return mostEvents
+}
+
+// encodeWhole runs the encoder on one history in room for a width of that many events. Of the history, length events count.
+func (t *foreignUser) encodeWhole(embedding []float32, history []Event, length, width int) error {
 	b := t.buffers.Get().(*userBuffers)
 	defer t.buffers.Put(b)
-	b.items, b.lengths = resized(b.items, width*t.dim), append(b.lengths[:0], int64(len(history)))
+	b.items, b.lengths = resized(b.items, width*t.dim), append(b.lengths[:0], int64(length))
 	gatherItems(b.items, history)
 	clear(b.items[len(history)*t.dim:])
-	return t.session.Run(
-		[]onnxruntime.Tensor{{Shape: []int64{1, int64(width), int64(t.dim)}, Floats: b.items}, {Shape: []int64{1}, Ints: b.lengths}},
-		[]onnxruntime.Tensor{rows(embedding, 1, t.dim)})
+	in := []onnxruntime.Tensor{{Shape: []int64{1, int64(width), int64(t.dim)}, Floats: b.items}, {Shape: []int64{1}, Ints: b.lengths}}
+	return t.session.Run(t.appendRead(in, b, history, 1, int64(width)), []onnxruntime.Tensor{rows(embedding, 1, t.dim)})
 }
 
-// try runs the tower as serving will, to find what shapes do not tell: a model that mixes the rows of a batch, one that reads beyond
-// a history's end, and one that gives no numbers.
-func (t *foreignUser) try() error {
-	events := make([]Event, 3)
-	for i := range events {
-		events[i].Item = make([]float32, t.dim)
-		for j := range events[i].Item {
-			events[i].Item[j] = float32(math.Sin(float64(1 + i*t.dim + j)))
-		}
+// appendRead appends to the inputs of a run what the model reads of events beside their items, in a shape that may have room for more.
+func (t *foreignUser) appendRead(in []onnxruntime.Tensor, b *userBuffers, events []Event, shape ...int64) []onnxruntime.Tensor {
+	n := int(shape[0])
+	if len(shape) > 1 {
+		n *= int(shape[1])
 	}
-	if t.stateSize > 0 {
-		return t.tryStep(events)
-	}
-	alone, padded := make([]float32, t.dim), make([]float32, t.dim)
-	if err := t.encodeWhole(alone, events[:1], max(t.events, 1)); err != nil {
-		return err
-	}
-	if t.events == 0 {
-		if err := t.encodeWhole(padded, events[:1], 3); err != nil {
-			return err
+	if len(t.kinds) > 0 {
+		b.kinds = resized(b.kinds, n)
+		clear(b.kinds)
+		for i := range events {
+			b.kinds[i] = int64(slices.Index(t.kinds, events[i].Kind) + 1)
 		}
-		if err := same(alone, padded); err != nil {
-			return fmt.Errorf("the embedding of one event and the same with padding behind it differ: %w", err)
-		}
+		in = append(in, onnxruntime.Tensor{Shape: shape, Ints: b.kinds})
 	}
-	return finite(alone)
-}
-
-func (t *foreignUser) tryStep(events []Event) error {
-	states, embeddings := matrixOf(3, t.stateSize), matrixOf(3, t.dim)
-	if err := t.advance(states, embeddings, events); err != nil {
-		return err
+	if t.reads.Gaps {
+		b.gaps = resized(b.gaps, n)
+		clear(b.gaps)
+		for i := range events {
+			b.gaps[i] = int64(events[i].Gap)
+		}
+		in = append(in, onnxruntime.Tensor{Shape: shape, Ints: b.gaps})
 	}
-	for i := range events {
-		state, embedding := matrixOf(1, t.stateSize), matrixOf(1, t.dim)
-		if err := t.advance(state, embedding, events[i:i+1]); err != nil {
-			return err
-		}
-		if err := errors.Join(same(embedding[0], embeddings[i]), same(state[0], states[i])); err != nil {
-			return fmt.Errorf("one of three users in a batch and the same user alone differ (batch normalisation in training mode?): %w", err)
-		}
-		if err := errors.Join(finite(embedding[0]), finite(state[0])); err != nil {
-			return err
-		}
-	}
-	return nil
+	return in
 }
 
 func rows(values []float32, n, size int) onnxruntime.Tensor {
@@ -244,23 +280,4 @@ func scatter(dst [][]float32, src []float32) {
 	for _, row := range dst {
 		src = src[copy(row, src):]
 	}
-}
-
-// same allows for what another order of additions does.
-func same(a, b []float32) error {
-	for i := range a {
-		if diff := math.Abs(float64(a[i] - b[i])); diff > 1e-3*max(1, math.Abs(float64(a[i]))) {
-			return fmt.Errorf("%v and %v at %d", a[i], b[i], i)
-		}
-	}
-	return nil
-}
-
-func finite(values []float32) error {
-	for i, v := range values {
-		if v-v != 0 {
-			return fmt.Errorf("it gives %v at %d", v, i)
-		}
-	}
-	return nil
 }

@@ -50,12 +50,16 @@ type Manifest struct {
 	Layers int `json:"layers,omitempty"`
 	Heads  int `json:"heads,omitempty"`
 	// StateSize and Ports belong to the engine onnx: see Foreign. An encoder's state has no size.
-	StateSize int                 `json:"state_size,omitempty"`
-	Ports     map[string]string   `json:"ports,omitempty"`
-	Features  Features            `json:"features"`
-	Data      DataRange           `json:"data"`
-	Metrics   map[string]float64  `json:"metrics,omitempty"`
-	Checksums map[string]Checksum `json:"checksums"`
+	StateSize int               `json:"state_size,omitempty"`
+	Ports     map[string]string `json:"ports,omitempty"`
+	// MostTokens and MostEvents are for people, who may have fixed by oversight how many tokens of an item, the first ones, and how
+	// many events of a history, the newest ones, the models of a foreign item tower and of an encoder take. 0 means all.
+	MostTokens int                 `json:"most_tokens,omitempty"`
+	MostEvents int                 `json:"most_events,omitempty"`
+	Features   Features            `json:"features"`
+	Data       DataRange           `json:"data"`
+	Metrics    map[string]float64  `json:"metrics,omitempty"`
+	Checksums  map[string]Checksum `json:"checksums"`
 	// Commit is that of the source which trained the towers, where its build knew it; From the version of the bundle that
 	// training began with, empty for chance; Recipe the trainer's configuration, by the names that it has in a file.
 	Commit string          `json:"commit,omitempty"`
@@ -70,12 +74,13 @@ type Features struct {
 	Tokens     int              `json:"tokens"`
 	Vocabulary VocabularyConfig `json:"vocabulary"`
 	// EventKinds are the kinds of events that the user tower tells apart, in the order of its table's rows, and EventGaps
-	// counts the gaps between events that it does. Without them it reads items alone.
+	// counts the gaps between events that it does. Without them it reads items alone. Only a foreign tower's order is its own.
 	EventKinds []schemas.InteractionType `json:"event_kinds,omitempty"`
 	EventGaps  int                       `json:"event_gaps,omitempty"`
 }
 
-func (f *Features) inputs() Inputs { return Inputs{Kinds: f.EventKinds, Gaps: f.EventGaps > 0} }
+// Inputs is what the user tower reads of an event beside its item. A foreign tower's kinds are in the order of its rows.
+func (f *Features) Inputs() Inputs { return Inputs{Kinds: f.EventKinds, Gaps: f.EventGaps > 0} }
 
 // DataRange is what the towers were trained on.
 type DataRange struct {
@@ -136,7 +141,18 @@ func (m *Manifest) check(path string) error {
 	case m.Features.EventGaps != 0 && m.Features.EventGaps != Gaps:
 		return refuse(unsupported, path, remedySameBuild, "event_gaps is %d, this build tells %d apart", m.Features.EventGaps, Gaps)
 	}
-	if err := m.Features.inputs().check(); err != nil {
+	return m.checkKinds(path)
+}
+
+// checkKinds holds the kinds of Freshet's own towers against the order of their tables. A foreign tower has an order of its own.
+func (m *Manifest) checkKinds(path string) error {
+	if m.Engine == onnxEngine {
+		if err := distinctKinds(m.Features.EventKinds); err != nil {
+			return refuse(corrupted, path, remedyImportAgain, "%v", err)
+		}
+		return nil
+	}
+	if err := m.Features.Inputs().check(); err != nil {
 		return refuse(corrupted, path, remedyTrainAgain, "event_kinds: %v", err)
 	}
 	return nil

@@ -45,7 +45,7 @@ func LoadUserTower(dir string) (*UserTower, error) {
 	}
 	heads := make([]*UserWeights, max(m.Heads, 1))
 	for k := range heads {
-		heads[k] = shapeOfUserWeights(m.Dim/len(heads), m.Layers, m.Features.inputs())
+		heads[k] = shapeOfUserWeights(m.Dim/len(heads), m.Layers, m.Features.Inputs())
 	}
 	if err := sameShapes(path, got, headTensors(heads)); err != nil {
 		return nil, err
@@ -93,20 +93,17 @@ func (t *UserTower) Recurrent() bool { return t.StateSize() > 0 }
 // Heads gives the tower's weights, which must not be changed; none for a foreign tower, whose model has them.
 func (t *UserTower) Heads() []*UserWeights { return t.heads }
 
-// Inputs is what the tower reads of an event beside the item, nothing for a foreign tower; the caller must not change it.
+// Inputs is what the tower reads of an event beside the item; the caller must not change it.
 func (t *UserTower) Inputs() Inputs {
 	if t.foreign != nil {
-		return Inputs{}
+		return t.foreign.reads
 	}
 	return t.heads[0].Reads
 }
 
 // Reads says whether events of this kind move the tower (see Inputs.Reads); the caller leaves the others out.
 func (t *UserTower) Reads(kind schemas.InteractionType) bool {
-	if t.foreign != nil {
-		return Inputs{}.Reads(kind)
-	}
-	return t.heads[0].Reads.Reads(kind)
+	return t.Inputs().Reads(kind)
 }
 
 // Advance moves a user's state by one event, and overwrites embedding with the user's new one. state is StateSize long,

@@ -15,8 +15,8 @@
 // commas, as a token is one of the vocabulary; a gap is a towers.Gap. All heads are in each model, as they are in each vector.
 //
 // Import makes a bundle of towers trained elsewhere that have such ports (towers.Foreign is the contract), or of a table of item
-// vectors and a foreign user tower. Foreign user towers read items alone: a model that asks for kinds or gaps is refused. ONNX
-// Runtime runs them behind the same types, so that no other room knows the difference.
+// vectors and a foreign user tower. What Export writes comes back, with either of its user towers. ONNX Runtime runs them behind the
+// same types, so that no other room knows the difference.
 //
 // The package may import schemas, services/towers and general libraries. What always holds in it:
 //   - Outputs of exported models equal the towers' own to 1e-5, under any runtime that keeps to the operators' definitions.

@@ -87,7 +87,7 @@ func Encode(m *towers.Manifest, items *towers.ItemTower, users *towers.UserTower
 		"freshet.opset":         strconv.Itoa(onnx.Opset),
 	}
 	if kinds := users.Inputs().Kinds; len(kinds) > 0 {
-		metadata["freshet.event_kinds"] = kindNames(kinds)
+		metadata[towers.EventKindsKey] = kindNames(kinds)
 	}
 	graphs := newUserGraphs(users)
 	models := map[string]*onnx.Model{

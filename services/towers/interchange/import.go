@@ -7,9 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
+	"github.com/freshet/freshet/services/towers/onnx"
 )
 
 // Sources names the files of towers trained elsewhere.
@@ -20,6 +25,9 @@ type Sources struct {
 	Items, Vocabulary, Vectors string
 	// Version names the model; empty makes one of the files.
 	Version string
+	// EventKinds names the kinds of events in the order of the user tower's rows; a model that says so itself, by its metadata
+	// (towers.EventKindsKey), needs none.
+	EventKinds []string
 	// Ports gives the models' own names of ports, by role.
 	Ports map[string]string
 }
@@ -28,8 +36,11 @@ type Sources struct {
 func Import(s Sources, bundle string, created time.Time) (towers.Manifest, error) {
 	f := &towers.Foreign{Version: s.Version, Created: created, Ports: s.Ports}
 	var err error
-	if f.UserModel, err = os.ReadFile(s.Users); err != nil {
+	if f.UserModel, err = readModel(s.Users); err != nil {
 		return towers.Manifest{}, fmt.Errorf("reading the user tower: %w", err)
+	}
+	if f.EventKinds, err = eventKinds(s.EventKinds, f.UserModel); err != nil {
+		return towers.Manifest{}, fmt.Errorf("reading the user tower %s: %w", s.Users, err)
 	}
 	if s.Vectors != "" {
 		err = readVectors(s.Vectors, f)
@@ -42,9 +53,61 @@ func Import(s Sources, bundle string, created time.Time) (towers.Manifest, error
 	return towers.WriteForeign(bundle, f)
 }
 
+// readModel reads a model and makes good what exporters do to it: a bundle holds its models whole.
+func readModel(path string) ([]byte, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = folder.Close() }()
+	if content, err = onnx.Inline(content, folder.FS()); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if content, err = onnx.Mend(content); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	unread, err := onnx.Unread(content)
+	if err == nil && len(unread) > 0 {
+		err = fmt.Errorf("nothing in it reads its input %s: export it without, or give each input an example of its own, since PyTorch takes "+
+			"inputs that are given the same tensor for one", strings.Join(unread, ", "))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return content, nil
+}
+
+// eventKinds takes the names of kinds that were given, or those of the model's metadata. Where there are both, one may be wrong, and
+// nothing would ever show it.
+func eventKinds(given []string, model []byte) ([]schemas.InteractionType, error) {
+	metadata, err := onnx.Metadata(model)
+	if err != nil {
+		return nil, err
+	}
+	names := given
+	if said := metadata[towers.EventKindsKey]; said != "" {
+		names = strings.Split(said, ",")
+		if given != nil && !slices.Equal(given, names) {
+			return nil, fmt.Errorf("event_kinds are %s, and the model's metadata %s says %s: leave the former out, or export the model anew",
+				strings.Join(given, ","), towers.EventKindsKey, said)
+		}
+	}
+	kinds := make([]schemas.InteractionType, len(names))
+	for i, name := range names {
+		if kinds[i], err = schemas.ParseInteractionType(strings.TrimSpace(name)); err != nil {
+			return nil, fmt.Errorf("event_kinds[%d]: %w", i, err)
+		}
+	}
+	return kinds, nil
+}
+
 func readItems(s Sources, f *towers.Foreign) error {
 	var err error
-	if f.ItemModel, err = os.ReadFile(s.Items); err != nil {
+	if f.ItemModel, err = readModel(s.Items); err != nil {
 		return fmt.Errorf("reading the item tower: %w", err)
 	}
 	content, err := os.ReadFile(s.Vocabulary)

@@ -26,14 +26,14 @@ func writeFile(t *testing.T, name string, content []byte) string {
 	return path
 }
 
-// importBack exports a bundle and imports what was written.
-func importBack(t *testing.T, bundle string) string {
+// importBack exports a bundle and imports what was written, with the step or the history for a user tower.
+func importBack(t *testing.T, bundle, userFile string) string {
 	t.Helper()
 	out, back := t.TempDir(), t.TempDir()+"/back"
 	_, err := Export(bundle, out, "test")
 	require.NoError(t, err)
 	_, err = Import(Sources{
-		Users: filepath.Join(out, UserFile), Items: filepath.Join(out, ItemFile), Vocabulary: filepath.Join(out, VocabularyFile),
+		Users: filepath.Join(out, userFile), Items: filepath.Join(out, ItemFile), Vocabulary: filepath.Join(out, VocabularyFile),
 	}, back, towertest.Created)
 	require.NoError(t, err)
 	return back
@@ -52,7 +52,7 @@ func rowsOf(flat []float32, size int) [][]float32 {
 	return slices.Collect(slices.Chunk(flat, size))
 }
 
-// chosen makes events of item vectors, of which foreign towers read nothing else.
+// chosen makes events of item vectors, for towers that read nothing else of them.
 func chosen(items ...[]float32) []towers.Event {
 	events := make([]towers.Event, len(items))
 	for i, item := range items {
@@ -61,32 +61,12 @@ func chosen(items ...[]float32) []towers.Event {
 	return events
 }
 
-// TestForeignTowersReadItemsAlone lets no model in that asks for more: nothing would tell it which kind has which row.
-func TestForeignTowersReadItemsAlone(t *testing.T) {
-	towertest.NeedsONNXRuntime(t)
-	out := t.TempDir()
-	_, err := Export(writeBundle(t, shapes[7]), out, "test")
-	require.NoError(t, err)
-	_, err = Import(Sources{
-		Users: filepath.Join(out, UserFile), Items: filepath.Join(out, ItemFile), Vocabulary: filepath.Join(out, VocabularyFile),
-	}, t.TempDir()+"/back", towertest.Created)
-	require.ErrorContains(t, err, "its input kind int64 [*] is none that Freshet can fill")
-
-	_, users := load(t, importBack(t, writeBundle(t, shapes[2])))
-	require.Equal(t, towers.Inputs{}, users.Inputs())
-	require.True(t, users.Reads(schemas.Purchase))
-	require.False(t, users.Reads(schemas.Hide))
-}
-
 func TestImportedTowersEqualTheExported(t *testing.T) {
 	eachShape(t, func(t *testing.T, e exported, rng *rand.Rand) {
-		if e.users.Inputs().Rows() > 0 {
-			return // not to be imported
-		}
 		bundle := t.TempDir() + "/bundle"
 		_, err := towers.WriteBundle(bundle, e.bundle)
 		require.NoError(t, err)
-		items, users := load(t, importBack(t, bundle))
+		items, users := load(t, importBack(t, bundle, UserFile))
 		require.Equal(t, []int{e.items.Dim(), e.users.Dim(), e.users.StateSize()}, []int{items.Dim(), users.Dim(), users.StateSize()})
 		require.True(t, items.Knows("a"))
 		require.False(t, items.Knows("c"))
@@ -96,12 +76,13 @@ func TestImportedTowersEqualTheExported(t *testing.T) {
 			items.Encode(got, &f)
 			near(t, want, got, "vector of "+f.ItemID)
 		}
+		readAlike(t, e.users, users)
 
 		const many = 70 // more than go through the tower at once
 		dim, size := users.Dim(), users.StateSize()
-		states, vectors := draw(rng, many*size), draw(rng, many*dim)
+		states := draw(rng, many*size)
+		events, _, _, _ := drawEvents(rng, e.users, many)
 		want, embeddings := slices.Clone(states), make([]float32, many*dim)
-		events := chosen(rowsOf(vectors, dim)...)
 		e.users.AdvanceBatch(rowsOf(want, size), rowsOf(embeddings, dim), events)
 		got, gotEmbeddings := slices.Clone(states), make([]float32, many*dim)
 		users.AdvanceBatch(rowsOf(got, size), rowsOf(gotEmbeddings, dim), events)
@@ -111,20 +92,38 @@ func TestImportedTowersEqualTheExported(t *testing.T) {
 		near(t, want[:size], states[:size], "state")
 		near(t, embeddings[:dim], gotEmbeddings[:dim], "embedding")
 
-		for _, n := range []int{0, 1, 33} {
+		whole, encoder := load(t, importBack(t, bundle, HistoryFile))
+		require.Equal(t, items.Dim(), whole.Dim())
+		require.False(t, encoder.Recurrent())
+		readAlike(t, e.users, encoder)
+		for _, n := range []int{0, 1, 33, many} {
 			want, embedding := make([]float32, size), make([]float32, dim)
 			e.users.Encode(want, embedding, events[:n])
 			got, gotEmbedding := draw(rng, size), draw(rng, dim)
 			users.Encode(got, gotEmbedding, events[:n])
 			near(t, want, got, "state of a history")
 			near(t, embedding, gotEmbedding, "embedding of a history")
+			gotEmbedding = draw(rng, dim)
+			encoder.Encode(nil, gotEmbedding, events[:n])
+			near(t, embedding, gotEmbedding, "embedding of a history by the encoder")
 		}
 	})
 }
 
+// readAlike holds that two towers are moved by the same kinds of events, and read the same of them.
+func readAlike(t *testing.T, want, got *towers.UserTower) {
+	t.Helper()
+	require.Equal(t, want.Inputs().String(), got.Inputs().String())
+	require.ElementsMatch(t, want.Inputs().Kinds, got.Inputs().Kinds)
+	for kind := range schemas.Hide + 1 {
+		require.Equal(t, want.Reads(kind), got.Reads(kind), kind)
+		require.Equal(t, want.Inputs().Row(kind), got.Inputs().Row(kind), kind)
+	}
+}
+
 func TestImportedTowersServeManyAtOnce(t *testing.T) {
 	towertest.NeedsONNXRuntime(t)
-	items, users := load(t, importBack(t, writeBundle(t, shapes[2])))
+	items, users := load(t, importBack(t, writeBundle(t, shapes[2]), UserFile))
 	want := make([]float32, items.Dim())
 	items.Encode(want, &catalogue[0])
 	var running sync.WaitGroup
@@ -262,11 +261,11 @@ func TestImportRefuses(t *testing.T) {
 		ports        map[string]string
 		want         string
 	}{
-		"no model":        {users: []byte("text"), want: "loading user_tower.onnx: reading the ONNX model"},
+		"no model":        {users: []byte("text"), want: "u.onnx: it is no ONNX model, or a damaged one"},
 		"neither kind":    {users: lookup(t, 3, 3), want: "is neither a step (inputs state [N, S], item [N, dim]) nor an encoder"},
 		"an unknown role": {users: step, ports: map[string]string{"hidden": "h0"}, want: `port is hidden: name one of id, tokens,`},
 		"a state of three axes": {users: stepWith([]onnx.Axis{onnx.Fixed(2), onnx.Fixed(3)}, add),
-			want: "its input state float32 [*, 2, 3] does not fit: state is float32 [N, S = 2]"},
+			want: "its input state float32 [*, 2, 3] does not fit: state is float32 [N, S], with N free or 1; export the model with a row for each user"},
 		"a state without a size": {users: stepWith([]onnx.Axis{onnx.Free("hidden")}, func(f foreign, state, item string) (string, string) {
 			return f.Op("Identity", []string{state}), f.Op("Identity", []string{item})
 		}), want: "says how long a state is"},
@@ -286,7 +285,7 @@ func TestImportRefuses(t *testing.T) {
 		"items of another dim": {users: step, items: lookup(t, 3, 4),
 			want: "item_tower.onnx: its output vector float32 [*, 4] does not fit: vector is float32 [N, dim = 3]"},
 		"a user tower for an item tower": {users: step, items: step, want: `item_tower.onnx: has no input "tokens" for tokens, int64 [N, T]`},
-		"a table too short":              {users: step, items: lookup(t, 2, 3), want: "with id row 2 and token row 0, of 2 ids and 0 tokens"},
+		"a table too short":              {users: step, items: lookup(t, 2, 3), want: "with id row 2 and no token, of 2 ids and 0 tokens"},
 		"no vocabulary":                  {users: step, vocabulary: `{"ids": []}`, want: "ids and tokens are empty"},
 		"a mistyped key":                 {users: step, vocabulary: `{"ids": ["p"], "token": []}`, want: `unknown field "token"`},
 		"an id twice":                    {users: step, vocabulary: `{"ids": ["p", "p"]}`, want: `ids[1] is "p", as is ids[0]: list each once`},
@@ -315,7 +314,7 @@ func TestImportRefuses(t *testing.T) {
 // TestABundleOfForeignTowersIsVerified as any other is.
 func TestABundleOfForeignTowersIsVerified(t *testing.T) {
 	towertest.NeedsONNXRuntime(t)
-	back := importBack(t, writeBundle(t, shapes[2]))
+	back := importBack(t, writeBundle(t, shapes[2]), UserFile)
 	manifest := filepath.Join(back, "manifest.json")
 	good, err := os.ReadFile(manifest)
 	require.NoError(t, err)

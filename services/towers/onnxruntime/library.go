@@ -3,6 +3,7 @@ package onnxruntime
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 )
@@ -66,4 +67,15 @@ func candidates() []string {
 func notFound(tried []string) error {
 	return fmt.Errorf("loading ONNX Runtime, which towers trained elsewhere need: %s; install version 1.24 or newer and set %s to its "+
 		"library's file", strings.Join(tried, "; "), Variable)
+}
+
+// tooNew is what the library says of models that are newer than it is.
+var tooNew = regexp.MustCompile(`(?i)\b(opset|IR version)\b`)
+
+// remedy is what to do about a model that the library does not take, where that shows.
+func remedy(err error) string {
+	if !tooNew.MatchString(err.Error()) {
+		return ""
+	}
+	return "; export the model for an older opset (PyTorch: opset_version=20), or set " + Variable + " to the file of a newer library"
 }

@@ -52,7 +52,7 @@ func Inspect(model []byte) (inputs, outputs []Port, err error) {
 	}
 	in, out, err := ort.GetInputOutputInfoWithONNXData(model)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the ONNX model: %w", err)
+		return nil, nil, fmt.Errorf("reading the ONNX model: %w%s", err, remedy(err))
 	}
 	return ports(in), ports(out), nil
 }

@@ -45,6 +45,10 @@ func TestInspect(t *testing.T) {
 
 	_, _, err = Inspect([]byte("no model"))
 	require.ErrorContains(t, err, "reading the ONNX model")
+	require.NotContains(t, err.Error(), "opset")
+	const irVersion = 1 << 3 // field 1 of a ModelProto, of which the last one counts
+	_, _, err = Inspect(append(doubled(t), irVersion, 99))
+	require.ErrorContains(t, err, "export the model for an older opset (PyTorch: opset_version=20), or set FRESHET_ONNXRUNTIME")
 }
 
 func TestRunsFromManyGoroutines(t *testing.T) {
