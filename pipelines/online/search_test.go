@@ -22,7 +22,7 @@ func TestSearchFromTheCatalogueToThePage(t *testing.T) {
 	d, err := dataset.Synthetic(shop)
 	require.NoError(t, err)
 	config := training.DefaultConfig()
-	config.Dim, config.Epochs, config.ValidationUsers = 32, 3, 0
+	config.Dim, config.Epochs, config.ValidationUsers = 32, 6, 0
 	model, result, err := training.Train(t.Context(), training.FromDataset(d), config, nil)
 	require.NoError(t, err)
 	require.Empty(t, result.Query.None)
