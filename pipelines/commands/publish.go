@@ -130,14 +130,18 @@ type publishing struct {
 
 // read publishes line by line. A full queue blocks it, so that memory stays bounded however fast the lines come.
 func (p *publishing) read(in io.Reader, one publishOne) error {
-	lines, readErr := scan(p.env.Context, in)
+	ctx := p.env.Context
+	lines, readErr := scan(ctx, in)
 	for number := 1; ; number++ {
 		select {
-		case <-p.env.Context.Done():
-			return fmt.Errorf("stopped before line %d: %w", number, p.env.Context.Err())
+		case <-ctx.Done():
+			return fmt.Errorf("stopped before line %d: %w", number, ctx.Err())
 		case line, more := <-lines:
 			if !more {
-				return readErr()
+				if err := readErr(); err != nil {
+					return fmt.Errorf("stopped before line %d: %w", number, err)
+				}
+				return nil
 			}
 			p.line(number, line, one)
 		}
@@ -145,17 +149,20 @@ func (p *publishing) read(in io.Reader, one publishOne) error {
 }
 
 // scan reads lines apart, since nothing can call back a read of a terminal: Ctrl-C must not wait for one more line. readErr
-// may be called when the channel is closed.
+// may be called when the channel is closed, and tells why that was before the last line. Ctrl-C is such a reason as well: whoever
+// waits for a line and for the end of ctx may see the closed channel first, and must not take it for the end of the lines.
 func scan(ctx context.Context, in io.Reader) (lines <-chan []byte, readErr func() error) {
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(make([]byte, 64<<10), maxLine)
 	out := make(chan []byte)
+	var stopped error
 	go func() {
 		defer close(out)
 		for scanner.Scan() {
 			select {
 			case out <- bytes.Clone(scanner.Bytes()):
 			case <-ctx.Done():
+				stopped = ctx.Err()
 				return
 			}
 		}
@@ -164,7 +171,7 @@ func scan(ctx context.Context, in io.Reader) (lines <-chan []byte, readErr func(
 		if err := scanner.Err(); err != nil {
 			return fmt.Errorf("reading the lines: %w", err)
 		}
-		return nil
+		return stopped
 	}
 }
 
