@@ -21,8 +21,8 @@ type Mixture struct {
 	Power      float64 `yaml:"power" env:"POWER"`
 }
 
-// DefaultMixture draws by the root of popularity. On ml-1m, 2,048 of 3,416 items drawn so are as good as all of them; a half by
-// popularity, with a quarter uniform and a quarter from the batch, is not (DESIGN.md, Candidates of a sampled softmax).
+// DefaultMixture draws by the root of popularity: on ml-1m, 2,048 of 3,416 items drawn so came closest to all of them (DESIGN.md,
+// Candidates of a sampled softmax).
 func DefaultMixture() Mixture { return Mixture{Popularity: 1, Power: 0.5} }
 
 // Validate names the first share that cannot work.

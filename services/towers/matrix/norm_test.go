@@ -105,3 +105,23 @@ func TestRowsOfOtherLengthsAreRefused(t *testing.T) {
 	require.Panics(t, func() { NormRowGrad(two, three, two, two, two, 1) })
 	require.Panics(t, func() { ScaleWhere(1, three, make([]byte, 2), 1) })
 }
+
+func TestTranspose(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	for _, shape := range [][2]int{{0, 3}, {1, 1}, {3, 9}, {4, 7}, {13, 5}} {
+		rows, cols := shape[0], shape[1]
+		lds, ldd := cols+2, rows+1
+		src, dst := randoms(r, rows*lds), make([]float32, cols*ldd)
+		Transpose(dst, ldd, src, lds, rows, cols)
+		for j := range cols {
+			for i := range ldd {
+				want := float32(0) // beside the matrix nothing is written
+				if i < rows {
+					want = src[i*lds+j]
+				}
+				require.Equal(t, want, dst[j*ldd+i], "%v at %d, %d", shape, j, i)
+			}
+		}
+	}
+	require.Panics(t, func() { Transpose(make([]float32, 5), 2, make([]float32, 6), 3, 2, 3) })
+}
