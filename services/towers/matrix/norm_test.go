@@ -119,7 +119,7 @@ func TestTranspose(t *testing.T) {
 				if i < rows {
 					want = src[i*lds+j]
 				}
-				require.Equal(t, want, dst[j*ldd+i], "%v at %d, %d", shape, j, i)
+				require.Equal(t, math.Float32bits(want), math.Float32bits(dst[j*ldd+i]), "%v at %d, %d", shape, j, i)
 			}
 		}
 	}
