@@ -157,6 +157,9 @@ func (b *batch) writeCall(w *work) redisdb.Call {
 	w.revision = newRevision()
 	args = append(args, w.stored.revision, w.revision, ttl.Milliseconds(), flag(s.livesAnew(w)), flag(p.erased), p.seen)
 	args = append(args, fieldWatermarks, packWatermarks(p.marks))
+	if p.erasedAt != 0 {
+		args = append(args, fieldErasedAt, strconv.FormatInt(p.erasedAt, 10))
+	}
 	args = s.noteErased(p, args)
 	if len(p.counters) > 0 {
 		args = append(args, fieldCounters, packCounters(p.counters))

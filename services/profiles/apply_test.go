@@ -252,17 +252,21 @@ func TestReturningModelIsEncodedAnew(t *testing.T) {
 	require.Equal(t, r.embeddingOf("m2", a, c), r.load(t, user, "m2").Embedding)
 }
 
-func TestErasedUserKeepsNothingButRevisionAndWatermarks(t *testing.T) {
+func TestErasedUserKeepsNothingButRevisionWatermarksAndTime(t *testing.T) {
 	r := newRig(t)
 	r.setVector(t, "m1", "a", 1)
 	r.apply(t, at(1, 1, schemas.Click, "a"))
 	left := r.client.PTTL(t.Context(), r.profileKey(user)).Val()
 	require.InDelta(t, r.cfg.InactiveTTL.Hours(), left.Hours(), 1)
-	erase := Event{Interaction: schemas.Interaction{UserID: user}, Erase: true, Offset: 2}
+	_, erased, err := r.ErasedAt(t.Context(), user)
+	require.NoError(t, err)
+	require.False(t, erased)
+	when := time.UnixMilli(1_700_000_000_123).UTC()
+	erase := Event{Interaction: schemas.Interaction{UserID: user}, Erase: true, Offset: 2, Time: when}
 	require.Equal(t, Report{Erased: 1, Recalled: 1}, r.apply(t, erase))
 	require.Equal(t, Report{Replayed: 2, Read: 1}, r.apply(t, at(1, 1, schemas.Click, "a"), erase), "a zombie cannot bring the user back")
 
-	require.ElementsMatch(t, []string{fieldRevision, fieldWatermarks}, r.client.HKeys(t.Context(), r.profileKey(user)).Val())
+	require.ElementsMatch(t, []string{fieldRevision, fieldWatermarks, fieldErasedAt}, r.client.HKeys(t.Context(), r.profileKey(user)).Val())
 	require.Zero(t, r.client.Exists(t.Context(), r.seenKey(user)).Val())
 	left = r.client.PTTL(t.Context(), r.profileKey(user)).Val()
 	require.InDelta(t, r.cfg.ErasedRetention.Hours(), left.Hours(), 1)
@@ -271,6 +275,17 @@ func TestErasedUserKeepsNothingButRevisionAndWatermarks(t *testing.T) {
 	require.Equal(t, int64(2), p.Watermarks[0])
 	require.True(t, p.UpdatedAt.IsZero())
 	require.False(t, p.HasSeen("a"))
+	at2, erased, err := r.ErasedAt(t.Context(), user)
+	require.NoError(t, err)
+	require.True(t, erased)
+	require.Equal(t, when, at2)
+
+	r.apply(t, at(3, 3, schemas.Click, "b"))
+	at2, erased, err = r.ErasedAt(t.Context(), user)
+	require.NoError(t, err)
+	require.True(t, erased, "the user came back: the erasure stays known")
+	require.Equal(t, when, at2)
+	require.Len(t, r.load(t, user, "m1").History, 1)
 }
 
 func TestRecreatedTopicIsRefused(t *testing.T) {

@@ -3,6 +3,7 @@ package profiles
 import (
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
@@ -15,6 +16,8 @@ type plan struct {
 	changed bool
 	// erased: everything that was stored goes first.
 	erased bool
+	// erasedAt is the broker's time of the tombstone, in ms; 0 where it is not known.
+	erasedAt int64
 	// kept: the history has changed.
 	kept bool
 	// seen is appended to the set of seen items.
@@ -64,7 +67,7 @@ func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, limit
 		p.changed = true
 		p.marks = p.marks.move(schemas.Position{Partition: e.Partition, Offset: e.Offset})
 		if e.Erase {
-			p.erase()
+			p.erase(e.Time)
 			continue
 		}
 		if !e.Time.IsZero() {
@@ -125,8 +128,12 @@ func (mv *move) by(s step, whole bool, h history, reads func(schemas.Interaction
 }
 
 // erase forgets all but the watermarks, so that a replay of what was before stays refused.
-func (p *plan) erase() {
+func (p *plan) erase(at time.Time) {
 	p.erasures++
+	p.erasedAt = 0
+	if !at.IsZero() {
+		p.erasedAt = at.UnixMilli()
+	}
 	p.erased, p.kept, p.seen = true, false, nil
 	p.history, p.counters, p.updated = nil, nil, 0
 	for m := range p.moves {

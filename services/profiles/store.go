@@ -32,13 +32,15 @@ func New(rdb redis.UniversalClient, store *items.Store, models func() []*towers.
 	return &Store{rdb: rdb, items: store, models: models, cfg: cfg, memory: newMemory(cfg.RememberedUsers)}
 }
 
-// The hash of a user, beside stateField and embeddingField of each model. An erased user's has revision and watermarks only.
+// The hash of a user, beside stateField and embeddingField of each model. An erased user's has revision, watermarks and the
+// time of the erasure only.
 const (
 	fieldRevision   = "r" // 8 random bytes, drawn anew by each write
 	fieldHistory    = "h"
 	fieldWatermarks = "w"
 	fieldCounters   = "c"
 	fieldUpdated    = "u" // broker's time of the newest event, ms, decimal
+	fieldErasedAt   = "e" // broker's time of the newest tombstone, ms, decimal; stays when the user comes back
 )
 
 var profileFields = []string{fieldRevision, fieldHistory, fieldWatermarks, fieldCounters, fieldUpdated}
