@@ -39,7 +39,7 @@ func NewRecommendationClient(ctx context.Context, cfg Config) (*RecommendationCl
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("checking the recommendation client's configuration: %w", err)
 	}
-	registry, err := schemas.NewRegistry(cfg.Registry)
+	registry, err := schemas.NewRegistry(cfg.Registry, cfg.logger())
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (c *RecommendationClient) open(ctx context.Context, a answer) (reply schema
 		return reply, a.err
 	}
 	linkReply(ctx, a.headers)
-	if reply, err = c.replies.Decode(ctx, a.value); err != nil {
+	if reply, err = c.replies.Decode(ctx, a.value, &a); err != nil {
 		return reply, err
 	}
 	switch reply.Status {

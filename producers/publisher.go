@@ -24,7 +24,7 @@ func NewEventPublisher(ctx context.Context, cfg Config) (*EventPublisher, error)
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("checking the publisher's configuration: %w", err)
 	}
-	registry, err := schemas.NewRegistry(cfg.Registry)
+	registry, err := schemas.NewRegistry(cfg.Registry, cfg.logger())
 	if err != nil {
 		return nil, err
 	}

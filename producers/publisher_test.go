@@ -61,7 +61,7 @@ func TestPublishAndReadBack(t *testing.T) {
 	require.Equal(t, "u-1", string(m.Key))
 	interactions, err := schemas.NewSerde[schemas.Interaction](t.Context(), schemas.EmbeddedRegistry(), c.cfg.Topics.Interactions)
 	require.NoError(t, err)
-	got, err := interactions.Decode(t.Context(), m.Value)
+	got, err := interactions.Decode(t.Context(), m.Value, nil)
 	require.NoError(t, err)
 	require.True(t, got.OccurredAt.Equal(event.OccurredAt))
 	got.OccurredAt = event.OccurredAt
@@ -73,7 +73,7 @@ func TestPublishAndReadBack(t *testing.T) {
 	require.Equal(t, "i-9", string(m.Key))
 	items, err := schemas.NewSerde[schemas.ItemChange](t.Context(), schemas.EmbeddedRegistry(), c.cfg.Topics.Items)
 	require.NoError(t, err)
-	change, err := items.Decode(t.Context(), m.Value)
+	change, err := items.Decode(t.Context(), m.Value, nil)
 	require.NoError(t, err)
 	require.Equal(t, "Hat", change.Title)
 

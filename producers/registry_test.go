@@ -36,11 +36,11 @@ func TestRecordsCarryTheRegistrysIDs(t *testing.T) {
 		require.EqualValues(t, subject.ID, binary.BigEndian.Uint32(value[1:]))
 	}
 	// Another program asks the registry for the schema and reads the record.
-	client, err := schemas.NewRegistry(c.cfg.Registry)
+	client, err := schemas.NewRegistry(c.cfg.Registry, nil)
 	require.NoError(t, err)
 	serde, err := schemas.NewSerde[schemas.Interaction](t.Context(), client, c.Name("elsewhere"))
 	require.NoError(t, err)
-	back, err := serde.Decode(t.Context(), c.record(t, c.cfg.Topics.Interactions, at).Value)
+	back, err := serde.Decode(t.Context(), c.record(t, c.cfg.Topics.Interactions, at).Value, nil)
 	require.NoError(t, err)
 	require.Equal(t, "ann", back.UserID)
 }

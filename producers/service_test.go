@@ -120,7 +120,7 @@ func (s *service) close() {
 
 // answer replies with what reply makes of the request, keeping the wire contract.
 func (s *service) answer(m kafka.Message, reply func(*schemas.RecommendationRequest) schemas.RecommendationReply) {
-	q, err := s.requests.Decode(context.Background(), m.Value)
+	q, err := s.requests.Decode(context.Background(), m.Value, nil)
 	if err != nil {
 		return
 	}

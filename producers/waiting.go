@@ -31,6 +31,9 @@ type answer struct {
 	err     error
 }
 
+// Header implements schemas.Headers.
+func (a *answer) Header(name string) ([]byte, bool) { return kafkaio.HeaderValue(a.headers, name) }
+
 func newWaiting() *waiting {
 	w := &waiting{calls: make(map[uint64]chan answer)}
 	_, _ = rand.Read(w.client[:]) // which never fails

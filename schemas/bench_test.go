@@ -72,7 +72,7 @@ func BenchmarkDecodeForeign(b *testing.B) {
 	framed := frame(5, append([]byte{0, 2, 'e', 2, 'u', 2, 'i', 10, 0, 2, 0, 2, 'r', 0, 0}, make([]byte, 8)...))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := s.Decode(b.Context(), framed); err != nil {
+		if _, err := s.Decode(b.Context(), framed, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

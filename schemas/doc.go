@@ -7,5 +7,7 @@
 //     has none), and a typed decoder reads whatever goavro wrote; golden, property and fuzz tests prove both ways.
 //   - Decoding is total: any bytes give a record or an error, never a panic, and never more memory than the input's size allows.
 //   - Decoding says whether bytes are a record, Limits says whether the record makes sense.
+//   - A record whose schema cannot be had is refused with a reason that says what was recognised and what mends it, the second record
+//     with the same words as the first; foreign.go has the table.
 //   - A schema id of the embedded registry means the same schema for ever.
 package schemas

@@ -74,10 +74,18 @@ func (embeddedRegistry) Register(_ context.Context, subject, schema string) (int
 		"set the URL of a schema registry", subject)
 }
 
-func (embeddedRegistry) Schema(_ context.Context, id int) (string, error) {
-	text, ok := embeddedSchemas().byID[id]
-	if !ok {
-		return "", fmt.Errorf("schema id %d in the embedded registry: %w", id, ErrUnknownSchema)
+func (embeddedRegistry) Schema(_ context.Context, id SchemaID) (Schema, error) {
+	if text, ok := embeddedText(id); ok {
+		return Schema{Text: text}, nil
 	}
-	return text, nil
+	return Schema{}, fmt.Errorf("%s: %w: it is none of Freshet's own, and no schema registry is set: set registry.url to the one that "+
+		"the writer uses", id, ErrUnknownSchema)
+}
+
+func embeddedText(id SchemaID) (string, bool) {
+	if id.space != registryIDs {
+		return "", false
+	}
+	text, ok := embeddedSchemas().byID[int(id.number)]
+	return text, ok
 }

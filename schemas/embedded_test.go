@@ -119,13 +119,13 @@ func TestEnumNames(t *testing.T) {
 func TestEmbeddedRegistry(t *testing.T) {
 	r := EmbeddedRegistry()
 	for _, c := range contracts {
-		text, err := r.Schema(t.Context(), c.id)
+		schema, err := r.Schema(t.Context(), ByID(c.id))
 		require.NoError(t, err)
-		id, err := r.Register(t.Context(), "any-value", " "+text)
+		id, err := r.Register(t.Context(), "any-value", " "+schema.Text)
 		require.NoError(t, err)
 		require.Equal(t, c.id, id)
 	}
-	_, err := r.Schema(t.Context(), 1)
+	_, err := r.Schema(t.Context(), ByID(1))
 	require.ErrorIs(t, err, ErrUnknownSchema)
 	_, err = r.Register(t.Context(), "mine-value", `"string"`)
 	require.ErrorContains(t, err, "set the URL of a schema registry")

@@ -64,9 +64,9 @@ type evolved struct {
 	text string
 }
 
-func (r evolved) Schema(ctx context.Context, id int) (string, error) {
-	if id == r.id {
-		return r.text, nil
+func (r evolved) Schema(ctx context.Context, id SchemaID) (Schema, error) {
+	if id == ByID(r.id) {
+		return Schema{Text: r.text}, nil
 	}
 	return r.Registry.Schema(ctx, id)
 }
@@ -149,23 +149,23 @@ func decodes[T Record](t *testing.T, fixture string, native m, want T) {
 	require.NoError(t, err)
 	s, err := NewSerde[T](t.Context(), evolved{EmbeddedRegistry(), id, string(text)}, "topic")
 	require.NoError(t, err)
-	got, err := s.Decode(t.Context(), framed)
+	got, err := s.Decode(t.Context(), framed, nil)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 
 	current := embeddedSchemas().current[codecOf[T]().record]
 	require.Empty(t, problems(t, string(text), current), "the current schema reads what it wrote")
 	for cut := range framed {
-		_, err := s.Decode(t.Context(), framed[:cut])
+		_, err := s.Decode(t.Context(), framed[:cut], nil)
 		require.True(t, IsMalformed(err), "cut to %d bytes: %v", cut, err)
 	}
 }
 
 // A fleet is never upgraded at one moment: what asks by the version before is read as a request without a query.
 func TestRequestsOfTheVersionBeforeAreRead(t *testing.T) {
-	text, err := EmbeddedRegistry().Schema(t.Context(), embeddedIDs+3)
+	earlier, err := EmbeddedRegistry().Schema(t.Context(), ByID(embeddedIDs+3))
 	require.NoError(t, err)
-	writer, err := goavro.NewCodec(text)
+	writer, err := goavro.NewCodec(earlier.Text)
 	require.NoError(t, err)
 	asked := sampleRequest
 	native := requestNative(&asked)
@@ -174,7 +174,7 @@ func TestRequestsOfTheVersionBeforeAreRead(t *testing.T) {
 	require.NoError(t, err)
 	s, err := NewSerde[RecommendationRequest](t.Context(), EmbeddedRegistry(), "topic")
 	require.NoError(t, err)
-	got, err := s.Decode(t.Context(), framed)
+	got, err := s.Decode(t.Context(), framed, nil)
 	require.NoError(t, err)
 	asked.Query = ""
 	require.Equal(t, asked, got)

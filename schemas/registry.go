@@ -1,14 +1,14 @@
 package schemas
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -20,9 +20,15 @@ import (
 type Registry interface {
 	// Register makes sure that the schema is known under subject and returns its id.
 	Register(ctx context.Context, subject, schema string) (id int, err error)
-	// Schema returns the text of the schema with this id. The error is ErrUnknownSchema where no such schema exists;
-	// any other error may pass.
-	Schema(ctx context.Context, id int) (string, error)
+	// Schema returns the schema with this id. The error is ErrUnknownSchema where no such schema exists; any other error may pass.
+	Schema(ctx context.Context, id SchemaID) (Schema, error)
+}
+
+// Schema is an Avro schema as a registry holds it: its text and, where that names types which are registered apart, their texts, each
+// after those that it refers to itself.
+type Schema struct {
+	Text  string
+	Named []string
 }
 
 // ErrUnknownSchema says that a registry was reached and holds no Avro schema of the wanted id.
@@ -38,12 +44,17 @@ type RegistryConfig struct {
 	PasswordFile string        `yaml:"password_file" env:"PASSWORD_FILE"`
 	// How the connections to a registry are encrypted whose URL begins with https, which enables it.
 	TLS secure.TLS `yaml:"tls" envPrefix:"TLS_"`
+	// Compatibility is the level that a subject gets on registration which has none of its own: BACKWARD, say. Empty leaves subjects
+	// as they are. (Apicurio's NONE counts as no level there: it keeps none apart.)
+	Compatibility string `yaml:"compatibility" env:"COMPATIBILITY"`
 	// Timeout bounds each call; 0 means the default's.
 	Timeout time.Duration `yaml:"timeout" env:"TIMEOUT"`
 }
 
 // DefaultRegistryConfig means the embedded registry.
-func DefaultRegistryConfig() RegistryConfig { return RegistryConfig{Timeout: 5 * time.Second} }
+func DefaultRegistryConfig() RegistryConfig {
+	return RegistryConfig{Compatibility: sr.CompatBackward.String(), Timeout: 5 * time.Second}
+}
 
 // Validate checks the settings; the error names field, value and remedy.
 func (c RegistryConfig) Validate() error {
@@ -55,6 +66,10 @@ func (c RegistryConfig) Validate() error {
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return invalid("url", shorten(instance), "give http://host:port or https://host:port, or leave it empty")
 		}
+	}
+	if _, err := c.level(); err != nil {
+		return invalid("compatibility", shorten(c.Compatibility),
+			"give BACKWARD, FULL, FORWARD, one of these with _TRANSITIVE, NONE, or leave it empty")
 	}
 	if c.Timeout < 0 {
 		return invalid("timeout", c.Timeout.String(), "give a duration above 0, such as 5s")
@@ -89,6 +104,14 @@ func (c RegistryConfig) encryption() secure.TLS {
 	return t
 }
 
+// level is Compatibility as the API has it; 0 where subjects are left alone.
+func (c RegistryConfig) level() (level sr.CompatibilityLevel, err error) {
+	if c.Compatibility != "" {
+		err = level.UnmarshalText([]byte(c.Compatibility))
+	}
+	return level, err
+}
+
 func (c RegistryConfig) urls() []string {
 	var list []string
 	for instance := range strings.SplitSeq(c.URL, ",") {
@@ -100,8 +123,8 @@ func (c RegistryConfig) urls() []string {
 }
 
 // NewRegistry returns the embedded registry where no URL is set, else a client of a registry with Confluent's API. It makes no
-// call.
-func NewRegistry(c RegistryConfig) (Registry, error) {
+// call. The log is told of a compatibility level that could not be seen to; nil means slog.Default.
+func NewRegistry(c RegistryConfig, log *slog.Logger) (Registry, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("configuring the schema registry: %w", err)
 	}
@@ -118,22 +141,17 @@ func NewRegistry(c RegistryConfig) (Registry, error) {
 		return nil, fmt.Errorf("configuring the schema registry: %w", err)
 	}
 	// One call at the start and one for each new schema are no reason to keep connections.
-	opts := []sr.ClientOpt{sr.URLs(urls...), sr.UserAgent("freshet"), sr.HTTPClient(&http.Client{Transport: &http.Transport{
+	opts := []sr.ClientOpt{sr.UserAgent("freshet"), sr.HTTPClient(&http.Client{Transport: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, TLSClientConfig: encryption,
 	}})}
 	if c.Username != "" {
 		opts = append(opts, sr.BasicAuth(c.Username, password.Reveal()))
 	}
-	client, err := sr.NewClient(opts...)
+	r, err := newConfluentRegistry(c, cmp.Or(log, slog.Default()), urls, opts)
 	if err != nil {
 		return nil, fmt.Errorf("configuring the schema registry: %w", err)
 	}
-	if c.Timeout == 0 {
-		c.Timeout = DefaultRegistryConfig().Timeout
-	}
-	// Records from before the registry was set carry the embedded registry's ids, and stay readable.
-	texts := maps.Clone(embeddedSchemas().byID)
-	return &confluentRegistry{client: client, timeout: c.Timeout, texts: texts}, nil
+	return r, nil
 }
 
 // RegistryError is a call of the schema registry that failed, as opposed to one of Kafka in the same step.
@@ -141,71 +159,3 @@ type RegistryError struct{ err error }
 
 func (e *RegistryError) Error() string { return e.err.Error() }
 func (e *RegistryError) Unwrap() error { return e.err }
-
-// confluentRegistry asks a registry with Confluent's API, once for each schema: what an id means never changes.
-type confluentRegistry struct {
-	client  *sr.Client
-	timeout time.Duration
-
-	mu    sync.Mutex
-	texts map[int]string
-}
-
-func (r *confluentRegistry) Register(ctx context.Context, subject, schema string) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	id, err := r.client.RegisterSchema(ctx, subject, sr.Schema{Schema: schema}, -1, -1)
-	if err != nil {
-		return 0, &RegistryError{fmt.Errorf("registering a schema under %s: %w", subject, refused(err))}
-	}
-	return id, nil
-}
-
-func (r *confluentRegistry) Schema(ctx context.Context, id int) (string, error) {
-	if text, ok := r.cached(id); ok {
-		return text, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	schema, err := r.client.SchemaByID(ctx, id)
-	switch {
-	case isNotFound(err):
-		return "", fmt.Errorf("schema id %d in the registry: %w", id, ErrUnknownSchema)
-	case err != nil:
-		return "", &RegistryError{fmt.Errorf("asking the registry for schema id %d: %w", id, refused(err))}
-	case schema.Type != sr.TypeAvro || len(schema.References) > 0:
-		return "", fmt.Errorf("schema id %d in the registry is no Avro schema in one piece: %w", id, ErrUnknownSchema)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.texts[id] = schema.Schema
-	return schema.Schema, nil
-}
-
-func (r *confluentRegistry) cached(id int) (string, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	text, ok := r.texts[id]
-	return text, ok
-}
-
-// refused marks the answers of a registry that would not have us. What it says beside the status may be a proxy's whole page.
-func refused(err error) error {
-	answer, ok := errors.AsType[*sr.ResponseError](err)
-	switch {
-	case !ok:
-		return secure.Refused(secure.ProblemOf(err), err)
-	case answer.StatusCode == http.StatusUnauthorized:
-		return secure.Refused(secure.Credentials, fmt.Errorf("%s answered %d", answer.URL, answer.StatusCode))
-	case answer.StatusCode == http.StatusForbidden:
-		return secure.Refused(secure.Denied, fmt.Errorf("%s answered %d", answer.URL, answer.StatusCode))
-	}
-	return err
-}
-
-// isNotFound recognises the registry's own answer. A bare 404 is what a proxy or a wrong path gives, and is no word on the
-// schema.
-func isNotFound(err error) bool {
-	var answer *sr.ResponseError
-	return errors.As(err, &answer) && answer.ErrorCode == sr.ErrSchemaNotFound.Code
-}

@@ -26,7 +26,7 @@ func startRegistry(t *testing.T, opts ...srfake.Option) *srfake.Registry {
 }
 
 func connect(t *testing.T, c RegistryConfig) Registry {
-	r, err := NewRegistry(c)
+	r, err := NewRegistry(c, nil)
 	require.NoError(t, err)
 	return r
 }
@@ -48,7 +48,7 @@ func TestConfluentRegistry(t *testing.T) {
 	require.Equal(t, frame(uint32(registered.ID), nil), framed[:frameBytes])
 	again, err := NewSerde[Interaction](t.Context(), r, topic)
 	require.NoError(t, err)
-	back, err := again.Decode(t.Context(), framed)
+	back, err := again.Decode(t.Context(), framed, nil)
 	require.NoError(t, err)
 	require.Equal(t, sampleInteraction, back)
 
@@ -56,9 +56,9 @@ func TestConfluentRegistry(t *testing.T) {
 	require.NoError(t, err)
 	id, err := other.RegisterSchema(t.Context(), topic+"-value", sr.Schema{Schema: string(text)}, -1, -1)
 	require.NoError(t, err)
-	got, err := r.Schema(t.Context(), id)
+	got, err := r.Schema(t.Context(), ByID(id))
 	require.NoError(t, err)
-	require.JSONEq(t, string(text), got)
+	require.JSONEq(t, string(text), got.Text)
 }
 
 func TestConfluentRegistryIsAskedOnce(t *testing.T) {
@@ -66,10 +66,10 @@ func TestConfluentRegistryIsAskedOnce(t *testing.T) {
 	id, _, err := server.RegisterSchema("topic-value", sr.Schema{Schema: `"string"`})
 	require.NoError(t, err)
 	r := connect(t, RegistryConfig{URL: server.URL()})
-	_, err = r.Schema(t.Context(), id)
+	_, err = r.Schema(t.Context(), ByID(id))
 	require.NoError(t, err)
 	server.Close()
-	_, err = r.Schema(t.Context(), id)
+	_, err = r.Schema(t.Context(), ByID(id))
 	require.NoError(t, err, "what an id means never changes")
 }
 
@@ -79,17 +79,17 @@ func TestConfluentRegistryKeepsOldRecordsReadable(t *testing.T) {
 	require.NoError(t, err)
 	after, err := NewSerde[Interaction](t.Context(), connect(t, RegistryConfig{URL: servertest.Registry(t)}), servertest.Name())
 	require.NoError(t, err)
-	back, err := after.Decode(t.Context(), before.Append(nil, &sampleInteraction))
+	back, err := after.Decode(t.Context(), before.Append(nil, &sampleInteraction), nil)
 	require.NoError(t, err)
 	require.Equal(t, sampleInteraction, back)
-	_, err = before.Decode(t.Context(), after.Append(nil, &sampleInteraction))
+	_, err = before.Decode(t.Context(), after.Append(nil, &sampleInteraction), nil)
 	require.True(t, IsMalformed(err), "without the registry its ids mean nothing")
 }
 
 // A registry knows every schema that Freshet has by its id, and no other.
 func TestConfluentRegistryAndUnknownIDs(t *testing.T) {
 	r := connect(t, RegistryConfig{URL: servertest.Registry(t)})
-	_, err := r.Schema(t.Context(), 1<<30)
+	_, err := r.Schema(t.Context(), ByID(1<<30))
 	require.ErrorIs(t, err, ErrUnknownSchema)
 }
 
@@ -97,17 +97,17 @@ func TestConfluentRegistryAnswers(t *testing.T) {
 	server := startRegistry(t)
 	server.SeedSchema("proto-value", 1, 41, sr.Schema{Schema: `syntax = "proto3";`, Type: sr.TypeProtobuf})
 	r := connect(t, RegistryConfig{URL: server.URL()})
-	_, err := r.Schema(t.Context(), 999)
+	_, err := r.Schema(t.Context(), ByID(999))
 	require.ErrorIs(t, err, ErrUnknownSchema)
-	_, err = r.Schema(t.Context(), 41)
+	_, err = r.Schema(t.Context(), ByID(41))
 	require.ErrorIs(t, err, ErrUnknownSchema)
-	require.ErrorContains(t, err, "no Avro schema")
+	require.ErrorContains(t, err, "is Protobuf, not Avro: use the Avro serializer")
 
 	server.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
 		http.Error(w, "no such page", http.StatusNotFound)
 		return true
 	})
-	_, err = r.Schema(t.Context(), 999)
+	_, err = r.Schema(t.Context(), ByID(999))
 	require.Error(t, err)
 	require.False(t, IsMalformed(err), "a proxy's 404 is no word on the schema")
 	server.ClearInterceptors()
@@ -139,7 +139,7 @@ func TestConfluentRegistryHasADeadline(t *testing.T) {
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(over) })
 	r := connect(t, RegistryConfig{URL: server.URL, Timeout: 20 * time.Millisecond})
-	_, err := r.Schema(t.Context(), 1)
+	_, err := r.Schema(t.Context(), ByID(1))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.False(t, IsMalformed(err))
 	_, err = r.Register(t.Context(), "s", `"string"`)
@@ -158,13 +158,13 @@ func TestRegistryConfig(t *testing.T) {
 	require.NoError(t, DefaultRegistryConfig().Validate())
 	require.Equal(t, EmbeddedRegistry(), connect(t, DefaultRegistryConfig()))
 	for _, url := range []string{"localhost:8081", "ftp://host", "http://", "http://ok:1,nope"} {
-		_, err := NewRegistry(RegistryConfig{URL: url})
+		_, err := NewRegistry(RegistryConfig{URL: url}, nil)
 		require.True(t, IsInvalid(err), url)
 		require.ErrorContains(t, err, "give http://host:port")
 	}
-	_, err := NewRegistry(RegistryConfig{URL: "http://user:secret@host"})
+	_, err := NewRegistry(RegistryConfig{URL: "http://user:secret@host"}, nil)
 	require.ErrorContains(t, err, "give the user in username and password")
 	require.NotContains(t, err.Error(), "user:secret")
-	_, err = NewRegistry(RegistryConfig{Timeout: -1})
+	_, err = NewRegistry(RegistryConfig{Timeout: -1}, nil)
 	require.ErrorContains(t, err, "invalid timeout -1ns")
 }

@@ -55,7 +55,7 @@ func TestRegistryOverTLSWithAPassword(t *testing.T) {
 		return c
 	}
 	register := func(c RegistryConfig, subject string) error {
-		r, err := NewRegistry(c)
+		r, err := NewRegistry(c, nil)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -22,6 +21,8 @@ type Record interface {
 const (
 	frameMagic = 0
 	frameBytes = 5
+
+	maxSchemaID = 1<<31 - 1 // the registry's ids are Java's ints
 )
 
 const (
@@ -41,14 +42,20 @@ type Serde[T Record] struct {
 	scratch  sync.Pool // of *[]byte: records rewritten to the current schema
 
 	mu      sync.RWMutex
-	writers map[int]writer    // by schema id
-	unknown map[int]time.Time // schema ids that the registry did not know, and when it was asked
+	writers map[SchemaID]writer
+	unknown map[SchemaID]asked
 }
 
 // writer is a foreign schema: how to read its records, or why that can never be.
 type writer struct {
 	resolution *avro.Resolution
 	err        error
+}
+
+// asked is what the registry said of an id that it did not know, and when.
+type asked struct {
+	at  time.Time
+	err error
 }
 
 // NewSerde registers the current schema of T under <topic>-value and returns the topic's Serde.
@@ -63,7 +70,7 @@ func NewSerde[T Record](ctx context.Context, r Registry, topic string) (*Serde[T
 	if err != nil {
 		return nil, err
 	}
-	if id < 0 || id > math.MaxInt32 {
+	if id < 0 || id > maxSchemaID {
 		return nil, fmt.Errorf("preparing the codec of %s: the registry gave the schema id %d, which no frame can carry", topic, id)
 	}
 	return &Serde[T]{
@@ -72,8 +79,8 @@ func NewSerde[T Record](ctx context.Context, r Registry, topic string) (*Serde[T
 		codec:    c,
 		reader:   reader,
 		scratch:  sync.Pool{New: func() any { return new([]byte) }},
-		writers:  make(map[int]writer),
-		unknown:  make(map[int]time.Time),
+		writers:  make(map[SchemaID]writer),
+		unknown:  make(map[SchemaID]asked),
 	}, nil
 }
 
@@ -84,35 +91,50 @@ func (s *Serde[T]) Append(dst []byte, rec *T) []byte {
 	return s.codec.encode(dst, rec)
 }
 
-// Decode reads a framed record, whoever wrote it: what another version of the schema wrote is resolved to the current one,
-// missing fields filled by their defaults. Errors for which IsMalformed is true come from the bytes and will come again;
-// others come from the registry, or from ctx, and may pass.
-func (s *Serde[T]) Decode(ctx context.Context, framed []byte) (T, error) {
+// Decode reads a record, whoever wrote it: what another version of the schema wrote is resolved to the current one, missing fields
+// filled by their defaults. The schema's id stands in Confluent's frame or in headers, which may be nil. Errors for which IsMalformed
+// is true come from the record and will come again; others come from the registry, or from ctx, and may pass.
+func (s *Serde[T]) Decode(ctx context.Context, value []byte, headers Headers) (T, error) {
+	if len(value) >= frameBytes && value[0] == frameMagic && binary.BigEndian.Uint32(value[1:]) == uint32(s.id) {
+		record, err := s.codec.decode(value[frameBytes:])
+		if err != nil {
+			return record, explain(err, misframe(value))
+		}
+		return record, nil
+	}
 	var none T
-	if len(framed) < frameBytes || framed[0] != frameMagic {
-		return none, malformed("decoding %s: the record does not begin with a zero byte and four bytes of schema id", s.codec.record)
+	at, problem := locate(value, headers, func() bool { _, err := s.codec.decode(value); return err == nil })
+	if problem != "" {
+		return none, malformed("decoding %s: %s", s.codec.record, problem)
 	}
-	id, body := binary.BigEndian.Uint32(framed[1:]), framed[frameBytes:]
-	if id == uint32(s.id) {
-		return s.codec.decode(body)
+	record, err := s.decodeForeign(ctx, at)
+	if IsMalformed(err) {
+		return none, explain(fmt.Errorf("decoding %s: %w", s.codec.record, err), misframe(value))
 	}
-	if id > math.MaxInt32 {
-		return none, malformed("decoding %s: schema id %d is none that a registry gives", s.codec.record, id)
-	}
-	w, err := s.writer(ctx, int(id))
 	if err != nil {
 		return none, fmt.Errorf("decoding %s: %w", s.codec.record, err)
 	}
-	return s.decodeForeign(w, body)
+	return record, nil
 }
 
-func (s *Serde[T]) decodeForeign(w writer, body []byte) (T, error) {
+// explain adds what a value was recognised as to the error of reading it.
+func explain(err error, recognised string) error {
+	if recognised == "" {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, recognised)
+}
+
+func (s *Serde[T]) decodeForeign(ctx context.Context, at located) (record T, err error) {
+	w, err := s.writer(ctx, at.id)
+	if err != nil {
+		return record, err
+	}
 	buf := s.scratch.Get().(*[]byte)
 	defer s.scratch.Put(buf)
-	out, err := w.resolution.Append((*buf)[:0], body)
+	out, err := w.resolution.Append((*buf)[:0], at.body)
 	if err != nil {
-		var none T
-		return none, fmt.Errorf("decoding %s: %w", s.codec.record, err)
+		return record, err
 	}
 	if cap(out) <= maxScratch {
 		*buf = out
@@ -125,27 +147,27 @@ const maxScratch = 64 << 10
 
 // writer returns how to read the records of a foreign schema id. Two goroutines that meet a new id at once both ask; the answers
 // are the same.
-func (s *Serde[T]) writer(ctx context.Context, id int) (writer, error) {
+func (s *Serde[T]) writer(ctx context.Context, id SchemaID) (writer, error) {
 	s.mu.RLock()
 	w, known := s.writers[id]
-	asked, unknown := s.unknown[id]
+	earlier, unknown := s.unknown[id]
 	s.mu.RUnlock()
 	switch {
 	case known:
 		return w, w.err
-	case unknown && time.Since(asked) < unknownFor:
-		return writer{}, fmt.Errorf("schema id %d: %w", id, ErrUnknownSchema)
+	case unknown && time.Since(earlier.at) < unknownFor:
+		return writer{}, earlier.err
 	}
-	text, err := s.registry.Schema(ctx, id)
+	schema, err := s.registry.Schema(ctx, id)
 	if errors.Is(err, ErrUnknownSchema) {
-		s.noteUnknown(id)
+		s.noteUnknown(id, err)
 	}
 	if err != nil {
 		return writer{}, err
 	}
-	w = resolveWriter(text, s.reader)
+	w = resolveWriter(schema, s.reader)
 	if w.err != nil {
-		w.err = malformed("schema id %d: %w", id, w.err)
+		w.err = malformed("%s: %w", id, w.err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,21 +175,21 @@ func (s *Serde[T]) writer(ctx context.Context, id int) (writer, error) {
 	return w, w.err
 }
 
-func (s *Serde[T]) noteUnknown(id int) {
+func (s *Serde[T]) noteUnknown(id SchemaID, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.unknown) >= maxUnknown {
 		clear(s.unknown)
 	}
-	s.unknown[id] = time.Now()
+	s.unknown[id] = asked{time.Now(), err}
 }
 
-func resolveWriter(text string, reader *avro.Schema) writer {
-	schema, err := avro.Parse(text)
+func resolveWriter(schema Schema, reader *avro.Schema) writer {
+	parsed, err := avro.Parse(schema.Text, schema.Named...)
 	if err != nil {
 		return writer{err: err}
 	}
-	return writer{resolution: avro.Resolve(schema, reader)}
+	return writer{resolution: avro.Resolve(parsed, reader)}
 }
 
 // malformedError says that bytes can never be decoded, where no avro.Error says so already.

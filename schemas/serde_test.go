@@ -20,7 +20,7 @@ func TestSerdeFrames(t *testing.T) {
 	framed := s.Append([]byte("before"), &sampleInteraction)
 	require.Equal(t, []byte("before\x00FR\x00\x01"), framed[:len("before")+frameBytes], "Confluent's wire format")
 	require.Equal(t, AppendInteraction(nil, &sampleInteraction), framed[len("before")+frameBytes:])
-	back, err := s.Decode(t.Context(), framed[len("before"):])
+	back, err := s.Decode(t.Context(), framed[len("before"):], nil)
 	require.NoError(t, err)
 	require.Equal(t, sampleInteraction, back)
 }
@@ -35,7 +35,7 @@ func TestSerdesOfEachRecord(t *testing.T) {
 func roundTrip[T Record](t *testing.T, record *T) {
 	s, err := NewSerde[T](t.Context(), EmbeddedRegistry(), "topic")
 	require.NoError(t, err)
-	back, err := s.Decode(t.Context(), s.Append(nil, record))
+	back, err := s.Decode(t.Context(), s.Append(nil, record), nil)
 	require.NoError(t, err)
 	require.Equal(t, *record, back)
 }
@@ -51,15 +51,15 @@ var errDown = errors.New("connection refused")
 
 func (r *scripted) Register(context.Context, string, string) (int, error) { return 1, nil }
 
-func (r *scripted) Schema(_ context.Context, id int) (string, error) {
+func (r *scripted) Schema(_ context.Context, id SchemaID) (Schema, error) {
 	r.asked.Add(1)
 	if r.down.Load() {
-		return "", errDown
+		return Schema{}, errDown
 	}
-	if text, ok := r.texts[id]; ok {
-		return text, nil
+	if text, ok := r.texts[int(id.number)]; ok && id.space == registryIDs {
+		return Schema{Text: text}, nil
 	}
-	return "", ErrUnknownSchema
+	return Schema{}, ErrUnknownSchema
 }
 
 func frame(id uint32, body []byte) []byte {
@@ -81,9 +81,7 @@ func TestSerdeTellsMalformedFromUnreachable(t *testing.T) {
 		framed []byte
 		want   string
 	}{
-		{"nothing", nil, "does not begin with a zero byte"},
-		{"half a frame", []byte{0, 0, 0, 0}, "does not begin with a zero byte"},
-		{"JSON", []byte(`{"event_id": "e"}`), "does not begin with a zero byte"},
+		{"half a frame", []byte{0, 0, 0, 0}, "begins with a zero byte"},
 		{"a frame alone", frame(1, nil), "byte 0: the record ends"},
 		{"a byte too many", append(frame(1, body), 0), "follow the record"},
 		{"another record's schema", frame(2, AppendItemChange(nil, &sampleItem)),
@@ -95,7 +93,7 @@ func TestSerdeTellsMalformedFromUnreachable(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for range 2 { // the second time from what is remembered
-				got, err := s.Decode(t.Context(), c.framed)
+				got, err := s.Decode(t.Context(), c.framed, nil)
 				require.ErrorContains(t, err, c.want)
 				require.True(t, IsMalformed(err))
 				require.Zero(t, got)
@@ -104,11 +102,11 @@ func TestSerdeTellsMalformedFromUnreachable(t *testing.T) {
 	}
 	t.Run("registry out of reach, and back", func(t *testing.T) {
 		r.down.Store(true)
-		_, err := s.Decode(t.Context(), frame(5, body))
+		_, err := s.Decode(t.Context(), frame(5, body), nil)
 		require.ErrorIs(t, err, errDown)
 		require.False(t, IsMalformed(err))
 		r.down.Store(false)
-		got, err := s.Decode(t.Context(), frame(5, body))
+		got, err := s.Decode(t.Context(), frame(5, body), nil)
 		require.NoError(t, err)
 		require.Equal(t, sampleInteraction, got)
 	})
@@ -122,14 +120,14 @@ func TestSerdeAsksOnce(t *testing.T) {
 	require.NoError(t, err)
 	body := AppendInteraction(nil, &sampleInteraction)
 	for range 10 {
-		_, err = s.Decode(t.Context(), frame(5, body))
+		_, err = s.Decode(t.Context(), frame(5, body), nil)
 		require.NoError(t, err)
-		_, err = s.Decode(t.Context(), frame(6, body))
+		_, err = s.Decode(t.Context(), frame(6, body), nil)
 		require.True(t, IsMalformed(err))
 	}
 	require.EqualValues(t, 2, r.asked.Load())
 	for id := range uint32(3 * maxUnknown) {
-		_, err = s.Decode(t.Context(), frame(1000+id, body))
+		_, err = s.Decode(t.Context(), frame(1000+id, body), nil)
 		require.True(t, IsMalformed(err))
 	}
 	require.LessOrEqual(t, len(s.unknown), maxUnknown, "hostile ids take bounded memory")
@@ -146,7 +144,7 @@ func TestSerdeIsSafeForConcurrentUse(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			for i := range 200 {
-				got, err := s.Decode(t.Context(), frame([]uint32{1, 5}[i%2], body))
+				got, err := s.Decode(t.Context(), frame([]uint32{1, 5}[i%2], body), nil)
 				if err != nil || got.EventID != sampleInteraction.EventID || got.Context["app"] != "ios" {
 					t.Errorf("got %+v, %v", got, err)
 				}
@@ -161,10 +159,10 @@ func TestForeignRecordsKeepTheirStrings(t *testing.T) {
 	r := &scripted{texts: map[int]string{5: embeddedSchemas().current["interaction"]}}
 	s, err := NewSerde[Interaction](t.Context(), r, "topic")
 	require.NoError(t, err)
-	first, err := s.Decode(t.Context(), frame(5, AppendInteraction(nil, &Interaction{EventID: "first"})))
+	first, err := s.Decode(t.Context(), frame(5, AppendInteraction(nil, &Interaction{EventID: "first"})), nil)
 	require.NoError(t, err)
 	for range 10 {
-		_, err = s.Decode(t.Context(), frame(5, AppendInteraction(nil, &Interaction{EventID: "other"})))
+		_, err = s.Decode(t.Context(), frame(5, AppendInteraction(nil, &Interaction{EventID: "other"})), nil)
 		require.NoError(t, err)
 	}
 	require.Equal(t, "first", first.EventID)
@@ -184,7 +182,9 @@ func (*refusing) Register(context.Context, string, string) (int, error) { return
 type givingID int
 
 func (id givingID) Register(context.Context, string, string) (int, error) { return int(id), nil }
-func (givingID) Schema(context.Context, int) (string, error)              { return "", ErrUnknownSchema }
+func (givingID) Schema(context.Context, SchemaID) (Schema, error) {
+	return Schema{}, ErrUnknownSchema
+}
 
 // FuzzSerde holds that any bytes on a topic give a record or a malformed error, whichever of the known schemas they name.
 func FuzzSerde(f *testing.F) {
@@ -202,12 +202,12 @@ func FuzzSerde(f *testing.F) {
 	}
 	f.Add(frame(3, bytes.Repeat([]byte{2}, 200)))
 	f.Fuzz(func(t *testing.T, framed []byte) {
-		record, err := s.Decode(t.Context(), framed)
+		record, err := s.Decode(t.Context(), framed, nil)
 		if err != nil {
 			require.True(t, IsMalformed(err), "%v", err)
 			return
 		}
-		_, err = s.Decode(t.Context(), s.Append(nil, &record))
+		_, err = s.Decode(t.Context(), s.Append(nil, &record), nil)
 		require.NoError(t, err)
 	})
 }

@@ -103,7 +103,7 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (Change, error) 
 		}
 		return Change{ItemChange: schemas.ItemChange{ItemID: string(r.Key), Op: schemas.DeleteItem}, Tombstone: true}, nil
 	}
-	change, err := h.serde.Decode(ctx, r.Value)
+	change, err := h.serde.Decode(ctx, r.Value, r)
 	if err != nil {
 		if schemas.IsMalformed(err) {
 			err = stream.PermanentFor(stream.ReasonMalformed, err)

@@ -124,7 +124,7 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event,
 		event.Erase, event.UserID = true, string(r.Key)
 		return event, nil
 	}
-	interaction, err := h.serde.Decode(ctx, r.Value)
+	interaction, err := h.serde.Decode(ctx, r.Value, r)
 	if err != nil {
 		if schemas.IsMalformed(err) {
 			err = stream.PermanentFor(stream.ReasonMalformed, err)

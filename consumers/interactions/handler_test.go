@@ -343,9 +343,9 @@ type awayRegistry struct {
 	down bool
 }
 
-func (a *awayRegistry) Schema(ctx context.Context, id int) (string, error) {
+func (a *awayRegistry) Schema(ctx context.Context, id schemas.SchemaID) (schemas.Schema, error) {
 	if a.down {
-		return "", errors.New("the registry is away")
+		return schemas.Schema{}, errors.New("the registry is away")
 	}
 	return a.Registry.Schema(ctx, id)
 }

@@ -50,7 +50,7 @@ func (h *Handler) Gather(ctx context.Context, batch []*stream.Delivery) {
 			d.Done(stream.PermanentFor(stream.ReasonUnaddressed, fmt.Errorf("reading where to reply: %w", err)))
 			continue
 		}
-		request, err := h.requests.Decode(ctx, d.Value)
+		request, err := h.requests.Decode(ctx, d.Value, d)
 		if schemas.IsMalformed(err) {
 			reply := schemas.RecommendationReply{
 				Status: schemas.StatusInvalidRequest, UserID: string(d.Key), Error: fmt.Sprintf("request: %v", err),

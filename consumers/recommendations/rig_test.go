@@ -200,7 +200,7 @@ func (r *rig) records(topic string) []stream.Record {
 
 func (r *rig) decode(record stream.Record) schemas.RecommendationReply {
 	r.t.Helper()
-	reply, err := r.replies.Decode(r.t.Context(), record.Value)
+	reply, err := r.replies.Decode(r.t.Context(), record.Value, nil)
 	require.NoError(r.t, err)
 	return reply
 }

@@ -38,6 +38,9 @@ func (r *Record) bytes() int {
 	return n
 }
 
+// Header returns the value of the last header of a name, and whether there is one. It implements schemas.Headers.
+func (r *Record) Header(name string) ([]byte, bool) { return kafkaio.HeaderValue(r.Headers, name) }
+
 // setBytes copies key and value out of kafka-go's pages, into one allocation, and gives the pages back.
 func (r *Record) setBytes(from *kafka.Record) error {
 	var keyLen, valueLen int

@@ -238,7 +238,7 @@ def test_malformed_records_become_dead_letters(freshet, shelf, publisher, recomm
     value = b'{"no": "avro"}'
     at = publisher.writer.write(topic, key, value, [("origin", b"\x00\xff")]).result(PATIENCE)
     letter = letter_of(freshet, topic, key)
-    assert_letter(letter, topic, at, value, f"{freshet.unique}.{role}", "schema id")
+    assert_letter(letter, topic, at, value, f"{freshet.unique}.{role}", "JSON text: send Avro")
     assert headers_of(letter)["origin"] == b"\x00\xff", "the record's own headers stay"
 
 

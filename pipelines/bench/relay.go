@@ -34,7 +34,7 @@ func (l *lab) startRelay(ctx context.Context, value []byte) (*relay, error) {
 	if err := l.createTopics(ctx, s); err != nil {
 		return nil, err
 	}
-	registry, err := schemas.NewRegistry(s.Registry)
+	registry, err := schemas.NewRegistry(s.Registry, l.Log)
 	if err != nil {
 		return nil, err
 	}

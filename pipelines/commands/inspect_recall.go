@@ -27,7 +27,7 @@ func (c *InspectRecall) Run(env *Env) error {
 	if c.Last < 1 {
 		return usageError{fmt.Errorf("--last is %d: give at least 1", c.Last)}
 	}
-	registry, err := schemas.NewRegistry(s.Registry)
+	registry, err := schemas.NewRegistry(s.Registry, nil)
 	if err != nil {
 		return online.Explain(err)
 	}

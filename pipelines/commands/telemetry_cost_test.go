@@ -175,7 +175,7 @@ func costOfInteractions(b *testing.B, w watched) (cpu, clock time.Duration) {
 	c := newSite(b, w)
 	defer c.close(b)
 	topic := c.settings.Topics.Interactions.Name
-	registry, err := schemas.NewRegistry(c.settings.Registry)
+	registry, err := schemas.NewRegistry(c.settings.Registry, nil)
 	require.NoError(b, err)
 	serde, err := schemas.NewSerde[schemas.Interaction](b.Context(), registry, topic)
 	require.NoError(b, err)

@@ -66,7 +66,7 @@ func (w *window) open(env *Env) (*fromtopics.Topics, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, usage("--since and --until: %w", err)
 	}
-	if cfg.Registry, err = schemas.NewRegistry(s.Registry); err != nil {
+	if cfg.Registry, err = schemas.NewRegistry(s.Registry, nil); err != nil {
 		return nil, err
 	}
 	topics, err := fromtopics.Open(env.Context, cfg)

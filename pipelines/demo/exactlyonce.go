@@ -126,7 +126,7 @@ func (d *Demo) compareWithFold(ctx context.Context) error {
 
 // eventsOf reads the user's events from the topic, in its order and each event id once, and counts the further copies.
 func (d *Demo) eventsOf(ctx context.Context, user string) (events []schemas.Interaction, copies int, err error) {
-	registry, err := schemas.NewRegistry(d.settings.Registry)
+	registry, err := schemas.NewRegistry(d.settings.Registry, nil)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -140,7 +140,7 @@ func (d *Demo) eventsOf(ctx context.Context, user string) (events []schemas.Inte
 		if string(r.Key) != user {
 			return nil
 		}
-		event, err := serde.Decode(ctx, r.Value)
+		event, err := serde.Decode(ctx, r.Value, &r)
 		switch {
 		case schemas.IsMalformed(err):
 		case err != nil:

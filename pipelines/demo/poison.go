@@ -65,7 +65,7 @@ func (d *Demo) tellPoison(ctx context.Context) error {
 
 // askRaw sends bytes as a request would be sent and returns the reply that comes to a partition of its own correlation id.
 func (d *Demo) askRaw(ctx context.Context, writer *kafkaio.Writer, value []byte) (schemas.RecommendationReply, error) {
-	registry, err := schemas.NewRegistry(d.settings.Registry)
+	registry, err := schemas.NewRegistry(d.settings.Registry, nil)
 	if err != nil {
 		return schemas.RecommendationReply{}, err
 	}
@@ -84,11 +84,11 @@ func (d *Demo) askRaw(ctx context.Context, writer *kafkaio.Writer, value []byte)
 	}); err != nil {
 		return schemas.RecommendationReply{}, err
 	}
-	var answer []byte
+	var answer *stream.Record
 	err = until(ctx, func() (bool, error) {
 		err := stream.Scan(ctx, d.settings.Kafka, replies, func(r stream.Record) error {
 			if id, _ := kafkaio.HeaderValue(r.Headers, kafkaio.HeaderCorrelationID); bytes.Equal(id, correlation) {
-				answer = r.Value
+				answer = &r
 			}
 			return nil
 		})
@@ -97,7 +97,7 @@ func (d *Demo) askRaw(ctx context.Context, writer *kafkaio.Writer, value []byte)
 	if err != nil {
 		return schemas.RecommendationReply{}, err
 	}
-	return serde.Decode(ctx, answer)
+	return serde.Decode(ctx, answer.Value, answer)
 }
 
 // awaitLetter returns the topic's dead letter that holds the value.

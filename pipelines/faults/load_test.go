@@ -226,7 +226,7 @@ func (l *load) note(ctx context.Context, r *stream.Record, now time.Time) {
 		q := l.requests[binary.BigEndian.Uint64(h.Value)]
 		if q.copies++; q.copies == 1 {
 			q.replied = now
-			q.reply, _ = l.replies.Decode(ctx, r.Value)
+			q.reply, _ = l.replies.Decode(ctx, r.Value, r)
 		}
 	}
 }

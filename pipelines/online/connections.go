@@ -59,7 +59,7 @@ func connect(ctx context.Context, s settings.Settings, n needs, log *slog.Logger
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if c.Registry, err = schemas.NewRegistry(s.Registry); err != nil {
+	if c.Registry, err = schemas.NewRegistry(s.Registry, log); err != nil {
 		return c, peerRegistry.explain(fmt.Errorf("opening the schema registry: %w", err), secure.ProblemOf(err))
 	}
 	if s.Registry.URL != "" {

@@ -48,7 +48,7 @@ func (w *world) replyCounts() map[string]int {
 	err := stream.Scan(w.t.Context(), w.settings.Kafka, w.settings.Topics.Replies.Name, func(r stream.Record) error {
 		correlation, _ := kafkaio.HeaderValue(r.Headers, kafkaio.HeaderCorrelationID)
 		counts[string(correlation)]++
-		reply, err := w.replies.Decode(w.t.Context(), r.Value)
+		reply, err := w.replies.Decode(w.t.Context(), r.Value, &r)
 		if err == nil && reply.Status != schemas.StatusOK {
 			err = fmt.Errorf("reply %q to %q: %s", reply.Status, correlation, reply.Error)
 		}
@@ -224,7 +224,7 @@ func (w *world) repliesByCorrelation() map[string]schemas.RecommendationReply {
 	replies := map[string]schemas.RecommendationReply{}
 	err := stream.Scan(w.t.Context(), w.settings.Kafka, w.settings.Topics.Replies.Name, func(r stream.Record) error {
 		correlation, _ := kafkaio.HeaderValue(r.Headers, kafkaio.HeaderCorrelationID)
-		reply, err := w.replies.Decode(w.t.Context(), r.Value)
+		reply, err := w.replies.Decode(w.t.Context(), r.Value, &r)
 		if _, again := replies[string(correlation)]; again {
 			err = fmt.Errorf("a second reply to %q", correlation)
 		}

@@ -69,7 +69,7 @@ func (o *observer) foldItem(ctx context.Context, r *stream.Record) error {
 		o.remove(string(r.Key))
 		return nil
 	}
-	c, err := o.serdes.items.Decode(ctx, r.Value)
+	c, err := o.serdes.items.Decode(ctx, r.Value, r)
 	if err != nil {
 		return lasting(err)
 	}
@@ -81,7 +81,7 @@ func (o *observer) foldItem(ctx context.Context, r *stream.Record) error {
 }
 
 func (o *observer) foldReply(ctx context.Context, r *stream.Record) error {
-	reply, err := o.serdes.replies.Decode(ctx, r.Value)
+	reply, err := o.serdes.replies.Decode(ctx, r.Value, r)
 	if err != nil {
 		return lasting(err)
 	}
@@ -105,7 +105,7 @@ func (o *observer) foldInteraction(ctx context.Context, r *stream.Record) error 
 		o.forget(string(r.Key))
 		return nil
 	}
-	e, err := o.serdes.interactions.Decode(ctx, r.Value)
+	e, err := o.serdes.interactions.Decode(ctx, r.Value, r)
 	if err != nil {
 		return lasting(err)
 	}

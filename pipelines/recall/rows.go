@@ -23,7 +23,7 @@ func Rows(
 			delete(newest, string(r.Key))
 			return nil
 		}
-		row, err := serde.Decode(ctx, r.Value)
+		row, err := serde.Decode(ctx, r.Value, &r)
 		if err != nil {
 			return lasting(err)
 		}

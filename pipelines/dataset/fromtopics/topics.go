@@ -112,7 +112,7 @@ func tombstone(r *stream.Record) (is, sound bool) {
 func decoded[T schemas.Record](
 	ctx context.Context, serde *schemas.Serde[T], r *stream.Record, judge func(*T, time.Time) error, counts *Counts,
 ) (record T, ok bool, err error) {
-	record, err = serde.Decode(ctx, r.Value)
+	record, err = serde.Decode(ctx, r.Value, r)
 	switch {
 	case err == nil:
 	case schemas.IsMalformed(err):

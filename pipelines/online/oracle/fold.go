@@ -93,7 +93,7 @@ func factOf(ctx context.Context, serde *schemas.Serde[schemas.Interaction], r st
 		e.erase, e.UserID = true, string(r.Key)
 		return e, nil
 	}
-	e.Interaction, err = serde.Decode(ctx, r.Value)
+	e.Interaction, err = serde.Decode(ctx, r.Value, &r)
 	return e, err
 }
 

@@ -56,20 +56,16 @@ type Field struct {
 	Default    any // as encoding/json decodes it, with json.Number for numbers
 }
 
-// Parse reads a schema. Named types must be defined before they are used, as the specification asks. An array whose elements take
-// no bytes is refused: a few bytes could claim any number of them.
-func Parse(text string) (*Schema, error) {
-	dec := json.NewDecoder(strings.NewReader(text))
-	dec.UseNumber()
-	var tree any
-	if err := dec.Decode(&tree); err != nil {
-		return nil, fmt.Errorf("parsing schema: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("parsing schema: text follows it")
-	}
+// Parse reads a schema. Named types must be defined before they are used, as the specification asks; earlier texts may define them. An
+// array whose elements take no bytes is refused: a few bytes could claim any number of them.
+func Parse(text string, earlier ...string) (*Schema, error) {
 	p := parser{named: make(map[string]*Schema)}
-	s, err := p.parse(tree, "")
+	for _, definition := range earlier {
+		if _, err := p.parseText(definition); err != nil {
+			return nil, fmt.Errorf("parsing a schema that another refers to: %w", err)
+		}
+	}
+	s, err := p.parseText(text)
 	if err != nil {
 		return nil, fmt.Errorf("parsing schema: %w", err)
 	}
@@ -90,6 +86,19 @@ type parser struct {
 	named   map[string]*Schema
 	records []*Schema
 	arrays  []*Schema
+}
+
+func (p *parser) parseText(text string) (*Schema, error) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	var tree any
+	if err := dec.Decode(&tree); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("text follows it")
+	}
+	return p.parse(tree, "")
 }
 
 // parse reads one type; namespace is the enclosing one.
