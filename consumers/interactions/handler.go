@@ -20,7 +20,7 @@ type Handler struct {
 	limits   schemas.Limits
 	profiles *profiles.Store
 	items    *items.Store
-	end      LogEnd
+	end      profiles.LogEnd
 	log      *slog.Logger
 	// tally is nil while the past is replayed, whose popularity is counted at once.
 	tally *items.Tally
@@ -29,13 +29,10 @@ type Handler struct {
 	telemetry *instruments
 }
 
-// LogEnd returns the offset at which the next record of a partition of the interactions topic will lie.
-type LogEnd func(ctx context.Context, partition int32) (int64, error)
-
 // New returns a Handler that keeps profiles up to date and counts the popularity of items. Close ends it.
 func New(
-	serde *schemas.Serde[schemas.Interaction], limits schemas.Limits, profiles *profiles.Store, items *items.Store, end LogEnd,
-	log *slog.Logger,
+	serde *schemas.Serde[schemas.Interaction], limits schemas.Limits, profiles *profiles.Store, items *items.Store,
+	end profiles.LogEnd, log *slog.Logger,
 ) *Handler {
 	return &Handler{
 		serde: serde, limits: limits, profiles: profiles, items: items, end: end, log: log, tally: items.NewTally(log),
@@ -73,9 +70,13 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 		events = append(events, event)
 		origin = append(origin, i)
 	}
-	report, err := h.profiles.Apply(ctx, events)
+	report, err := h.profiles.ApplyFrom(ctx, h.end, events)
 	if err != nil {
-		return fmt.Errorf("applying %d interactions: %w", len(events), h.judge(ctx, err))
+		if profiles.IsTopicRecreated(err) {
+			// Going on would skip events for ever, and committing would hide it: the role stops, and the error names the remedy.
+			err = stream.Permanent(err)
+		}
+		return fmt.Errorf("applying %d interactions: %w", len(events), err)
 	}
 	h.telemetry.applied(ctx, events, &report)
 	for i, err := range report.Failed {
@@ -89,29 +90,6 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 		return failures
 	}
 	return nil
-}
-
-// judge decides whether a topic was really made anew under the profiles. Going on would then skip events for ever, and
-// committing would hide it, so the role stops and the error names the remedy. But this looks the same at first:
-//
-//  1. a member fetches a batch, with the log's end as of then, and pauses;
-//  2. the partition's new owner applies that batch and newer ones;
-//  3. the first member wakes up and finds watermarks beyond the end that it knows.
-//
-// The log's end as of now tells them apart. The second is transient: the retry ends with the lost generation.
-func (h *Handler) judge(ctx context.Context, err error) error {
-	var recreated *profiles.TopicRecreatedError
-	if !errors.As(err, &recreated) {
-		return err
-	}
-	end, endErr := h.end(ctx, recreated.Partition)
-	if endErr != nil {
-		return errors.Join(err, fmt.Errorf("asking for the end of partition %d: %w", recreated.Partition, endErr))
-	}
-	if recreated.Watermark >= end {
-		return stream.Permanent(err)
-	}
-	return err
 }
 
 // decode makes an event from a record. A record without a value erases the user named by its key.

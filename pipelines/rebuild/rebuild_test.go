@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/infra/embedded/faults"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/online/oracle"
 	"github.com/freshet/freshet/pipelines/rebuild"
@@ -71,9 +73,11 @@ func newWorld(t *testing.T) *world {
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // start runs all roles until the test ends.
-func (w *world) start() {
+func (w *world) start() { w.startWith(w.s, online.AllRoles()...) }
+
+func (w *world) startWith(s settings.Settings, roles ...online.Role) {
 	w.t.Helper()
-	system, err := online.Open(w.t.Context(), w.s, online.AllRoles(), quiet())
+	system, err := online.Open(w.t.Context(), s, roles, quiet())
 	require.NoError(w.t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	ended := make(chan error, 1)
@@ -225,6 +229,38 @@ func TestRedisIsEmptied(t *testing.T) {
 	require.Len(t, after, len(before))
 	time.Sleep(200 * time.Millisecond)
 	require.Equal(t, schemas.StatusOK, w.ask().Status)
+}
+
+// TestABatchInHandGoesOnAfterARebuild: Redis is away for the role alone, which holds what it fetched, while the rebuild takes all
+// profiles beyond the end of the log that the role knows.
+func TestABatchInHandGoesOnAfterARebuild(t *testing.T) {
+	w := newWorld(t)
+	w.startWith(w.s, online.Catalogue)
+	for i := range shop {
+		w.item(i, 1)
+	}
+	role := w.s
+	door, err := embedded.StartRedisProxy(t.Context(), w.s.Redis.Addresses[0])
+	require.NoError(t, err)
+	t.Cleanup(door.Close)
+	role.Redis.Addresses = []string{door.Addr()}
+	role.Consumers.Interactions.Backoff = stream.Backoff{Initial: time.Millisecond, Max: 10 * time.Millisecond}
+	w.startWith(role, online.Interactions)
+	w.events(people)
+	w.drain()
+
+	door.Fail("HMGET", faults.Every, "LOADING Redis is loading the dataset in memory")
+	door.Fail("EVALSHA", faults.Every, "LOADING Redis is loading the dataset in memory")
+	w.events(people)
+	tried := func() int { return door.Calls("HMGET") + door.Calls("EVALSHA") }
+	before := tried()
+	require.Eventually(t, func() bool { return tried() > before+20 }, patience, time.Millisecond, "the role has a batch in hand")
+	w.events(5 * people)
+	_, err = rebuild.Profiles(t.Context(), w.s, stages(map[rebuild.Stage]rebuild.Progress{}), quiet())
+	require.NoError(t, err)
+	door.ClearFaults()
+	w.drain()
+	w.check()
 }
 
 // TestPopularityIsCountedOnce: of a shelf that was never lost, a rebuild makes the same again.

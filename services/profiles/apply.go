@@ -45,14 +45,20 @@ type work struct {
 //	old owner: reads revision 1, computes ............................ writes: revision is 2, refused; reads, all replayed
 //	new owner: ............................ reads revision 1, writes 2
 //
-// The error is a TopicRecreatedError, and nothing was written then; all else is in the Report.
+// The error is a TopicRecreatedError; all else is in the Report.
 func (s *Store) Apply(ctx context.Context, events []Event) (Report, error) {
+	return s.ApplyFrom(ctx, nil, events)
+}
+
+// ApplyFrom is Apply of events that were fetched from a log whose end can be asked for. It is asked only of a partition of which a
+// profile knows more than the events do (see logMovedOn). The error may be that of asking, too; the events can be applied again then.
+func (s *Store) ApplyFrom(ctx context.Context, end LogEnd, events []Event) (Report, error) {
 	var report Report
 	b := newBatch(s, events)
 	pending := b.users
 	for attempt := 0; len(pending) > 0; attempt++ {
 		b.read(ctx, pending)
-		if err := firstRecreated(pending); err != nil {
+		if err := b.logMovedOn(ctx, end, pending); err != nil {
 			return report, err
 		}
 		b.fold(pending)
@@ -94,20 +100,6 @@ func (r *Report) add(w *work) {
 	} else {
 		r.Read++
 	}
-}
-
-func firstRecreated(pending []*work) error {
-	for _, w := range pending {
-		if w.stored == nil {
-			continue
-		}
-		for _, e := range w.events {
-			if mark, known := w.stored.marks.of(e.Partition); known && e.EndOffset > 0 && e.EndOffset <= mark {
-				return &TopicRecreatedError{UserID: w.user, Partition: e.Partition, Watermark: mark, EndOffset: e.EndOffset}
-			}
-		}
-	}
-	return nil
 }
 
 func (b *batch) fold(pending []*work) {

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -303,6 +304,65 @@ func TestRecreatedTopicIsRefused(t *testing.T) {
 	require.Equal(t, Report{Replayed: 1, Read: 1}, r.apply(t, e))
 	e.EndOffset = 0
 	require.Equal(t, Report{Replayed: 1, Read: 1}, r.apply(t, e), "unknown end")
+}
+
+// TestALogThatMovedOn: events in hand, fetched when the log of each partition ended at 10, meet profiles that others have moved.
+func TestALogThatMovedOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		ends      map[int32]int64 // as of now; none: the brokers do not answer
+		recreated int32           // -1 for none
+		asked     int
+	}{
+		"both partitions moved on":                  {ends: map[int32]int64{0: 51, 1: 500}, recreated: -1, asked: 2},
+		"one was made anew":                         {ends: map[int32]int64{0: 51, 1: 12}, recreated: 1, asked: 2},
+		"one was made anew and is just as long":     {ends: map[int32]int64{0: 50, 1: 51}, recreated: 0, asked: 1},
+		"one lost its end since the fetch":          {ends: map[int32]int64{0: 3, 1: 51}, recreated: 0, asked: 1},
+		"made anew, it has outgrown all watermarks": {ends: map[int32]int64{0: 1000, 1: 1000}, recreated: -1, asked: 2},
+		"the brokers do not answer":                 {recreated: -1, asked: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			others := New(r.client, r.items, r.models, r.cfg) // another process
+			on := func(partition int32, offset int64, who string) Event {
+				e := at(offset, offset, schemas.Click, "a")
+				e.EventID, e.UserID, e.Partition, e.EndOffset = fmt.Sprint(partition, offset), who, partition, 10
+				return e
+			}
+			ahead := []Event{on(0, 50, user), on(1, 50, "bob")}
+			for i := range ahead {
+				ahead[i].EndOffset = 51
+			}
+			_, err := others.Apply(t.Context(), ahead)
+			require.NoError(t, err)
+			asked := 0
+			end := func(_ context.Context, partition int32) (int64, error) {
+				asked++
+				if c.ends == nil {
+					return 0, errors.New("away")
+				}
+				return c.ends[partition], nil
+			}
+			hand := []Event{on(0, 8, user), on(0, 9, "cid"), on(1, 8, "bob"), on(1, 9, "bob")}
+			report, err := r.ApplyFrom(t.Context(), end, hand)
+			require.Equal(t, c.asked, asked, "a partition is asked for once")
+			switch {
+			case c.ends == nil:
+				require.ErrorContains(t, err, "away")
+				require.NotContains(t, err.Error(), "key_prefix", "no advice that throws profiles away before it is known what is true")
+				require.False(t, IsTopicRecreated(err))
+			case c.recreated >= 0:
+				recreated, is := errors.AsType[*TopicRecreatedError](err)
+				require.True(t, is, "%v", err)
+				require.Equal(t, c.recreated, recreated.Partition)
+				require.Nil(t, r.load(t, "cid", ""), "nothing was written")
+			default:
+				require.NoError(t, err)
+				require.Equal(t, Report{Applied: 1, Replayed: 3, Read: 3, NewlyApplied: []int{1}}, report)
+				require.Len(t, r.load(t, user, "").History, 1)
+				require.Len(t, r.load(t, "cid", "").History, 1)
+			}
+		})
+	}
 }
 
 func TestUnreadableProfileFailsItsUserAlone(t *testing.T) {

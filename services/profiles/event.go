@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -55,10 +56,11 @@ func (e *TopicRecreatedError) Error() string {
 		e.Partition, e.EndOffset, e.Watermark, e.UserID)
 }
 
-// IsTopicRecreated tells whether the events come from another topic of the same name. A consumer that has lost its
-// partition sees the same when it handles a batch that it fetched long ago, while the new owner has gone on: before it gives
-// up for good, it compares the error's Watermark with the log's end as of now.
+// IsTopicRecreated tells whether the events come from another topic of the same name.
 func IsTopicRecreated(err error) bool {
-	var recreated *TopicRecreatedError
-	return errors.As(err, &recreated)
+	_, recreated := errors.AsType[*TopicRecreatedError](err)
+	return recreated
 }
+
+// LogEnd returns the offset at which the next record of a partition of the interactions topic will lie.
+type LogEnd func(ctx context.Context, partition int32) (int64, error)
