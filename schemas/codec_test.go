@@ -174,7 +174,7 @@ func fuzzDecode[T Record](f *testing.F, native func(*T) map[string]any, random f
 		require.Empty(t, rest)
 		requireSameNative(t, o, &record, theirs)
 
-		resolved, err := identity.Append(nil, body)
+		resolved, _, err := identity.Append(nil, body)
 		require.NoError(t, err)
 		same, err := c.decode(resolved)
 		require.NoError(t, err)

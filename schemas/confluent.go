@@ -50,7 +50,13 @@ func (r *confluentRegistry) Register(ctx context.Context, subject, schema string
 	defer cancel()
 	id, err := r.client.RegisterSchema(ctx, subject, sr.Schema{Schema: schema}, -1, -1)
 	if err != nil {
-		return 0, &RegistryError{fmt.Errorf("registering a schema under %s: %w", subject, refused(err))}
+		err = refused(err)
+		if answer, ok := errors.AsType[*sr.ResponseError](err); ok && r.apicurio != nil && answer.StatusCode == http.StatusUnprocessableEntity {
+			// Seen with 3.0.9, whose check reads schemas that refer to others as if they stood alone.
+			err = fmt.Errorf("%w (where the subject's latest version refers to other schemas, Apicurio cannot check another against it: "+
+				"set the subject's compatibility to NONE, and start again)", err)
+		}
+		return 0, &RegistryError{fmt.Errorf("registering a schema under %s: %w", subject, err)}
 	}
 	r.keepLevel(ctx, subject)
 	return id, nil

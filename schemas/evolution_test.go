@@ -74,7 +74,7 @@ func (r evolved) Schema(ctx context.Context, id SchemaID) (Schema, error) {
 type m = map[string]any
 
 // TestDecodesOlderAndNewerWriters decodes records that goavro wrote by an older and by a newer schema: defaults filled, fields
-// dropped, symbols that are too new turned into unknown.
+// dropped, symbols that are too new named, or turned into unknown in a reply.
 func TestDecodesOlderAndNewerWriters(t *testing.T) {
 	at := time.Date(2026, 1, 31, 12, 0, 0, 5e6, time.UTC)
 	ten, half := 10.0, 0.5
@@ -93,9 +93,8 @@ func TestDecodesOlderAndNewerWriters(t *testing.T) {
 	})
 	t.Run("interaction, newer type", func(t *testing.T) {
 		newer["type"] = "share"
-		decodes(t, "interaction.newer", newer, Interaction{EventID: "e", UserID: "u", ItemID: "i", Type: UnknownInteraction,
-			OccurredAt: at,
-			RequestID:  "r", Surface: "home", Context: map[string]string{"k": "v"}})
+		err := refusalOf[Interaction](t, "interaction.newer", newer)
+		require.ErrorContains(t, err, `decoding interaction: schema id 17: invalid type "share": give one of impression, view, click, like, `)
 	})
 	t.Run("item change, older", func(t *testing.T) {
 		decodes(t, "item_change.older", m{"item_id": "i", "op": "delete", "version": 7, "occurred_at": at.UnixMilli(), "title": "T",
@@ -103,10 +102,14 @@ func TestDecodesOlderAndNewerWriters(t *testing.T) {
 			ItemChange{ItemID: "i", Op: DeleteItem, Version: 7, OccurredAt: at, Title: "T", Price: &ten, Available: true})
 	})
 	t.Run("item change, newer", func(t *testing.T) {
-		decodes(t, "item_change.newer", m{"item_id": "i", "op": "archive", "version": 7, "occurred_at": at, "available": false,
+		change := m{"item_id": "i", "op": "archive", "version": 7, "occurred_at": at, "available": false,
 			"images": []any{m{"url": "http://x", "digest": []byte("abcd")}}, "tags": []any{"a", "b"},
-			"published_at": goavro.Union("long.timestamp-millis", at), "min_age": 18, "attributes": m{"k": "v"}},
-			ItemChange{ItemID: "i", Op: UnknownItemOp, Version: 7, OccurredAt: at, Tags: []string{"a", "b"}, PublishedAt: at, MinAge: 18,
+			"published_at": goavro.Union("long.timestamp-millis", at), "min_age": 18, "attributes": m{"k": "v"}}
+		err := refusalOf[ItemChange](t, "item_change.newer", change)
+		require.ErrorContains(t, err, `invalid op "archive": give one of upsert, delete, or upgrade Freshet`)
+		change["op"] = "upsert"
+		decodes(t, "item_change.newer", change,
+			ItemChange{ItemID: "i", Op: UpsertItem, Version: 7, OccurredAt: at, Tags: []string{"a", "b"}, PublishedAt: at, MinAge: 18,
 				Attributes: map[string]string{"k": "v"}})
 	})
 	t.Run("request, older", func(t *testing.T) {
@@ -114,12 +117,15 @@ func TestDecodesOlderAndNewerWriters(t *testing.T) {
 			RecommendationRequest{RequestID: "r", UserID: "u", Count: 10})
 	})
 	t.Run("request, newer", func(t *testing.T) {
-		decodes(t, "recommendation_request.newer", m{"request_id": "r", "user_id": "u", "count": 3, "household": []any{"x", "y"},
-			"recent": []any{m{"occurred_at": at, "type": "view", "item_id": "i"}, m{"occurred_at": at, "type": "share",
-				"item_id": "j", "dwell": 3.0}},
-			"seen_through": goavro.Union("freshet.v1.Position", m{"partition": 1, "offset": 2}), "query": goavro.Union("string", "tea")},
-			RecommendationRequest{RequestID: "r", UserID: "u", Count: 3, Recent: []RecentEvent{{"i", View, at}, {"j",
-				UnknownInteraction, at}},
+		second := m{"occurred_at": at, "type": "share", "item_id": "j", "dwell": 3.0}
+		request := m{"request_id": "r", "user_id": "u", "count": 3, "household": []any{"x", "y"},
+			"recent":       []any{m{"occurred_at": at, "type": "view", "item_id": "i"}, second},
+			"seen_through": goavro.Union("freshet.v1.Position", m{"partition": 1, "offset": 2}), "query": goavro.Union("string", "tea")}
+		err := refusalOf[RecommendationRequest](t, "recommendation_request.newer", request)
+		require.ErrorContains(t, err, `invalid recent[].type "share": give one of impression, view, `)
+		second["type"] = "view"
+		decodes(t, "recommendation_request.newer", request,
+			RecommendationRequest{RequestID: "r", UserID: "u", Count: 3, Recent: []RecentEvent{{"i", View, at}, {"j", View, at}},
 				SeenThrough: &Position{1, 2}, Query: "tea"})
 	})
 	t.Run("reply, older", func(t *testing.T) {
@@ -139,26 +145,40 @@ func TestDecodesOlderAndNewerWriters(t *testing.T) {
 	})
 }
 
+// refusalOf returns why a record is none that can be used.
+func refusalOf[T Record](t *testing.T, fixture string, native m) error {
+	s, framed, _ := writtenBy[T](t, fixture, native)
+	got, err := s.Decode(t.Context(), framed, nil)
+	require.True(t, IsMalformed(err), "%v", err)
+	require.Zero(t, got)
+	return err
+}
+
 func decodes[T Record](t *testing.T, fixture string, native m, want T) {
-	text, err := os.ReadFile(filepath.Join("testdata", "evolution", fixture+".avsc"))
-	require.NoError(t, err)
-	writer, err := goavro.NewCodec(string(text))
-	require.NoError(t, err)
-	const id = 17
-	framed, err := writer.BinaryFromNative(binary.BigEndian.AppendUint32([]byte{0}, id), native)
-	require.NoError(t, err)
-	s, err := NewSerde[T](t.Context(), evolved{EmbeddedRegistry(), id, string(text)}, "topic")
-	require.NoError(t, err)
+	s, framed, text := writtenBy[T](t, fixture, native)
 	got, err := s.Decode(t.Context(), framed, nil)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 
 	current := embeddedSchemas().current[codecOf[T]().record]
-	require.Empty(t, problems(t, string(text), current), "the current schema reads what it wrote")
+	require.Empty(t, problems(t, text, current), "the current schema reads what it wrote")
 	for cut := range framed {
 		_, err := s.Decode(t.Context(), framed[:cut], nil)
 		require.True(t, IsMalformed(err), "cut to %d bytes: %v", cut, err)
 	}
+}
+
+func writtenBy[T Record](t *testing.T, fixture string, native m) (s *Serde[T], framed []byte, schema string) {
+	text, err := os.ReadFile(filepath.Join("testdata", "evolution", fixture+".avsc"))
+	require.NoError(t, err)
+	writer, err := goavro.NewCodec(string(text))
+	require.NoError(t, err)
+	const id = 17
+	framed, err = writer.BinaryFromNative(binary.BigEndian.AppendUint32([]byte{0}, id), native)
+	require.NoError(t, err)
+	s, err = NewSerde[T](t.Context(), evolved{EmbeddedRegistry(), id, string(text)}, "topic")
+	require.NoError(t, err)
+	return s, framed, string(text)
 }
 
 // A fleet is never upgraded at one moment: what asks by the version before is read as a request without a query.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -194,4 +195,16 @@ func TestReferencesThatMeet(t *testing.T) {
 	got, err := s.Decode(t.Context(), frame(uint32(id), AppendInteraction([]byte{2, 6}, &sampleInteraction)), nil)
 	require.NoError(t, err)
 	require.Equal(t, sampleInteraction, got)
+}
+
+// Apicurio cannot check a schema against one that refers to others; whoever meets that is told what to do.
+func TestApicurioCannotCheckAgainstReferences(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		_, _ = w.Write([]byte(`{"message":"Could not execute compatibility rule on invalid Avro schema","error_code":0}`))
+	}))
+	t.Cleanup(server.Close)
+	_, err := connect(t, RegistryConfig{URL: server.URL + apicurioPath + "v7"}).Register(t.Context(), "topic-value", `"string"`)
+	require.ErrorContains(t, err, "Could not execute compatibility rule")
+	require.ErrorContains(t, err, "set the subject's compatibility to NONE, and start again")
 }

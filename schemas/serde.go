@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -132,14 +133,23 @@ func (s *Serde[T]) decodeForeign(ctx context.Context, at located) (record T, err
 	}
 	buf := s.scratch.Get().(*[]byte)
 	defer s.scratch.Put(buf)
-	out, err := w.resolution.Append((*buf)[:0], at.body)
+	out, unknown, err := w.resolution.Append((*buf)[:0], at.body)
 	if err != nil {
 		return record, err
+	}
+	if unknown != nil && s.codec.strict {
+		return record, malformed("%s: %w", at.id, s.unknownSymbol(unknown))
 	}
 	if cap(out) <= maxScratch {
 		*buf = out
 	}
 	return s.codec.decode(out)
+}
+
+// unknownSymbol names what would otherwise be refused as "unknown", which its producer never wrote.
+func (s *Serde[T]) unknownSymbol(u *avro.UnknownSymbol) error {
+	field := strings.TrimPrefix(u.Path, s.reader.Name+".")
+	return invalid(field, shorten(u.Symbol), oneOf(u.Known)+", or upgrade Freshet to a version that knows it")
 }
 
 // maxScratch bounds what is kept between records, so that one huge record does not hold its memory for ever.
@@ -212,6 +222,7 @@ func IsMalformed(err error) bool {
 // codec is the typed code of one record.
 type codec[T Record] struct {
 	record string // as in contracts
+	strict bool   // a record with a symbol that nobody here knows means nothing
 	encode func(dst []byte, rec *T) []byte
 	decode func(src []byte) (T, error)
 }
@@ -220,15 +231,15 @@ func codecOf[T Record]() codec[T] {
 	var c any
 	switch any(*new(T)).(type) {
 	case Interaction:
-		c = codec[Interaction]{"interaction", AppendInteraction, DecodeInteraction}
+		c = codec[Interaction]{"interaction", true, AppendInteraction, DecodeInteraction}
 	case ItemChange:
-		c = codec[ItemChange]{"item_change", AppendItemChange, DecodeItemChange}
+		c = codec[ItemChange]{"item_change", true, AppendItemChange, DecodeItemChange}
 	case RecommendationRequest:
-		c = codec[RecommendationRequest]{"recommendation_request", AppendRecommendationRequest, DecodeRecommendationRequest}
+		c = codec[RecommendationRequest]{"recommendation_request", true, AppendRecommendationRequest, DecodeRecommendationRequest}
 	case RecommendationReply:
-		c = codec[RecommendationReply]{"recommendation_reply", AppendRecommendationReply, DecodeRecommendationReply}
+		c = codec[RecommendationReply]{"recommendation_reply", false, AppendRecommendationReply, DecodeRecommendationReply}
 	case Recall:
-		c = codec[Recall]{"recall", AppendRecall, DecodeRecall}
+		c = codec[Recall]{"recall", false, AppendRecall, DecodeRecall}
 	}
 	return c.(codec[T])
 }

@@ -31,6 +31,7 @@ type Reader struct {
 	err     error
 	depth   int
 	offsets []int // of record fields, a stack: see resolveRecord
+	unknown *UnknownSymbol
 }
 
 // NewReader reads from src, which it never changes.

@@ -28,14 +28,22 @@ func Resolve(writer, reader *Schema) *Resolution {
 // writer's (BACKWARD, in a registry's words) when there is none.
 func (s *Resolution) Problems() []string { return s.problems }
 
-// Append appends the reader's form of the record body to dst; dst keeps its length on an error.
-func (s *Resolution) Append(dst, body []byte) ([]byte, error) {
+// Append appends the reader's form of the record body to dst; dst keeps its length on an error. Of the symbols that the reader's enums
+// do not have, and took for their defaults, it returns the first.
+func (s *Resolution) Append(dst, body []byte) ([]byte, *UnknownSymbol, error) {
 	r := NewReader(body)
 	out := s.rewrite(dst, r)
 	if err := r.Finish(); err != nil {
-		return dst, err
+		return dst, nil, err
 	}
-	return out, nil
+	return out, r.unknown, nil
+}
+
+// UnknownSymbol is a symbol that a reader's enum does not have.
+type UnknownSymbol struct {
+	Path   string // of the reader's field, from the record's own name on
+	Symbol string
+	Known  []string
 }
 
 type compiler struct {
@@ -197,10 +205,13 @@ func (c *compiler) compileEnum(w, r *Schema, path string) rewrite {
 		}
 		symbols[i] = int64(index)
 	}
-	return func(dst []byte, r *Reader) []byte {
-		i := r.Index(len(symbols))
-		if symbols[i] < 0 {
-			r.failf("%s: symbol %s is unknown, and the enum has no default", path, w.Symbols[i])
+	return func(dst []byte, reader *Reader) []byte {
+		i := reader.Index(len(symbols))
+		switch index := symbols[i]; {
+		case index < 0:
+			reader.failf("%s: symbol %s is unknown, and the enum has no default", path, w.Symbols[i])
+		case r.Symbols[index] != w.Symbols[i] && reader.unknown == nil:
+			reader.unknown = &UnknownSymbol{Path: path, Symbol: w.Symbols[i], Known: r.Symbols}
 		}
 		return AppendLong(dst, symbols[i])
 	}

@@ -92,14 +92,14 @@ func TestResolve(t *testing.T) {
 			body, err := writer.BinaryFromNative(nil, c.in)
 			require.NoError(t, err)
 			resolution := Resolve(mustParse(t, c.writer), mustParse(t, c.reader))
-			out, err := resolution.Append([]byte("before"), body)
+			out, _, err := resolution.Append([]byte("before"), body)
 			require.NoError(t, err)
 			native, rest, err := reader.NativeFromBinary(out[len("before"):])
 			require.NoError(t, err)
 			require.Empty(t, rest)
 			require.Equal(t, c.out, native)
 			for cut := range body {
-				_, err := resolution.Append(nil, body[:cut])
+				_, _, err := resolution.Append(nil, body[:cut])
 				require.Error(t, err, "cut to %d of %d bytes", cut, len(body))
 			}
 		})
@@ -139,17 +139,17 @@ func TestResolveNamesProblems(t *testing.T) {
 // What cannot be read fails when it comes up, and only then.
 func TestProblemsFailWhereTheyComeUp(t *testing.T) {
 	r := Resolve(mustParse(t, `["null", "string"]`), mustParse(t, `"string"`))
-	out, err := r.Append(nil, AppendString([]byte{2}, "a"))
+	out, _, err := r.Append(nil, AppendString([]byte{2}, "a"))
 	require.NoError(t, err)
 	require.Equal(t, AppendString(nil, "a"), out)
-	_, err = r.Append(nil, []byte{0})
+	_, _, err = r.Append(nil, []byte{0})
 	require.EqualError(t, err, "byte 1: string: null cannot be read as string")
 
 	r = Resolve(mustParse(t, `{"type": "enum", "name": "E", "symbols": ["a", "b"]}`), mustParse(t,
 		`{"type": "enum", "name": "E", "symbols": ["a"]}`))
-	_, err = r.Append(nil, []byte{0})
+	_, _, err = r.Append(nil, []byte{0})
 	require.NoError(t, err)
-	_, err = r.Append(nil, []byte{2})
+	_, _, err = r.Append(nil, []byte{2})
 	require.ErrorContains(t, err, "symbol b is unknown")
 }
 
@@ -158,9 +158,9 @@ func TestDepthIsBounded(t *testing.T) {
 	writer := mustParse(t, `{"type": "record", "name": "R", "fields": [
 		{"name": "next", "type": ["R", "null"]}, {"name": "more", "type": ["R", "null"]}, {"name": "a", "type": "int"}]}`)
 	reader := mustParse(t, `{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}]}`)
-	_, err := Resolve(writer, reader).Append(nil, make([]byte, 1<<20))
+	_, _, err := Resolve(writer, reader).Append(nil, make([]byte, 1<<20))
 	require.ErrorContains(t, err, "nest more than 64 deep")
-	out, err := Resolve(writer, reader).Append(nil, []byte{0, 2, 2, 10, 2, 12}) // {next: {a: 5}, a: 6}
+	out, _, err := Resolve(writer, reader).Append(nil, []byte{0, 2, 2, 10, 2, 12}) // {next: {a: 5}, a: 6}
 	require.NoError(t, err)
 	require.Equal(t, []byte{12}, out)
 }
@@ -201,7 +201,7 @@ func FuzzResolve(f *testing.F) {
 	resolution := Resolve(mustParse(f, fuzzWriter), mustParse(f, fuzzReader))
 	require.Empty(f, resolution.Problems())
 	f.Fuzz(func(t *testing.T, body []byte) {
-		out, err := resolution.Append(nil, body)
+		out, _, err := resolution.Append(nil, body)
 		if err != nil {
 			return
 		}
@@ -233,6 +233,6 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, _ = Resolve(writer, reader).Append(nil, []byte("any bytes at all, none of which are a record"))
+		_, _, _ = Resolve(writer, reader).Append(nil, []byte("any bytes at all, none of which are a record"))
 	})
 }

@@ -81,7 +81,7 @@ func TestHugeEmptyValuesCostNothing(t *testing.T) {
 	require.NoError(t, err)
 	reader, err := Parse(`{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}]}`)
 	require.NoError(t, err)
-	out, err := Resolve(writer, reader).Append(nil, AppendLong(nil, 7))
+	out, _, err := Resolve(writer, reader).Append(nil, AppendLong(nil, 7))
 	require.NoError(t, err)
 	require.Equal(t, AppendLong(nil, 7), out)
 }
@@ -138,5 +138,6 @@ func resolveDefault(t *testing.T, schema, value string) ([]byte, error) {
 	require.NoError(t, err)
 	writer, err := Parse(`{"type": "record", "name": "Outer", "fields": []}`)
 	require.NoError(t, err)
-	return Resolve(writer, reader).Append(nil, nil)
+	out, _, err := Resolve(writer, reader).Append(nil, nil)
+	return out, err
 }
