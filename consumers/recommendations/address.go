@@ -11,9 +11,11 @@ type address struct {
 	topic       string
 	partition   int32
 	correlation []byte
+	// unreadable is why the partition that was asked for is not honoured: then the key chooses one.
+	unreadable error
 }
 
-// addressOf reads the headers; the error says which one is missing or wrong.
+// addressOf reads the headers; the error says which one is missing or wrong, where nobody can be answered.
 func (c Config) addressOf(headers []kafkaio.Header) (address, error) {
 	to := address{partition: kafkaio.AnyPartition}
 	topic, _ := kafkaio.HeaderValue(headers, kafkaio.HeaderReplyTopic)
@@ -31,7 +33,8 @@ func (c Config) addressOf(headers []kafkaio.Header) (address, error) {
 	if value, given := kafkaio.HeaderValue(headers, kafkaio.HeaderReplyPartition); given {
 		partition, err := kafkaio.DecodePartition(value)
 		if err != nil {
-			return to, fmt.Errorf("header %s: %w", kafkaio.HeaderReplyPartition, err)
+			to.unreadable = fmt.Errorf("header %s: %w", kafkaio.HeaderReplyPartition, err)
+			return to, nil
 		}
 		to.partition = partition
 	}

@@ -51,6 +51,13 @@ func (h *Handler) Gather(ctx context.Context, batch []*stream.Delivery) {
 			continue
 		}
 		request, err := h.requests.Decode(ctx, d.Value, d)
+		if err == nil && to.unreadable != nil {
+			reply := schemas.RecommendationReply{
+				RequestID: request.RequestID, UserID: request.UserID, Status: schemas.StatusInvalidRequest, Error: to.unreadable.Error(),
+			}
+			h.send(ctx, ask{d, to}, &reply, nil)
+			continue
+		}
 		if schemas.IsMalformed(err) {
 			reply := schemas.RecommendationReply{
 				Status: schemas.StatusInvalidRequest, UserID: string(d.Key), Error: fmt.Sprintf("request: %v", err),

@@ -68,12 +68,6 @@ func TestRequestsThatCannotBeAnswered(t *testing.T) {
 		"no reply topic": {func(c kafkaio.Header) []kafkaio.Header {
 			return []kafkaio.Header{good[1], c}
 		}, kafkaio.HeaderReplyTopic + " is missing"},
-		"partition of two bytes": {func(c kafkaio.Header) []kafkaio.Header {
-			return []kafkaio.Header{good[0], {Key: kafkaio.HeaderReplyPartition, Value: []byte{0, 1}}, c}
-		}, kafkaio.HeaderReplyPartition},
-		"negative partition": {func(c kafkaio.Header) []kafkaio.Header {
-			return append(headers(replyTopic, -1, "")[:2], c)
-		}, kafkaio.HeaderReplyPartition},
 		"partition that is not there": {func(c kafkaio.Header) []kafkaio.Header {
 			return append(headers(replyTopic, partitions, "")[:2], c)
 		}, "has no partition 4"},
@@ -102,6 +96,29 @@ func TestRequestsThatCannotBeAnswered(t *testing.T) {
 			require.Len(t, r.records(requestTopic+".dlt"), 1)
 		})
 	}
+}
+
+// A client that writes the partition as text, or as two bytes, waits on some partition of its topic: a refusal by key may reach it,
+// silence would not.
+func TestAPartitionThatCannotBeReadIsRefusedByKey(t *testing.T) {
+	r := newRig(t)
+	r.run(r.writer)
+	values := map[string][]byte{"two bytes": {0, 1}, "text": []byte("3"), "negative": {255, 255, 255, 255}, "nothing": {}}
+	for name, value := range values {
+		r.ask(request("ann"), []kafkaio.Header{
+			{Key: kafkaio.HeaderReplyTopic, Value: []byte(replyTopic)}, {Key: kafkaio.HeaderReplyPartition, Value: value},
+			{Key: kafkaio.HeaderCorrelationID, Value: []byte(name)},
+		})
+	}
+	replies := r.settle()
+	require.Len(t, replies, len(values))
+	for name := range values {
+		reply := r.decode(replies[name])
+		require.Equal(t, schemas.StatusInvalidRequest, reply.Status, name)
+		require.Contains(t, reply.Error, kafkaio.HeaderReplyPartition, name)
+		require.Equal(t, kafkaio.JavaPartition([]byte("ann"), partitions), replies[name].Partition, name)
+	}
+	require.Empty(t, r.letters())
 }
 
 func TestRequestWithoutCorrelationID(t *testing.T) {

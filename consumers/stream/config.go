@@ -27,9 +27,12 @@ type Runtime struct {
 	// CommitInterval is the least time between two commits of a member. The first after a pause goes at once. A member that
 	// dies has at most so much work repeated by the next owner.
 	CommitInterval time.Duration `yaml:"commit_interval" env:"COMMIT_INTERVAL"`
-	Backoff        Backoff       `yaml:"backoff" envPrefix:"BACKOFF_"`
-	Fetch          Fetch         `yaml:"fetch" envPrefix:"FETCH_"`
-	Group          Group         `yaml:"group" envPrefix:"GROUP_"`
+	// StuckAfter is for how long the same record may be tried again before its partition counts as stuck: /readyz names it under
+	// degraded, the log line is an error.
+	StuckAfter time.Duration `yaml:"stuck_after" env:"STUCK_AFTER"`
+	Backoff    Backoff       `yaml:"backoff" envPrefix:"BACKOFF_"`
+	Fetch      Fetch         `yaml:"fetch" envPrefix:"FETCH_"`
+	Group      Group         `yaml:"group" envPrefix:"GROUP_"`
 }
 
 // Backoff is the pause before trying again: it starts with Initial, doubles up to Max, and is jittered by half either way.
@@ -96,6 +99,7 @@ func DefaultRuntime() Runtime {
 		HandleTimeout:  30 * time.Second,
 		DrainTimeout:   5 * time.Second,
 		CommitInterval: 50 * time.Millisecond,
+		StuckAfter:     time.Minute,
 		Backoff:        Backoff{Initial: 50 * time.Millisecond, Max: 5 * time.Second},
 		Fetch:          Fetch{MaxWait: 500 * time.Millisecond, MaxBytes: 1 << 20},
 		Group: Group{
@@ -155,6 +159,7 @@ func (c Runtime) Validate() error {
 	errs := []error{
 		positive("handle_timeout", c.HandleTimeout),
 		positive("drain_timeout", c.DrainTimeout),
+		positive("stuck_after", c.StuckAfter),
 		positive("backoff.initial", c.Backoff.Initial),
 		positive("fetch.max_wait", c.Fetch.MaxWait),
 		atLeastOne("fetch.max_bytes", int64(c.Fetch.MaxBytes)),

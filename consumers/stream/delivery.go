@@ -22,6 +22,7 @@ type Delivery struct {
 	cost     int64
 	alone    bool                        // in a batch of its own, to find out whether it is the one that panics
 	failures *backoff.ExponentialBackOff // nil until the first
+	tries    *attempts                   // nil until the first failure
 	batch    *gatherBatch
 	span     trace.Span // nil where nobody records it
 	done     atomic.Bool
@@ -52,7 +53,7 @@ func (d *Delivery) Done(err error) {
 func (d *Delivery) again() *Delivery {
 	return &Delivery{
 		Record: d.Record, Attempt: d.Attempt + 1, from: d.from, source: d.source, ticket: d.ticket, cost: d.cost,
-		alone: d.alone, failures: d.failures,
+		alone: d.alone, failures: d.failures, tries: d.tries,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -78,6 +79,11 @@ func (g *gathering) run() {
 func (g *gathering) finish() {
 	g.mu.Lock()
 	g.over = true
+	for _, d := range g.waiting {
+		if d.tries != nil {
+			d.tries.over()
+		}
+	}
 	left := g.open + g.abandoned
 	g.mu.Unlock()
 	if left > 0 {
@@ -250,6 +256,9 @@ func (g *gathering) release(d *Delivery) {
 	}
 	d.source.progress.done(1)
 	d.source.progress.begun(d.source.offsets.oldest())
+	if d.tries != nil {
+		d.tries.over()
+	}
 	g.room.Release(d.cost)
 	g.open--
 	g.stats.records.Add(1)
@@ -275,17 +284,19 @@ func (g *gathering) deliverAgain(d *Delivery, reason error) {
 	next := d.again()
 	if next.failures == nil {
 		next.failures = g.cfg.Backoff.retry()
+		next.tries = &attempts{member: g.member, log: g.log, at: recordAt{d.Partition, d.Offset}}
 	}
 	var panicked *panicError
 	next.alone = next.alone || errors.As(reason, &panicked)
 	wait := next.failures.NextBackOff()
-	g.log.Warn("a request failed, delivering it again", slog.Int("partition", int(d.Partition)),
-		slog.Int64("offset", d.Offset), slog.Any("error", reason), slog.Duration("in", wait))
+	next.tries.failed("a request failed, delivering it again", reason, time.Now(),
+		slog.Int("partition", int(d.Partition)), slog.Int64("offset", d.Offset), slog.Duration("in", wait))
 	g.stats.retries.Add(1)
 	alive := pause(g.gen.intake, wait)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !alive {
+		next.tries.over()
 		g.abandon()
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -75,6 +76,8 @@ func (h *handling) endBatch(span *batchSpan, batch []Record, next int64, err err
 // case; a hole in the offsets counts as done.
 func (h *handling) handleRest(ctx context.Context, batch []Record) (next int64, err error) {
 	failures := h.cfg.Backoff.retry()
+	tries := attempts{member: h.member, log: h.log, at: recordAt{batch[0].Partition, batch[0].Offset}}
+	defer func() { tries.over() }()
 	rest := batch // what is not done
 	for {
 		failure := h.attempt(ctx, rest)
@@ -106,8 +109,12 @@ func (h *handling) handleRest(ctx context.Context, batch []Record) (next int64, 
 		h.stats.retries.Add(1)
 		wait := failures.NextBackOff()
 		event(trace.SpanFromContext(ctx), "retry", failure, attribute.Int("records", len(rest)))
-		h.log.Warn("handling failed, trying again", slog.Int64("offset", rest[0].Offset), slog.Int("records", len(rest)),
-			slog.Any("error", failure), slog.Duration("in", wait))
+		if first := (recordAt{rest[0].Partition, rest[0].Offset}); first != tries.at { // others are done: this one has a time of its own
+			tries.over()
+			tries = attempts{member: h.member, log: h.log, at: first}
+		}
+		tries.failed("handling failed, trying again", failure, time.Now(),
+			slog.Int64("offset", rest[0].Offset), slog.Int("records", len(rest)), slog.Duration("in", wait))
 		if !pause(h.intake, wait) {
 			return rest[0].Offset, fmt.Errorf("%w: %w", errUnfinished, failure)
 		}
@@ -184,6 +191,8 @@ func (h *handling) writeLetter(ctx context.Context, r *Record, reason error) err
 // buryUntil writes a dead letter, again and again, until intake ends. An attempt that has begun goes on while work does.
 func buryUntil(intake, work context.Context, m *member, letters *DeadLetters, r *Record, reason error) error {
 	failures := m.cfg.Backoff.retry()
+	tries := attempts{member: m, log: m.log, at: recordAt{r.Partition, r.Offset}}
+	defer tries.over()
 	for {
 		ctx, cancel := context.WithTimeout(work, m.cfg.HandleTimeout)
 		err := letters.Write(ctx, r, m.group, reason)
@@ -194,8 +203,8 @@ func buryUntil(intake, work context.Context, m *member, letters *DeadLetters, r 
 		}
 		m.stats.retries.Add(1)
 		wait := failures.NextBackOff()
-		m.log.Warn("writing a dead letter failed, trying again; its partition waits", slog.Int("partition", int(r.Partition)),
-			slog.Int64("offset", r.Offset), slog.Any("error", err), slog.Duration("in", wait))
+		tries.failed("writing a dead letter failed, trying again; its partition waits", err, time.Now(),
+			slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Duration("in", wait))
 		if !pause(intake, wait) {
 			return fmt.Errorf("%w: %w", errUnfinished, err)
 		}

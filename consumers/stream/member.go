@@ -35,6 +35,8 @@ type member struct {
 	progressMu   sync.Mutex
 	progress     map[int32]*progress // of the partitions that are owned now; replaced as a whole
 
+	stuck stuckRecords
+
 	aborts context.Context
 	abort  context.CancelFunc
 }

@@ -41,6 +41,7 @@ type telemetry struct {
 	lagTime                   metric.Float64ObservableGauge
 	rebalances, retries, lost metric.Int64ObservableCounter
 	commitErrors              metric.Int64ObservableCounter
+	stuck                     metric.Int64ObservableGauge
 
 	member  metric.MeasurementOption // topic and group
 	batch   metric.MeasurementOption // topic
@@ -89,6 +90,9 @@ func newTelemetry(group, topic string) *telemetry {
 	t.commitErrors, err = t.meter.Int64ObservableCounter("freshet.consumer.commit.errors", metric.WithUnit("{error}"),
 		metric.WithDescription("Commits that failed: the records are handled again."))
 	keep(err)
+	t.stuck, err = t.meter.Int64ObservableGauge("freshet.consumer.stuck", metric.WithUnit("{partition}"),
+		metric.WithDescription("Owned partitions with a record that has been tried again and again for stuck_after or longer."))
+	keep(err)
 	return t
 }
 
@@ -116,7 +120,7 @@ func (t *telemetry) describe(group, topic string) {
 func (m *member) observe() (stop func()) {
 	t := m.telemetry
 	registration, err := t.meter.RegisterCallback(m.report,
-		t.lag, t.lagTime, t.rebalances, t.retries, t.lost, t.commitErrors)
+		t.lag, t.lagTime, t.rebalances, t.retries, t.lost, t.commitErrors, t.stuck)
 	if err != nil {
 		otel.Handle(err)
 		return func() {}
@@ -136,6 +140,7 @@ func (m *member) report(_ context.Context, to metric.Observer) error {
 	to.ObserveInt64(t.retries, m.stats.retries.Load(), t.member)
 	to.ObserveInt64(t.lost, m.stats.lost.Load(), t.member)
 	to.ObserveInt64(t.commitErrors, m.commitErrors.Load(), t.member)
+	to.ObserveInt64(t.stuck, int64(len(m.Stuck())), t.member)
 	m.progressMu.Lock()
 	partitions := m.progress
 	m.progressMu.Unlock()

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/services/redisdb"
@@ -106,14 +108,32 @@ func (y *System) lost(ctx context.Context) (profiles, items string, err error) {
 	return profiles, items, nil
 }
 
-// Degraded lists what replies have to do without, with the remedy; nothing while Redis gives no answer, which Missing tells.
+// Degraded lists what is done worse than it could be, with the remedy: what replies have to do without, and partitions that wait
+// behind a record which fails again and again. What Redis has lost is not told while it gives no answer, which Missing tells.
 func (y *System) Degraded(ctx context.Context) []string {
+	degraded := y.stuck(time.Now())
 	if y.Profiles == nil {
-		return nil
+		return degraded
 	}
 	profiles, items, err := y.lost(ctx)
 	if err != nil {
-		return nil
+		return degraded
 	}
-	return slices.DeleteFunc([]string{profiles, items}, func(part string) bool { return part == "" })
+	return slices.DeleteFunc(append(degraded, profiles, items), func(part string) bool { return part == "" })
+}
+
+// stuck lists the partitions of this process's roles that do not get on.
+func (y *System) stuck(now time.Time) []string {
+	var lines []string
+	for _, role := range y.roles {
+		consumer, ok := y.runners[role].(interface{ Stuck() []stream.Stuck })
+		if !ok {
+			continue // role evaluation is in no group
+		}
+		for _, s := range consumer.Stuck() {
+			lines = append(lines, fmt.Sprintf("role %s: offset %d of %s/%d has failed for %s, and is tried on: %v",
+				role, s.Offset, s.Topic, s.Partition, now.Sub(s.Since).Round(time.Second), s.Err))
+		}
+	}
+	return lines
 }

@@ -53,6 +53,9 @@ type job struct {
 	// copies: one of the troubles is that records could not be read.
 	copies bool
 
+	// awaits: the position of its seen_through is not reached. The watchdog reads it.
+	awaits atomic.Bool
+
 	once     sync.Once
 	answered atomic.Bool
 	watchdog *time.Timer

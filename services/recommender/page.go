@@ -188,7 +188,12 @@ func (s *Service) outOfTime(j *job) schemas.RecommendationReply {
 		late.freshness.SeenThroughSatisfied = new(bool) // nobody knows
 	}
 	late.rules.Seen = late.sawRecently
-	late.trouble("deadline: Redis or Milvus did not answer in time; popular items are shown, and seen ones may be among them")
+	if j.awaits.Load() {
+		late.trouble("seen_through: partition %d had not reached offset %d in time, and none was left for a page of the user's own; "+
+			"popular items are shown, and seen ones may be among them", j.request.SeenThrough.Partition, j.request.SeenThrough.Offset)
+	} else {
+		late.trouble("deadline: Redis or Milvus did not answer in time; popular items are shown, and seen ones may be among them")
+	}
 	b.fill(late, s.Rules())
 	if len(late.page) == 0 {
 		late.troubles = nil

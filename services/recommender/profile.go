@@ -101,16 +101,19 @@ func (b *batch) parkWaiting(ctx context.Context, park func(context.Context, *job
 
 // park waits for the job's position in a goroutine of its own and then serves the job as a batch of one.
 func (s *Service) park(ctx context.Context, j *job) {
+	j.awaits.Store(true)
 	s.background.Go(func() {
-		waiting, cancel := context.WithDeadline(ctx, j.deadline.Add(-s.config.WorkReserve))
+		reserve := s.work.reserve(s.config.WorkReserve, time.Until(j.deadline))
+		waiting, cancel := context.WithDeadline(ctx, j.deadline.Add(-reserve))
 		defer cancel()
-		s.awaitPosition(waiting, j)
+		j.awaits.Store(!s.awaitPosition(waiting, j))
 		s.serve(ctx, []*job{j}, nil)
 	})
 }
 
-// awaitPosition returns when the user's profile holds the position or the context ends. The trace shows the wait, not each look.
-func (s *Service) awaitPosition(ctx context.Context, j *job) {
+// awaitPosition waits until the user's profile holds the position, which it reports, or the context ends. The trace shows the wait,
+// not each look.
+func (s *Service) awaitPosition(ctx context.Context, j *job) bool {
 	traced, span := s.observe.begin(ctx, stageWait, 1)
 	begin := time.Now()
 	defer func() { s.observe.end(traced, stageWait, time.Since(begin), span) }()
@@ -118,12 +121,12 @@ func (s *Service) awaitPosition(ctx context.Context, j *job) {
 	for pause := firstPoll; ; pause = min(2*pause, lastPoll) {
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-time.After(pause):
 		}
 		loaded, err := s.Profiles.Load(ctx, []string{j.request.UserID}, "")
 		if err == nil && reached(loaded[0], j.request.SeenThrough) { // an unreadable profile has no watermarks
-			return
+			return true
 		}
 	}
 }

@@ -41,6 +41,7 @@ type Service struct {
 	// filters keeps what product teams send again and again compiled.
 	filters *rules.FilterCache
 	observe *instruments
+	work    workTime
 	// background counts the requests that wait for their seen_through position and the refreshes under way.
 	background sync.WaitGroup
 }
@@ -83,7 +84,9 @@ func (s *Service) serve(ctx context.Context, jobs []*job, park func(context.Cont
 	if len(jobs) == 0 {
 		return
 	}
+	begin := time.Now()
 	s.move(ctx, &batch{service: s, jobs: jobs, records: map[string]*items.Item{}}, park)
+	s.work.took(time.Since(begin))
 }
 
 // move takes a batch through the stages.

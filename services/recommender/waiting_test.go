@@ -86,6 +86,20 @@ func TestSeenThroughNotReached(t *testing.T) {
 	require.Equal(t, []string{"recent"}, sources(replies[1]))
 }
 
+// The machine is so busy that the request does not wake up before the watchdog does: the reason is the position, not a store.
+func TestSeenThroughNotReachedIsNotBlamedOnTheStores(t *testing.T) {
+	r := newRig(t, func(o *options) { o.ReplyReserve, o.WorkReserve = 100*time.Millisecond, time.Nanosecond })
+	r.stock(t, 50, nil)
+	r.favour(t, itemIDs(0, 10)...)
+	requireOK(t, r.ask(t, request("bob", 5)))
+	for _, reply := range r.askAll(t, waiting("ann", 77, 200*time.Millisecond)) {
+		require.Equal(t, schemas.StatusDegraded, reply.Status)
+		require.Contains(t, reply.Error, "seen_through: partition 0 had not reached offset 77 in time")
+		require.NotContains(t, reply.Error, "Redis")
+		require.Len(t, reply.Items, 5)
+	}
+}
+
 // However far away the deadline is, a position that never comes does not hold a request, nor what waits for it, for ever.
 func TestLateDeadlines(t *testing.T) {
 	r := newRig(t, func(o *options) {

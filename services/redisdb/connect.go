@@ -28,7 +28,7 @@ func Connect(ctx context.Context, cfg Config) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring Redis: %w", err)
 	}
-	rdb := redis.NewUniversalClient(options)
+	rdb := cfg.client(options)
 	instrument(rdb)
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		err = fmt.Errorf("connecting to Redis at %s: %w", strings.Join(options.Addrs, ", "), secure.Refused(ProblemOf(err), err))
@@ -86,6 +86,59 @@ func checkMode(ctx context.Context, rdb redis.UniversalClient) error {
 
 // IsUnknownMaster says whether the sentinels answered, and watch no master of the name that they were asked for.
 func IsUnknownMaster(err error) bool { return errors.Is(err, redis.Nil) }
+
+// slotsAge is how old a cluster's slot map may get. go-redis asks for a new one when a node says that a key has moved, which a node
+// that is gone cannot say:
+//
+//	a master dies | its replica is promoted, 3 s later | commands go on being sent to the dead node | go-redis's default of 60 s is over
+//
+// One CLUSTER SLOTS a second for each process is what it costs.
+const slotsAge = time.Second
+
+// client returns what redis.NewUniversalClient would, but for the age of a cluster's slot map, which UniversalOptions lacks.
+func (c Config) client(o *redis.UniversalOptions) redis.UniversalClient {
+	if !c.Cluster && len(c.Addresses) == 1 || c.Sentinel.Master != "" {
+		return redis.NewUniversalClient(o)
+	}
+	cluster := o.Cluster()
+	cluster.ClusterStateReloadInterval = slotsAge
+	rdb := redis.NewClusterClient(cluster)
+	rdb.AddHook(reloadSlots{rdb})
+	return rdb
+}
+
+// reloadSlots has a cluster's slot map read anew when a command failed without an answer: then its node may be gone, and another
+// one have its slots. go-redis does it at most five times a second.
+type reloadSlots struct{ rdb *redis.ClusterClient }
+
+// DialHook implements redis.Hook.
+func (h reloadSlots) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook implements redis.Hook.
+func (h reloadSlots) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		h.look(ctx, err)
+		return err
+	}
+}
+
+// ProcessPipelineHook implements redis.Hook.
+func (h reloadSlots) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		for _, cmd := range cmds {
+			h.look(ctx, cmd.Err())
+		}
+		return err
+	}
+}
+
+func (h reloadSlots) look(ctx context.Context, err error) {
+	if _, answered := errors.AsType[redis.Error](err); err != nil && !answered {
+		h.rdb.ReloadState(ctx)
+	}
+}
 
 // options reads the files that the settings name.
 func (c Config) options() (*redis.UniversalOptions, error) {

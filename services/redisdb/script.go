@@ -2,6 +2,7 @@ package redisdb
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -44,6 +45,12 @@ func (s *Script) Run(ctx context.Context, rdb redis.UniversalClient, calls []Cal
 	}
 	if again.Len() > 0 {
 		_, _ = again.Exec(ctx)
+	}
+	for _, answer := range answers {
+		if err := answer.Err(); redis.HasErrorPrefix(err, "TRYAGAIN") {
+			answer.SetErr(fmt.Errorf("%w: its slot of the Redis Cluster is being moved to another node; if it stays so, "+
+				"run `redis-cli --cluster fix HOST:PORT`", err))
+		}
 	}
 	return answers
 }
