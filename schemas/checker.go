@@ -118,41 +118,7 @@ func (c *checker) number(field string, v, least float64) {
 
 // past checks the time of something that has happened.
 func (c *checker) past(field string, t time.Time) {
-	if remedy := c.pastRemedy(t); remedy != "" {
-		c.refuse(field, showTime(t), remedy)
-	}
-}
-
-func (c *checker) pastRemedy(t time.Time) string {
-	switch {
-	case t.IsZero():
-		return "give the time when it happened"
-	case t.Before(epoch):
-		return "give a time after 1970, as milliseconds since then in Avro, as RFC 3339 in JSON"
-	case t.After(c.now.Add(c.limits.MaxFutureSkew)):
-		return fmt.Sprintf("give a time at most %v ahead of now (%s), in milliseconds", c.limits.MaxFutureSkew, showTime(c.now))
-	}
-	return ""
-}
-
-// epoch and end bound the times that every part of Freshet can hold: RFC 3339 has four digits for the year.
-var (
-	epoch = time.Unix(0, 0)
-	end   = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
-)
-
-// calendar checks a time that may lie ahead.
-func (c *checker) calendar(field string, t time.Time) {
-	if !t.Before(end) || t.Year() < 1 {
-		c.refuse(field, showTime(t), "give a time between the years 1 and 9999, in milliseconds since 1970")
-	}
-}
-
-func showTime(t time.Time) string {
-	if t.IsZero() {
-		return "(none)"
-	}
-	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+	c.moment(field, t, c.limits.HappenedRemedy(t, c.now))
 }
 
 func (c *checker) recent(i int, e *RecentEvent) {
@@ -160,8 +126,8 @@ func (c *checker) recent(i int, e *RecentEvent) {
 	if !known(e.Type, interactionTypes) {
 		c.refuse(elementName("recent", i, ".type"), e.Type.String(), oneOf(interactionTypes))
 	}
-	if remedy := c.pastRemedy(e.OccurredAt); remedy != "" {
-		c.refuse(elementName("recent", i, ".occurred_at"), showTime(e.OccurredAt), remedy)
+	if remedy := c.limits.HappenedRemedy(e.OccurredAt, c.now); remedy != "" {
+		c.moment(elementName("recent", i, ".occurred_at"), e.OccurredAt, remedy)
 	}
 }
 

@@ -113,7 +113,7 @@ func (l Limits) ItemChange(change *ItemChange, now time.Time) error {
 	c.text("currency", change.Currency, l.MaxStringBytes)
 	c.texts("regions", change.Regions)
 	if !change.PublishedAt.IsZero() {
-		c.calendar("published_at", change.PublishedAt)
+		c.moment("published_at", change.PublishedAt, PublishedRemedy(change.PublishedAt))
 	}
 	c.atLeast("min_age", int64(change.MinAge), 0)
 	c.entries("attributes", change.Attributes)
@@ -121,7 +121,7 @@ func (l Limits) ItemChange(change *ItemChange, now time.Time) error {
 }
 
 // Request checks that q makes sense at the time now. The error is an *InvalidError for the first field that does not. A
-// deadline that has passed is no nonsense: its answer is deadline_exceeded.
+// deadline that has passed is no nonsense: its answer is deadline_exceeded. One in another unit than milliseconds is.
 func (l Limits) Request(q *RecommendationRequest, now time.Time) error {
 	c := checker{limits: l, now: now}
 	c.id("request_id", q.RequestID)
@@ -148,7 +148,7 @@ func (l Limits) Request(q *RecommendationRequest, now time.Time) error {
 		c.atLeast("seen_through.offset", p.Offset, 0)
 	}
 	if !q.Deadline.IsZero() {
-		c.calendar("deadline", q.Deadline)
+		c.moment("deadline", q.Deadline, deadlineRemedy(q.Deadline))
 	}
 	c.text("variant", q.Variant, l.MaxStringBytes)
 	c.query(q)

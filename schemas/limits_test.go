@@ -171,7 +171,7 @@ func TestLimitsOfRequests(t *testing.T) {
 		{"too many recent", func(q *RecommendationRequest) { q.Recent = make([]RecentEvent, 257) }, "recent", "of 257 entries"},
 		{"negative partition", func(q *RecommendationRequest) { q.SeenThrough = &Position{-1, 0} }, "seen_through.partition", "-1"},
 		{"negative offset", func(q *RecommendationRequest) { q.SeenThrough = &Position{0, -1} }, "seen_through.offset", "-1"},
-		{"past deadline", func(q *RecommendationRequest) { q.Deadline = time.Unix(1, 0) }, "", ""},
+		{"past deadline", func(q *RecommendationRequest) { q.Deadline = testNow.AddDate(-9, 0, 0) }, "", ""},
 		{"deadline beyond time", func(q *RecommendationRequest) { q.Deadline = time.UnixMilli(math.MaxInt64) }, "deadline",
 			"292278994"},
 	})

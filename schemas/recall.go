@@ -54,7 +54,7 @@ func (l Limits) Recall(r *Recall, now time.Time) error {
 	c.past("window_start", r.WindowStart)
 	c.past("window_end", r.WindowEnd)
 	if !r.WindowEnd.After(r.WindowStart) {
-		c.refuse("window_end", showTime(r.WindowEnd), "give a time after window_start")
+		c.refuse("window_end", showMoment(r.WindowEnd), "give a time after window_start")
 	}
 	switch r.Segment {
 	case SegmentAll, SegmentKnown, SegmentNew:

@@ -186,11 +186,15 @@ func TestWhatMakesNoSenseIsAPermanentFailureOfItsRecordAlone(t *testing.T) {
 		r.record(noID),
 		r.raw("", nil),
 		r.raw(strings.Repeat("k", 1<<20), nil),
+		r.record(change("b", 7, func(c *schemas.ItemChange) { c.OccurredAt = time.UnixMilli(c.OccurredAt.Unix()) })),
+		r.record(change("b", 7, func(c *schemas.ItemChange) { c.PublishedAt = time.UnixMilli(c.OccurredAt.Unix()) })),
+		r.record(change("b", 7, func(c *schemas.ItemChange) { c.PublishedAt = time.UnixMilli(c.OccurredAt.UnixMicro()) })),
 		good,
 	))
-	require.Len(t, failed, 8)
+	require.Len(t, failed, 11)
 	for i, says := range map[int]string{
 		1: "", 2: "", 3: "", 4: "", 5: "version", 6: "item_id", 7: "send the id of the item", 8: "send the id of the item",
+		9: "looks like seconds: multiply by 1,000", 10: "looks like seconds: multiply by 1,000", 11: "looks like microseconds",
 	} {
 		requirePermanent(t, failed[i], says)
 	}

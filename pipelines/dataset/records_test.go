@@ -105,7 +105,7 @@ func randomRecords(seed uint64) listed {
 	for i := range 1 + lots.IntN(20) {
 		l.items = append(l.items, schemas.ItemChange{
 			ItemID: fmt.Sprint("i", i), Op: schemas.UpsertItem, Version: int64(1 + i), Title: fmt.Sprint("title ", lots.IntN(9)),
-			OccurredAt: time.UnixMilli(lots.Int64N(1e12)).UTC(),
+			OccurredAt: time.UnixMilli(1e12 + lots.Int64N(1e11)).UTC(),
 		})
 	}
 	for i, ms := range lots.Perm(1 + lots.IntN(300)) {

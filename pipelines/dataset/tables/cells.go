@@ -144,56 +144,33 @@ func scalar(c *columnar.Cell) columnar.Value {
 	return c.Values[0]
 }
 
-// leastMillis is a day of March 1973, in ms. A bare number below it is a number of seconds, which would be taken for early 1970.
-const leastMillis = 100_000_000_000
-
 const momentRemedy = "give milliseconds since 1970, RFC 3339 such as 2026-01-31T12:00:00Z, or a timestamp column"
 
-// happened is the moment of something that a machine saw.
-func happened(c *columnar.Cell) (time.Time, error) {
-	at, bare, err := momentOf(c)
-	if ms := at.UnixMilli(); err == nil && bare && ms >= 0 && ms < leastMillis {
-		return at, bad(c, "that is in %d, if these are milliseconds: give milliseconds since 1970, not seconds or days", at.Year())
-	}
-	return at, err
-}
-
-// moment is the zero time where the cell is empty.
-func moment(c *columnar.Cell) (time.Time, error) {
-	at, _, err := momentOf(c)
-	return at, err
-}
-
-// momentOf also says whether it was a bare number.
-func momentOf(c *columnar.Cell) (at time.Time, bare bool, err error) {
+// moment is the zero time where the cell is empty. Whether a time is likely is for schemas.Limits to say, as it is on the topics.
+func moment(c *columnar.Cell) (at time.Time, err error) {
 	ms, known := int64(0), false
 	switch v := scalar(c); v.Kind {
 	case columnar.Null:
 		if c.Shape == columnar.Scalar {
-			return at, false, nil
+			return at, nil
 		}
-	case columnar.Time:
+	case columnar.Time, columnar.Int:
 		ms, known = v.Int, true
-	case columnar.Int:
-		ms, known, bare = v.Int, true, true
 	case columnar.Text:
 		if n, err := strconv.ParseInt(string(v.Text), 10, 64); err == nil {
-			ms, known, bare = n, true, true
+			ms, known = n, true
 		} else if t, err := time.Parse(time.RFC3339, string(v.Text)); err == nil {
 			ms, known = t.UnixMilli(), true
 		}
 	}
-	if !known || ms < leastMoment || ms >= endMoment {
-		return at, bare, bad(c, momentRemedy)
+	if !known || ms < leastMoment {
+		return at, bad(c, momentRemedy)
 	}
-	return time.UnixMilli(ms).UTC(), bare, nil
+	return time.UnixMilli(ms).UTC(), nil
 }
 
-// The years 1 to 9999, in ms.
-var (
-	leastMoment = time.Date(1, 1, 1, 0, 0, 0, 1e6, time.UTC).UnixMilli() // the first one is the zero time, which means none
-	endMoment   = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
-)
+// leastMoment is the beginning of the year 1, in ms, but for the first one: that is the zero time, which means none.
+var leastMoment = time.Date(1, 1, 1, 0, 0, 0, 1e6, time.UTC).UnixMilli()
 
 // listSeparator parts the elements of a list in one string.
 const listSeparator = "|"

@@ -24,7 +24,7 @@ var interactionFields = []field[schemas.Interaction]{
 	{name: "type", filled: true, set: setType},
 	{name: "value", set: number(func(e *schemas.Interaction) **float64 { return &e.Value })},
 	{name: "occurred_at", required: true, filled: true, set: func(e *schemas.Interaction, c *columnar.Cell) (err error) {
-		e.OccurredAt, err = happened(c)
+		e.OccurredAt, err = moment(c)
 		return err
 	}},
 	{name: "request_id", set: text(func(e *schemas.Interaction) *string { return &e.RequestID })},
@@ -37,7 +37,7 @@ var itemFields = []field[schemas.ItemChange]{
 	{name: "op", set: setOp},
 	{name: "version", set: integer(func(c *schemas.ItemChange, v int64) { c.Version = v }, 1, maxInt64)},
 	{name: "occurred_at", set: func(i *schemas.ItemChange, c *columnar.Cell) (err error) {
-		i.OccurredAt, err = happened(c)
+		i.OccurredAt, err = moment(c)
 		return err
 	}},
 	{name: "title", set: text(func(c *schemas.ItemChange) *string { return &c.Title })},
@@ -147,6 +147,6 @@ func judgeItem(limits schemas.Limits, i *schemas.ItemChange, now time.Time) erro
 		return limits.ItemChange(i, now)
 	}
 	judged := *i
-	judged.OccurredAt = time.UnixMilli(0)
+	judged.OccurredAt = now
 	return limits.ItemChange(&judged, now)
 }

@@ -118,8 +118,12 @@ func TestRefusals(t *testing.T) {
 		"open quote":         {"interactions.csv", header + "\"u" + strings.Repeat("x", mostRow+10_000), nil, "the row has more than 2097152 bytes: is a quote not closed?"},
 		"no user":            {"interactions.csv", header + "u,i,1769860800000,view,\n,i,1769860800000,view,\n", nil, "interactions.csv:3: column user_id is empty: give a value in each row"},
 		"time in words":      {"interactions.csv", header + "u,i,yesterday,view,\n", nil, `interactions.csv:2: column occurred_at is "yesterday": give milliseconds since 1970, RFC 3339 such as`},
-		"time in seconds":    {"interactions.csv", header + "u,i,1769860800,view,\n", nil, "that is in 1970, if these are milliseconds"},
-		"time to come":       {"interactions.csv", header + "u,i,4102444800000,view,\n", nil, "column occurred_at is 2100-01-01T00:00:00.000Z: give a time at most"},
+		"time in seconds":    {"interactions.csv", header + "u,i,1769860800,view,\n", nil, "column occurred_at is 1769860800 (1970-01-21T11:37:40.800Z): this looks like seconds: multiply by 1,000"},
+		"microseconds":       {"interactions.csv", header + "u,i,1769860800000000,view,\n", nil, "this looks like microseconds: divide by 1,000"},
+		"no moment of a row": {"interactions.csv", header + "u,i,0,view,\n", nil, "column occurred_at is 0 (1970-01-01T00:00:00.000Z): give the time when it happened"},
+		"item in seconds":    {"items.csv", "item_id,occurred_at\ni,1769860800\n", nil, "column occurred_at is 1769860800 (1970-01-21T11:37:40.800Z): this looks like seconds"},
+		"published, seconds": {"items.csv", items + "i,,1769860800,,,,,\n", nil, "column published_at is 1769860800 (1970-01-21T11:37:40.800Z): this looks like seconds: multiply by 1,000"},
+		"time to come":       {"interactions.csv", header + "u,i,4102444800000,view,\n", nil, "column occurred_at is 4102444800000 (2100-01-01T00:00:00.000Z): give a time at most"},
 		"type":               {"interactions.csv", header + "u,i,1769860800000,glance,\n", nil, `column type is "glance": give one of impression, view`},
 		"no type":            {"interactions.csv", header + "u,i,1769860800000,,\n", nil, "column type is empty"},
 		"value":              {"interactions.csv", header + "u,i,1769860800000,view,many\n", nil, `column value is "many": give a finite number, or leave it empty`},
@@ -184,13 +188,16 @@ func (l lots) moment() time.Time {
 	if l.IntN(3) == 0 {
 		return time.Time{}
 	}
-	return at(l.Int64N(4e12) - 2e12)
+	if ms := l.Int64N(4e12) - 2e12; ms < -1<<32 || ms > 1<<32 {
+		return at(ms)
+	}
+	return at(0) // of the year 1970
 }
 
 func (l lots) interaction(i int) schemas.Interaction {
 	return schemas.Interaction{
 		EventID: fmt.Sprint("e", i), UserID: fmt.Sprint("u", l.IntN(9)), ItemID: fmt.Sprint("i", l.IntN(9)),
-		Type: schemas.InteractionType(1 + l.IntN(int(schemas.Hide))), Value: l.number(), OccurredAt: at(l.Int64N(noon)),
+		Type: schemas.InteractionType(1 + l.IntN(int(schemas.Hide))), Value: l.number(), OccurredAt: at(noon/2 + l.Int64N(noon/2)),
 		RequestID: l.maybe("r"), Surface: l.maybe("s"), Context: l.entries(),
 	}
 }
@@ -203,7 +210,7 @@ func (l lots) item(i int) schemas.ItemChange {
 		Attributes: l.entries(),
 	}
 	if l.IntN(3) > 0 {
-		item.OccurredAt = at(l.Int64N(noon))
+		item.OccurredAt = at(noon/2 + l.Int64N(noon/2))
 	}
 	return item
 }
