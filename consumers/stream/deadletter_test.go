@@ -115,10 +115,10 @@ func TestDeadLetterThatIsTooLargeLeavesSomethingOut(t *testing.T) {
 			did, err := w.letters().Redrive(t.Context(), testTopic, Selection{})
 			require.NoError(t, err)
 			if c.truncated == TruncatedValue {
-				require.Equal(t, Redriven{Unusable: 1}, did)
+				require.Equal(t, Redriven{Letters: 1, Matched: 1, Unusable: 1}, did)
 				require.Len(t, letters[0].Original.Value, maxKeptValue)
 			} else {
-				require.Equal(t, Redriven{Republished: 1}, did)
+				require.Equal(t, Redriven{Letters: 1, Matched: 1, Republished: 1}, did)
 				require.Len(t, letters[0].Original.Value, c.value)
 			}
 		})
@@ -229,10 +229,10 @@ func TestRedriveRoundTrip(t *testing.T) {
 	letters := w.letters()
 	did, err := letters.Redrive(t.Context(), testTopic, Selection{Pending: true, Limit: 4})
 	require.NoError(t, err)
-	require.Equal(t, Redriven{Republished: 4}, did)
+	require.Equal(t, 4, did.Republished)
 	did, err = letters.Redrive(t.Context(), testTopic, Selection{Pending: true})
 	require.NoError(t, err)
-	require.Equal(t, Redriven{Republished: 2}, did, "it goes on where the last one ended")
+	require.Equal(t, Redriven{Letters: 2, Matched: 2, Republished: 2}, did, "it goes on where the last one ended")
 	did, err = letters.Redrive(t.Context(), testTopic, Selection{Pending: true})
 	require.NoError(t, err)
 	require.Zero(t, did)
@@ -240,7 +240,8 @@ func TestRedriveRoundTrip(t *testing.T) {
 	for range 6 {
 		r := <-got
 		seen[string(r.Key)] = true
-		require.Len(t, r.Headers, 1, "nothing of the dead letter is left")
+		require.Len(t, r.Headers, 2, "nothing of the dead letter is left but its name")
+		require.Equal(t, headerRedriven, r.Headers[1].Key)
 		require.Equal(t, "kafka_correlationId", r.Headers[0].Key)
 		require.Equal(t, fmt.Sprint("user", r.Headers[0].Value[0]), string(r.Key))
 	}
@@ -249,7 +250,7 @@ func TestRedriveRoundTrip(t *testing.T) {
 	third := func(l *DeadLetter) bool { return string(l.Original.Key) == "user3" }
 	did, err = letters.Redrive(t.Context(), testTopic, Selection{Match: third})
 	require.NoError(t, err)
-	require.Equal(t, Redriven{Republished: 1}, did)
+	require.Equal(t, Redriven{Letters: 6, Matched: 1, Republished: 1}, did)
 	require.Equal(t, "user3", string((<-got).Key))
 	var pending int
 	require.NoError(t, letters.List(t.Context(), testTopic, Selection{Pending: true}, func(DeadLetter) error {
@@ -274,7 +275,7 @@ func TestRedriveTrustsNoHeader(t *testing.T) {
 	}})
 	did, err := w.letters().Redrive(t.Context(), testTopic, Selection{})
 	require.NoError(t, err)
-	require.Equal(t, Redriven{Unusable: 3}, did)
+	require.Equal(t, Redriven{Letters: 3, Matched: 3, Unusable: 3}, did)
 	require.Zero(t, w.End(victim, 0))
 	letters := w.deadLetters()
 	require.Len(t, letters, 3)

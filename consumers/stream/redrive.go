@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/segmentio/kafka-go"
-
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 // Selection says which letters of a dead-letter topic are meant. The zero Selection means all that are still there.
 type Selection struct {
-	// Pending leaves out the letters before the place where the last Redrive ended.
+	// Pending leaves out the letters that a Redrive has published again.
 	Pending bool
 	// Match leaves out the letters for which it returns false; nil leaves out none.
 	Match func(*DeadLetter) bool
@@ -20,10 +18,18 @@ type Selection struct {
 	Limit int
 }
 
+func (s Selection) matches(l *DeadLetter) bool { return s.Match == nil || s.Match(l) }
+
 // Redriven is what a Redrive did.
 type Redriven struct {
+	// Letters were there, those left out that Pending leaves out. Of them, Matched are those that Match does not leave out.
+	Letters, Matched int
 	// Republished were written to the original topic.
 	Republished int
+	// Erased were left alone: a tombstone of their key is younger than the record was.
+	Erased int
+	// Found had been published again by a Redrive that ended before it could say so. They count as redriven now.
+	Found int
 	// Unusable were left alone: they are no dead letters of the topic, or lack a part of their value.
 	Unusable int
 }
@@ -31,19 +37,22 @@ type Redriven struct {
 // List calls each for every selected dead letter of a topic, partition by partition, oldest first. What is not a dead letter
 // is given with a Reason that says so, and nothing but its Position, time, and bytes as the Original.
 func (d *DeadLetters) List(ctx context.Context, topic string, s Selection, each func(DeadLetter) error) error {
-	n := 0
-	return d.read(ctx, topic, s, func(r Record) error {
-		letter, err := ParseDeadLetter(r)
-		if err != nil {
-			letter = DeadLetter{
-				Position: kafkaio.Position{Partition: r.Partition, Offset: r.Offset}, Written: r.Time,
-				Original: Record{Key: r.Key, Value: r.Value, Headers: r.Headers}, Reason: err.Error(),
-			}
+	b, err := d.open(ctx, topic)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if s.Pending {
+		if err := b.readMarks(ctx, nil); err != nil {
+			return err
 		}
-		if s.Match != nil && !s.Match(&letter) {
+	}
+	n := 0
+	return b.letters(ctx, s, func(_ Record, letter *DeadLetter, _ bool) error {
+		if !s.matches(letter) {
 			return nil
 		}
-		if err := each(letter); err != nil {
+		if err := each(*letter); err != nil {
 			return err
 		}
 		if n++; n == s.Limit {
@@ -57,115 +66,133 @@ func (d *DeadLetters) List(ctx context.Context, topic string, s Selection, each 
 // without those of the dead letter. What a letter says about its original topic is only compared, never trusted: it cannot
 // have anything written elsewhere.
 //
-// The letters stay where they are. A Redrive without a Match remembers, as the committed offsets of the group
-// <topic>.dlt.redrive, how far it came, and Selection.Pending begins there. It remembers after it has written: when it dies
-// between the two, a letter is redriven a second time, and idempotent handlers make nothing of it.
+// A letter whose key has a tombstone that is younger than the record was is left alone: the user was erased, the item taken down,
+// and publishing the record behind the tombstone would bring it back. See lookback for what is younger.
+//
+// The letters stay where they are, and what was redriven is noted beside them, letter by letter, in records that have no
+// original topic but the header kafka_dlt-redriven: a note lasts as long as the letters do, for every process that comes later,
+// whatever its Match. A Redrive that is cut off between publishing and noting is found out too, since what it published says
+// which letter it was:
+//
+//	first: publishes letter 7 ... dies
+//	second: .......................... reads letters and notes: 7 is pending; looks back: 7 was published; notes it, publishes 8
 func (d *DeadLetters) Redrive(ctx context.Context, topic string, s Selection) (Redriven, error) {
 	var did Redriven
-	reached := make(map[int32]int64)
-	err := d.read(ctx, topic, s, func(r Record) error {
-		letter, err := ParseDeadLetter(r)
-		usable := err == nil && letter.Original.Topic == topic && letter.Truncated != TruncatedValue
+	b, err := d.open(ctx, topic)
+	if err != nil {
+		return did, err
+	}
+	defer b.close()
+	back := newLookback()
+	err = b.readMarks(ctx, func(r Record) {
+		if letter, usable := b.parse(r); usable && s.matches(letter) {
+			back.want(letter)
+		}
+	})
+	if err != nil {
+		return did, err
+	}
+	if err := back.read(ctx, d.kafka, topic); err != nil {
+		return did, fmt.Errorf("looking for tombstones that are younger than the letters: %w", err)
+	}
+	notes := notes{letters: d, topic: b.topic}
+	err = b.letters(ctx, s, func(r Record, letter *DeadLetter, usable bool) error {
+		did.Letters++
+		if !s.matches(letter) {
+			return nil
+		}
+		did.Matched++
 		switch {
 		case !usable:
 			did.Unusable++
-		case s.Match != nil && !s.Match(&letter):
+			return nil
+		case s.Pending && back.published(letter):
+			did.Found++
+		case back.erased(letter):
+			did.Erased++
+			return nil
 		default:
-			if _, err := d.writer.Write(ctx, kafkaio.Message{
-				Topic: topic, Partition: kafkaio.AnyPartition,
-				Key: r.Key, Value: r.Value, Headers: letter.Original.Headers,
-			}); err != nil {
-				return fmt.Errorf("redriving the dead letter at %d@%d: %w", r.Partition, r.Offset, err)
+			if err := d.republish(ctx, topic, letter); err != nil {
+				return err
 			}
 			did.Republished++
 		}
-		reached[r.Partition] = r.Offset + 1
+		if err := notes.add(ctx, r.Partition, r.Offset); err != nil {
+			return err
+		}
 		if did.Republished == s.Limit && s.Limit > 0 {
 			return errEnough
 		}
 		return nil
 	})
-	if s.Match == nil {
-		err = errors.Join(err, d.remember(context.WithoutCancel(ctx), topic, reached))
-	}
-	return did, err
+	return did, errors.Join(err, notes.write(context.WithoutCancel(ctx)))
 }
 
-// read calls each for every record of a topic's dead-letter topic, up to its end as of now.
-func (d *DeadLetters) read(ctx context.Context, topic string, s Selection, each func(Record) error) error {
-	c := newCluster(d.kafka, DeadLetterTopic(topic))
-	defer c.close()
-	partitions, err := allPartitions(ctx, d.kafka, c.topic)
-	if err != nil {
-		return err
-	}
-	spans, err := c.spans(ctx, partitions...)
-	if err != nil {
-		return err
-	}
-	if s.Pending {
-		from, err := d.remembered(ctx, topic, c, partitions)
-		if err != nil {
-			return err
-		}
-		for p, at := range from {
-			spans[p] = span{max(spans[p].first, at), spans[p].end}
-		}
-	}
-	return scanSpans(ctx, c, spans, each)
-}
-
-// redriveGroup is the group whose committed offsets tell how far a topic's dead letters were redriven.
-func redriveGroup(topic string) string { return DeadLetterTopic(topic) + ".redrive" }
-
-// remembered returns how far the last Redrive came.
-func (d *DeadLetters) remembered(ctx context.Context, topic string, c *cluster, partitions []int32) (map[int32]int64, error) {
-	ids := make([]int, len(partitions))
-	for i, p := range partitions {
-		ids[i] = int(p)
-	}
-	group := redriveGroup(topic)
-	resp, err := c.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{c.topic: ids}})
-	if err == nil {
-		err = resp.Error
-	}
-	if errors.Is(err, kafka.GroupIdNotFound) {
-		return nil, nil // never
-	}
-	if err != nil {
-		return nil, fmt.Errorf("asking how far %s was redriven: %w", c.topic, err)
-	}
-	reached := make(map[int32]int64, len(partitions))
-	for _, p := range resp.Topics[c.topic] {
-		if p.Error != nil {
-			return nil, fmt.Errorf("asking how far %s/%d was redriven: %w", c.topic, p.Partition, p.Error)
-		}
-		reached[int32(p.Partition)] = max(p.CommittedOffset, 0)
-	}
-	return reached, nil
-}
-
-// remember commits how far a Redrive came, as a consumer outside of any generation.
-func (d *DeadLetters) remember(ctx context.Context, topic string, reached map[int32]int64) error {
-	if len(reached) == 0 {
-		return nil
-	}
-	c := newCluster(d.kafka, DeadLetterTopic(topic))
-	defer c.close()
-	commits := make([]kafka.OffsetCommit, 0, len(reached))
-	for p, next := range reached {
-		commits = append(commits, kafka.OffsetCommit{Partition: int(p), Offset: next})
-	}
-	resp, err := c.client.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
-		GroupID: redriveGroup(topic), GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{c.topic: commits},
+func (d *DeadLetters) republish(ctx context.Context, topic string, letter *DeadLetter) error {
+	at := letter.Position
+	_, err := d.writer.Write(ctx, kafkaio.Message{
+		Topic: topic, Partition: kafkaio.AnyPartition, Key: letter.Original.Key, Value: letter.Original.Value,
+		Headers: append(letter.Original.Headers, kafkaio.Header{Key: headerRedriven, Value: []byte(letterName(at))}),
 	})
 	if err != nil {
-		return fmt.Errorf("remembering how far %s was redriven: %w", c.topic, err)
-	}
-	for _, p := range resp.Topics[c.topic] {
-		if p.Error != nil {
-			return fmt.Errorf("remembering how far %s/%d was redriven: %w", c.topic, p.Partition, p.Error)
-		}
+		return fmt.Errorf("redriving the dead letter at %d@%d: %w", at.Partition, at.Offset, err)
 	}
 	return nil
+}
+
+// letterName tells a letter among those of its topic.
+func letterName(at kafkaio.Position) string { return fmt.Sprintf("%d@%d", at.Partition, at.Offset) }
+
+// box is one dead-letter topic as of now.
+type box struct {
+	*cluster
+	original string
+	spans    map[int32]span
+	marks    marks
+}
+
+func (d *DeadLetters) open(ctx context.Context, topic string) (*box, error) {
+	b := &box{cluster: newCluster(d.kafka, DeadLetterTopic(topic)), original: topic, marks: marks{}}
+	partitions, err := allPartitions(ctx, d.kafka, b.topic)
+	if err == nil {
+		b.spans, err = b.cluster.spans(ctx, partitions...)
+	}
+	if err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// readMarks learns what was redriven. each, unless it is nil, gets the letters meanwhile, also those that were.
+func (b *box) readMarks(ctx context.Context, each func(Record)) error {
+	return scanSpans(ctx, b.cluster, b.spans, func(r Record) error {
+		if !b.marks.take(r) && each != nil {
+			each(r)
+		}
+		return nil
+	})
+}
+
+// letters calls each for every letter; of those that were redriven only where s is not for the pending ones.
+func (b *box) letters(ctx context.Context, s Selection, each func(r Record, letter *DeadLetter, usable bool) error) error {
+	return scanSpans(ctx, b.cluster, b.spans, func(r Record) error {
+		if isNote(r) || s.Pending && b.marks.has(r.Partition, r.Offset) {
+			return nil
+		}
+		letter, usable := b.parse(r)
+		return each(r, letter, usable)
+	})
+}
+
+// parse reads a letter, and tells whether it can be redriven.
+func (b *box) parse(r Record) (letter *DeadLetter, usable bool) {
+	l, err := ParseDeadLetter(r)
+	if err != nil {
+		return &DeadLetter{
+			Position: kafkaio.Position{Partition: r.Partition, Offset: r.Offset}, Written: r.Time,
+			Original: Record{Key: r.Key, Value: r.Value, Headers: r.Headers}, Reason: err.Error(),
+		}, false
+	}
+	return &l, l.Original.Topic == b.original && l.Truncated != TruncatedValue
 }

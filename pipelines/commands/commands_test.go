@@ -225,6 +225,7 @@ func deadLetters(t *testing.T, servers installation, run func(in string, args ..
 	require.Equal(t, outcome{out: once}, run("", "deadletters", "redrive", "interactions"))
 	require.Eventually(t, func() bool { return count() == 2 }, patience, time.Millisecond, "it is as bad as it was")
 	require.Equal(t, 1, count("--pending"), "the first was redriven")
+	require.Equal(t, outcome{out: "0 of 1 letters matched\n"}, run("", "deadletters", "redrive", "interactions", "--contains", "nothing like it"))
 	require.Equal(t, 1, count("--limit", "1"))
 	require.Equal(t, outcome{out: once}, run("", "deadletters", "redrive", "interactions", "--all", "--limit", "1"))
 }

@@ -103,7 +103,27 @@ func (c *DeadLettersRedrive) Run(env *Env) error {
 	}
 	return withLetters(env, s, func(letters *stream.DeadLetters) error {
 		did, err := letters.Redrive(env.Context, c.topic(s), c.selection(!c.All))
-		_, _ = fmt.Fprintf(env.Out, "%d published again, %d left alone because they cannot be used\n", did.Republished, did.Unusable)
+		_, _ = fmt.Fprintln(env.Out, c.summary(did))
 		return err
 	})
+}
+
+// summary says what became of each letter that was looked at.
+func (c *DeadLettersRedrive) summary(did stream.Redriven) string {
+	line := ""
+	if c.Contains != "" {
+		line = fmt.Sprintf("%d of %d letters matched", did.Matched, did.Letters)
+		if did.Matched == 0 {
+			return line
+		}
+		line += "; "
+	}
+	line += fmt.Sprintf("%d published again", did.Republished)
+	if did.Erased > 0 {
+		line += fmt.Sprintf(", %d left alone because their user was erased or their item taken down since", did.Erased)
+	}
+	if did.Found > 0 {
+		line += fmt.Sprintf(", %d left alone because a redrive that was cut off has published them", did.Found)
+	}
+	return line + fmt.Sprintf(", %d left alone because they cannot be used", did.Unusable)
 }

@@ -22,6 +22,7 @@ type ImportONNX struct {
 	Port         map[string]string `placeholder:"ROLE=NAME" help:"Models' own names of inputs and outputs, such as state=h0;next_state=h1."`
 	EventKinds   []string          `placeholder:"KIND" help:"Kinds of events in the order of the user tower's rows, where it takes kind and its metadata does not say."`
 	Out          string            `short:"o" type:"path" placeholder:"BUNDLE" help:"Folder to write the bundle to; the configuration's bundle by default."`
+	Replace      bool              `help:"Keep nothing of the bundle that is in the folder. Without it that one is kept as BUNDLE.previous."`
 	ModelVersion string            `placeholder:"NAME" help:"Name of the model version, of a-z, 0-9 and _; made of time and content by default."`
 }
 
@@ -58,10 +59,14 @@ func (c *ImportONNX) Run(env *Env) error {
 		}
 		out = s.Bundle
 	}
-	m, err := interchange.Import(interchange.Sources{
+	place := towers.Place{Dir: out, Replace: c.Replace}
+	if err := place.Check(); err != nil {
+		return err
+	}
+	m, err := interchange.Sources{
 		Users: c.User, Items: c.Item, Vocabulary: c.Vocabulary, Vectors: c.Vectors, Version: c.ModelVersion, Ports: c.Port,
 		EventKinds: c.EventKinds,
-	}, out, time.Now())
+	}.Import(place, time.Now())
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,8 @@ import (
 // Train trains towers.
 type Train struct {
 	data
-	Out     string         `short:"o" type:"path" placeholder:"BUNDLE" help:"Folder to write the bundle to; the configuration's bundle by default."`
+	Out     string         `short:"o" type:"path" placeholder:"BUNDLE" help:"Folder to write the bundle to; the configuration's bundle by default. A folder of other files is refused."`
+	Replace bool           `help:"Keep nothing of the bundle that is in the folder. Without it that one is kept as BUNDLE.previous."`
 	All     bool           `help:"Learn from what validation would ask for too, for exactly as many epochs as given: a last run, once validation has settled the recipe."`
 	Epochs  *int           `placeholder:"N" help:"Passes over the data, at the most; the configuration's by default."`
 	Seed    *uint64        `placeholder:"N" help:"Seed of all that is drawn by lot; the configuration's by default."`
@@ -43,6 +44,13 @@ func (c *Train) Run(env *Env) error {
 		return err
 	}
 	config := s.Training
+	place := towers.Place{Dir: s.Bundle, Replace: c.Replace}
+	if c.Out != "" {
+		place.Dir = c.Out
+	}
+	if err := place.Check(); err != nil { // not after an hour of training
+		return err
+	}
 	input, err := c.input(env, &config)
 	if err != nil {
 		return err
@@ -54,12 +62,8 @@ func (c *Train) Run(env *Env) error {
 	if err := config.Validate(); err != nil {
 		return usageError{fmt.Errorf("checking the flags: training: %w", err)}
 	}
-	out := s.Bundle
-	if c.Out != "" {
-		out = c.Out
-	}
 	if c.Checkpoint == "" {
-		c.Checkpoint = filepath.Clean(out) + ".checkpoint"
+		c.Checkpoint = filepath.Clean(place.Dir) + ".checkpoint"
 	}
 	options := training.Options{
 		Progress: training.NewPrinter(env.Err).Print, Say: func(line string) { fmt.Fprintln(env.Err, line) },
@@ -76,15 +80,15 @@ func (c *Train) Run(env *Env) error {
 			warm.WarmStart.Epochs = 1 // so many as were asked for
 		}
 	}
-	result, err := c.train(env, input, warm, options, out)
+	result, err := c.train(env, input, warm, options, place)
 	if err != nil || !c.Compare {
 		return err
 	}
 	return compareStarts(env, input, config, options.From, result)
 }
 
-// train trains, writes the bundle to out, and takes the checkpoint away when there is nothing to go on with.
-func (c *Train) train(env *Env, input training.Input, config training.Config, options training.Options, out string) (
+// train trains, writes the bundle to its place, and takes the checkpoint away when there is nothing to go on with.
+func (c *Train) train(env *Env, input training.Input, config training.Config, options training.Options, place towers.Place) (
 	training.Result, error,
 ) {
 	model, result, err := training.TrainWith(env.Context, input, config, options)
@@ -94,11 +98,14 @@ func (c *Train) train(env *Env, input training.Input, config training.Config, op
 	if result.Stop == training.StopCaller && result.Cases > 0 && result.Recall == 0 {
 		return result, errors.New("stopped before the model had learnt anything: no bundle was written, an earlier one stays")
 	}
-	manifest, err := model.WriteBundle(out)
+	manifest, err := model.WriteBundle(place)
 	if err != nil {
+		if _, kept := os.Stat(c.Checkpoint); kept == nil {
+			err = fmt.Errorf("%w; the training is kept: give the command --out FOLDER --checkpoint %s", err, c.Checkpoint)
+		}
 		return result, err
 	}
-	fmt.Fprintf(env.Out, "%s\nmodel %s written to %s\n", result, manifest.Version, out)
+	fmt.Fprintf(env.Out, "%s\nmodel %s written to %s\n", result, manifest.Version, place.Dir)
 	if result.Stop != training.StopCaller {
 		return result, training.RemoveCheckpoint(c.Checkpoint)
 	}

@@ -90,7 +90,7 @@ func (d *Demo) train(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	manifest, err := model.WriteBundle(d.settings.Bundle)
+	manifest, err := model.WriteBundle(towers.Place{Dir: d.settings.Bundle})
 	if err != nil {
 		return "", err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/training"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
 )
 
 // TestSearchFromTheCatalogueToThePage trains on a small made-up shop, publishes its catalogue, and searches: the first items are
@@ -27,7 +28,7 @@ func TestSearchFromTheCatalogueToThePage(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, result.Query.None)
 	bundle := t.TempDir() + "/bundle"
-	_, err = model.WriteBundle(bundle)
+	_, err = model.WriteBundle(towers.Place{Dir: bundle})
 	require.NoError(t, err)
 
 	w := newWorld(t, func(s *settings.Settings) { s.Bundle = bundle })

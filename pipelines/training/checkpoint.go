@@ -208,10 +208,34 @@ func (c *checkpointReader) tensors(into [][]float32) error {
 	return nil
 }
 
-// RemoveCheckpoint takes away a checkpoint that nobody will go on from, if there is one.
+// RemoveCheckpoint takes away a checkpoint that nobody will go on from, if there is one. Another file is left alone.
 func RemoveCheckpoint(path string) error {
+	if err := checkMagic(path); err != nil {
+		return fmt.Errorf("removing the checkpoint: %w", err)
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing the checkpoint: %w", err)
+	}
+	return nil
+}
+
+// checkMagic refuses a file that is no checkpoint, not even a damaged one.
+func checkMagic(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	start := make([]byte, len(checkpointMagic))
+	n, err := io.ReadFull(f, start)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	if string(start[:n]) != checkpointMagic[:n] {
+		return fmt.Errorf("%s is no checkpoint, it begins with %q: name another file", path, start[:n])
 	}
 	return nil
 }

@@ -211,3 +211,13 @@ func FuzzCheckpoint(f *testing.F) {
 		require.NoError(t, back.tensors(into))
 	})
 }
+
+// TestAFileThatIsNoCheckpointStays: --restart takes away a checkpoint, not whatever has the name.
+func TestAFileThatIsNoCheckpointStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "interactions.csv")
+	require.NoError(t, os.WriteFile(path, []byte("user_id,item_id\n"), 0o600))
+	in, cfg := cycles(60), quickConfig()
+	_, _, err := TrainWith(t.Context(), in, cfg, Options{Checkpoint: path, Restart: true})
+	require.ErrorContains(t, err, "interactions.csv is no checkpoint")
+	require.FileExists(t, path)
+}

@@ -95,13 +95,13 @@ func (m *Model) products(scores, embeddings []float32) {
 	matrix.Gemm(false, true, len(embeddings)/d, n, d, 1, embeddings, d, m.vectors, d, 0, scores, n)
 }
 
-// WriteBundle writes the model as a bundle folder; the version is made of the time and the weights.
-func (m *Model) WriteBundle(dir string) (towers.Manifest, error) {
+// WriteBundle writes the model as a bundle to its place; the version is made of the time and the weights.
+func (m *Model) WriteBundle(place towers.Place) (towers.Manifest, error) {
 	recipe, err := json.Marshal(m.recipe)
 	if err != nil {
 		return towers.Manifest{}, fmt.Errorf("writing the model's recipe: %w", err)
 	}
-	manifest, err := towers.WriteBundle(dir, &towers.Bundle{
+	manifest, err := place.WriteBundle(&towers.Bundle{
 		Created: time.Now(), Vocabulary: m.vocabulary, Data: m.data, Metrics: m.metrics,
 		Commit: m.commit, From: m.from, Recipe: recipe, Items: m.items, Users: m.heads,
 		Queries: m.queries,

@@ -49,7 +49,7 @@ func newSearchShop(t *testing.T) *searchShop {
 	require.NoError(t, err)
 	t.Log(result, result.Query.Elapsed)
 	dir := t.TempDir() + "/bundle"
-	_, err = model.WriteBundle(dir)
+	_, err = model.WriteBundle(towers.Place{Dir: dir})
 	require.NoError(t, err)
 	tower, err := towers.LoadItemTower(dir)
 	require.NoError(t, err)

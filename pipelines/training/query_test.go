@@ -226,7 +226,7 @@ func TestTrainMakesAQueryTower(t *testing.T) {
 	require.Contains(t, result.String(), "from the texts of 40 items and 1 searches")
 
 	dir := t.TempDir() + "/bundle"
-	_, err = model.WriteBundle(dir)
+	_, err = model.WriteBundle(towers.Place{Dir: dir})
 	require.NoError(t, err)
 	tower, err := towers.LoadQueryTower(dir)
 	require.NoError(t, err)
@@ -269,7 +269,7 @@ func TestTrainSaysWhyThereIsNoQueryTower(t *testing.T) {
 	require.Nil(t, model.QueryTower())
 	require.Contains(t, result.String(), "no query tower: no item has a title")
 	dir := t.TempDir() + "/bundle"
-	_, err = model.WriteBundle(dir)
+	_, err = model.WriteBundle(towers.Place{Dir: dir})
 	require.NoError(t, err)
 	_, err = towers.LoadQueryTower(dir)
 	require.True(t, towers.IsAbsent(err))

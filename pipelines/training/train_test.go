@@ -88,7 +88,7 @@ func TestForwardEqualsServer(t *testing.T) {
 	model, _, err := TrainWith(t.Context(), in, cfg, Options{Commit: "c0ffee"})
 	require.NoError(t, err)
 	dir := t.TempDir() + "/bundle"
-	manifest, err := model.WriteBundle(dir)
+	manifest, err := model.WriteBundle(towers.Place{Dir: dir})
 	require.NoError(t, err)
 	require.Equal(t, 60, manifest.Data.Users)
 	require.Contains(t, manifest.Metrics, "validation_recall_at_10")
@@ -327,7 +327,7 @@ func TestHeads(t *testing.T) {
 	}
 
 	dir := t.TempDir() + "/bundle"
-	manifest, err := model.WriteBundle(dir)
+	manifest, err := model.WriteBundle(towers.Place{Dir: dir})
 	require.NoError(t, err)
 	require.Equal(t, 2, manifest.Heads)
 	_, err = towers.LoadUserTower(dir)

@@ -18,7 +18,7 @@ func trainedBundle(t *testing.T, in Input, cfg Config) *towers.Bundle {
 	model, _, err := Train(t.Context(), in, cfg, nil)
 	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "bundle")
-	_, err = model.WriteBundle(dir)
+	_, err = model.WriteBundle(towers.Place{Dir: dir})
 	require.NoError(t, err)
 	b, err := towers.ReadWeights(dir)
 	require.NoError(t, err)
@@ -114,7 +114,7 @@ func TestWarmStartBeginsAsTheBundleIs(t *testing.T) {
 	require.Equal(t, 4, result.Epochs, "a share of the ten")
 	require.Greater(t, result.NDCG, asIs.NDCG)
 	dir := filepath.Join(t.TempDir(), "bundle")
-	manifest, err := model.WriteBundle(dir)
+	manifest, err := model.WriteBundle(towers.Place{Dir: dir})
 	require.NoError(t, err)
 	require.Equal(t, b.Version, manifest.From)
 

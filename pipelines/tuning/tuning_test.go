@@ -308,3 +308,15 @@ func FuzzLog(f *testing.F) {
 		require.Equal(t, trials, same)
 	})
 }
+
+// TestAFileThatIsNoSearchsStays, although it has the name of a search's.
+func TestAFileThatIsNoSearchsStays(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, logFile)
+	require.NoError(t, os.WriteFile(path, []byte("notes without an end of line"), 0o600))
+	_, err := openLog(folder, nil)
+	require.ErrorContains(t, err, "name another --out")
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "notes without an end of line", string(content))
+}

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 )
@@ -30,42 +28,16 @@ type Bundle struct {
 	Queries *QueryWeights
 }
 
-// WriteBundle writes the bundle as the folder dir, whole or not at all. A bundle that is there already is replaced, on Linux in
-// one step; a reader that was in the midst of it is refused by a checksum instead of mixing the two, and may load again.
-func WriteBundle(dir string, b *Bundle) (Manifest, error) {
+// WriteBundle writes the bundle as the folder dir, and keeps the one that is there already as the one before: see Place.
+func WriteBundle(dir string, b *Bundle) (Manifest, error) { return Place{Dir: dir}.WriteBundle(b) }
+
+// WriteBundle writes the bundle, whole or not at all.
+func (p Place) WriteBundle(b *Bundle) (Manifest, error) {
 	m, files, err := b.encode()
 	if err != nil {
 		return Manifest{}, fmt.Errorf("encoding the bundle: %w", err)
 	}
-	return m, writeFolder(dir, files)
-}
-
-// writeFolder writes a bundle's files as WriteBundle promises.
-func writeFolder(dir string, files map[string][]byte) error {
-	parent, base := filepath.Split(filepath.Clean(dir))
-	if parent == "" {
-		parent = "."
-	}
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return fmt.Errorf("making the bundle's parent folder: %w", err)
-	}
-	tmp, err := os.MkdirTemp(parent, "."+base+".new-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the new bundle: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(tmp) }()
-	for name, content := range files {
-		if err := writeSynced(filepath.Join(tmp, name), content); err != nil {
-			return fmt.Errorf("writing %s: %w", name, err)
-		}
-	}
-	if err := os.Chmod(tmp, 0o755); err != nil { //nolint:gosec // other users' processes serve what this one trained
-		return fmt.Errorf("opening the new bundle to readers: %w", err)
-	}
-	if err := replaceFolder(tmp, dir); err != nil {
-		return fmt.Errorf("moving the new bundle to %s: %w", dir, err)
-	}
-	return nil
+	return m, p.write(files)
 }
 
 // encode gives the manifest and the content of every file.
@@ -150,26 +122,6 @@ func writeSynced(path string, content []byte) error {
 	}
 	_, err = f.Write(content)
 	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// replaceFolder gives tmp the name dir. A folder cannot be renamed over one that has files: where the system can, the two
-// change places at once. Elsewhere the old bundle first steps aside, so that for a moment there is none, and steps back when
-// the second rename fails.
-func replaceFolder(tmp, dir string) error {
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-		return os.Rename(tmp, dir)
-	}
-	if exchange(tmp, dir) == nil {
-		return nil
-	}
-	aside := tmp + ".old"
-	if err := os.Rename(dir, aside); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, dir); err != nil {
-		return errors.Join(err, os.Rename(aside, dir))
-	}
-	return os.RemoveAll(aside)
 }
 
 func readLimited(r io.Reader, limit int64) ([]byte, error) {

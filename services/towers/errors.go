@@ -15,9 +15,10 @@ const (
 	mismatched
 	unsupported
 	absent
+	occupied
 )
 
-// Refusal is why a bundle was not loaded or a setting not taken: what is wrong where, and what to do about it.
+// Refusal is why a bundle was not loaded or written, or a setting not taken: what is wrong where, and what to do about it.
 type Refusal struct {
 	// Path is the file or folder, or the setting's name.
 	Path   string
@@ -49,6 +50,9 @@ func IsUnsupported(err error) bool { return refusedAs(err, unsupported) }
 
 // IsAbsent reports a bundle, whole as it is, that was made without the tower that was asked for.
 func IsAbsent(err error) bool { return refusedAs(err, absent) }
+
+// IsOccupied reports a folder in which a bundle is not written, since something else is there.
+func IsOccupied(err error) bool { return refusedAs(err, occupied) }
 
 // IsRefused reports any of the above.
 func IsRefused(err error) bool {

@@ -81,14 +81,14 @@ type Foreign struct {
 	Ports map[string]string
 }
 
-// WriteForeign writes the bundle of foreign towers as WriteBundle does. Before that it loads and tries them: what does not fit is
+// WriteForeign writes the bundle of foreign towers to its place, whole or not at all. Before that it loads and tries them: what does not fit is
 // refused by the name of the port, its shape and what is expected.
-func WriteForeign(dir string, f *Foreign) (Manifest, error) {
+func (p Place) WriteForeign(f *Foreign) (Manifest, error) {
 	m, files, err := f.encode()
 	if err != nil {
 		return Manifest{}, err
 	}
-	return m, writeFolder(dir, files)
+	return m, p.write(files)
 }
 
 func (f *Foreign) encode() (Manifest, map[string][]byte, error) {

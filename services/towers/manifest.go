@@ -106,6 +106,10 @@ func checksumOf(b []byte) Checksum {
 func LoadManifest(dir string) (Manifest, error) {
 	path := filepath.Join(dir, manifestFile)
 	b, err := readFile(path, maxManifestBytes)
+	if IsMissing(err) && saysBundle(filepath.Clean(dir)+previousSuffix) {
+		return Manifest{}, refuse(missing, path, "give it this name again, or name a folder that freshet train wrote",
+			"does not exist; %s holds an earlier one", filepath.Clean(dir)+previousSuffix)
+	}
 	if err != nil {
 		return Manifest{}, err
 	}

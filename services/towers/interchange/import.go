@@ -32,8 +32,13 @@ type Sources struct {
 	Ports map[string]string
 }
 
-// Import loads and tries towers, and writes them as a bundle. created is the time that the bundle says it was made.
+// Import loads and tries towers, and writes them as the bundle of that folder: see Sources.Import.
 func Import(s Sources, bundle string, created time.Time) (towers.Manifest, error) {
+	return s.Import(towers.Place{Dir: bundle}, created)
+}
+
+// Import loads and tries towers, and writes them as a bundle. created is the time that the bundle says it was made.
+func (s Sources) Import(bundle towers.Place, created time.Time) (towers.Manifest, error) {
 	f := &towers.Foreign{Version: s.Version, Created: created, Ports: s.Ports}
 	var err error
 	if f.UserModel, err = readModel(s.Users); err != nil {
@@ -50,7 +55,7 @@ func Import(s Sources, bundle string, created time.Time) (towers.Manifest, error
 	if err != nil {
 		return towers.Manifest{}, err
 	}
-	return towers.WriteForeign(bundle, f)
+	return bundle.WriteForeign(f)
 }
 
 // readModel reads a model and makes good what exporters do to it: a bundle holds its models whole.

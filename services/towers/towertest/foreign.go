@@ -49,7 +49,7 @@ func Encoder(tb testing.TB, version string, dim int) *towers.UserTower {
 	tb.Helper()
 	NeedsONNXRuntime(tb)
 	dir := tb.TempDir() + "/bundle"
-	_, err := towers.WriteForeign(dir, &towers.Foreign{Version: version, Created: Created, UserModel: EncoderModel(tb, dim, 0)})
+	_, err := towers.Place{Dir: dir}.WriteForeign(&towers.Foreign{Version: version, Created: Created, UserModel: EncoderModel(tb, dim, 0)})
 	if err != nil {
 		tb.Fatal(err)
 	}

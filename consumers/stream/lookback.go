@@ -1,0 +1,148 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/freshet/freshet/producers/kafkaio"
+)
+
+// lookback is what came into a topic after the records of some dead letters: tombstones of their keys, and letters that were
+// published again.
+//
+// A tombstone is younger than a record if it lies behind it in the same partition. Where partitions were added a key has moved, and
+// only times tell: the tombstone is then younger unless it is older than the record by more than clocksApart, since to bring back
+// somebody who was erased is worse than to leave a letter alone. So it is where the topic was made anew, and the letter's offset
+// says nothing: the role wrote the letter before the tombstone came.
+type lookback struct {
+	keys       map[string][]tombstone
+	from       map[int32]int64 // the lowest offset of a record, by partition
+	since      time.Time       // the time of the oldest
+	redelivers map[string]string
+}
+
+type tombstone struct {
+	partition int32
+	offset    int64
+	time      time.Time
+}
+
+// clocksApart is how far the clocks of two producers may be apart.
+const clocksApart = 5 * time.Minute
+
+func newLookback() *lookback {
+	return &lookback{keys: map[string][]tombstone{}, from: map[int32]int64{}, redelivers: map[string]string{}}
+}
+
+// came is when a letter's record came into its topic, or earlier: its own time may be ahead.
+func (l *DeadLetter) came() time.Time {
+	if l.Written.Before(l.Original.Time) {
+		return l.Written
+	}
+	return l.Original.Time
+}
+
+// want has read look for what concerns a letter.
+func (b *lookback) want(l *DeadLetter) {
+	b.keys[string(l.Original.Key)] = nil
+	p := l.Original.Partition
+	if at, known := b.from[p]; !known || l.Original.Offset < at {
+		b.from[p] = l.Original.Offset
+	}
+	if came := l.came(); b.since.IsZero() || came.Before(b.since) {
+		b.since = came
+	}
+}
+
+// read reads the topic from the oldest record on.
+func (b *lookback) read(ctx context.Context, k kafkaio.Config, topic string) error {
+	if len(b.keys) == 0 {
+		return nil
+	}
+	c := newCluster(k, topic)
+	defer c.close()
+	partitions, err := allPartitions(ctx, k, topic)
+	if err != nil {
+		return err
+	}
+	spans, err := c.spans(ctx, partitions...)
+	if err != nil {
+		return err
+	}
+	starts, err := c.offsetsAt(ctx, b.since.Add(-clocksApart), spans)
+	if err != nil {
+		return err
+	}
+	for p, has := range spans {
+		first := starts[p]
+		if at, known := b.from[p]; known {
+			first = min(first, at)
+		}
+		spans[p] = span{max(has.first, first), has.end}
+	}
+	return scanSpans(ctx, c, spans, func(r Record) error {
+		key := string(r.Key)
+		if _, wanted := b.keys[key]; !wanted {
+			return nil
+		}
+		if r.Value == nil {
+			b.keys[key] = append(b.keys[key], tombstone{r.Partition, r.Offset, r.Time})
+		}
+		if letter, redriven := kafkaio.HeaderValue(r.Headers, headerRedriven); redriven {
+			b.redelivers[string(letter)] = key
+		}
+		return nil
+	})
+}
+
+// erased tells whether a letter's key has a tombstone that is younger than the record was.
+func (b *lookback) erased(l *DeadLetter) bool {
+	if len(l.Original.Key) == 0 {
+		return false // nobody's
+	}
+	for _, t := range b.keys[string(l.Original.Key)] {
+		if t.partition != l.Original.Partition {
+			if !t.time.Before(l.came().Add(-clocksApart)) {
+				return true
+			}
+		} else if t.offset > l.Original.Offset || t.time.After(l.Written) {
+			return true
+		}
+	}
+	return false
+}
+
+// published tells whether a letter was published again. The name alone could be anybody's.
+func (b *lookback) published(l *DeadLetter) bool {
+	key, found := b.redelivers[letterName(l.Position)]
+	return found && key == string(l.Original.Key)
+}
+
+// offsetsAt returns the first offset of each partition that is not before a time, which is the end where there is none.
+func (c *cluster) offsetsAt(ctx context.Context, at time.Time, spans map[int32]span) (map[int32]int64, error) {
+	if at.UnixMilli() < 0 {
+		at = time.UnixMilli(0) // brokers give negative times a meaning of their own
+	}
+	var asks []kafka.OffsetRequest
+	offsets := make(map[int32]int64, len(spans))
+	for p, has := range spans {
+		asks = append(asks, kafka.TimeOffsetOf(int(p), at))
+		offsets[p] = has.end
+	}
+	resp, err := c.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{c.topic: asks}})
+	if err != nil {
+		return nil, fmt.Errorf("asking for the offsets of %s at %s: %w", c.topic, at.UTC().Format(time.RFC3339), err)
+	}
+	for _, p := range resp.Topics[c.topic] {
+		if p.Error != nil {
+			return nil, fmt.Errorf("asking for the offsets of %s/%d at %s: %w", c.topic, p.Partition, at.UTC().Format(time.RFC3339), p.Error)
+		}
+		for offset := range p.Offsets {
+			offsets[int32(p.Partition)] = min(offsets[int32(p.Partition)], max(offset, 0))
+		}
+	}
+	return offsets, nil
+}

@@ -1,0 +1,143 @@
+package stream
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/producers/kafkaio"
+)
+
+// giveUp writes a record and its dead letter.
+func (w *world) giveUp(partition int32, key, reason string) {
+	w.t.Helper()
+	r := w.sendAt(partition, key, []byte("value of "+key))
+	require.NoError(w.t, w.letters().Write(w.t.Context(), &r, "g", errors.New(reason)))
+}
+
+// sendAt writes a record, a tombstone where value is nil.
+func (w *world) sendAt(partition int32, key string, value []byte) Record {
+	w.t.Helper()
+	at := w.End(testTopic, partition)
+	w.send(kafkaio.Message{Topic: testTopic, Partition: partition, Key: []byte(key), Value: value})
+	return Record{Topic: testTopic, Partition: partition, Offset: at, Key: []byte(key), Value: value, Time: time.Now()}
+}
+
+func (w *world) redrive(s Selection) Redriven {
+	w.t.Helper()
+	did, err := w.letters().Redrive(w.t.Context(), testTopic, s)
+	require.NoError(w.t, err)
+	return did
+}
+
+func (w *world) pending() (keys []string) {
+	w.t.Helper()
+	require.NoError(w.t, w.letters().List(w.t.Context(), testTopic, Selection{Pending: true}, func(l DeadLetter) error {
+		keys = append(keys, string(l.Original.Key))
+		return nil
+	}))
+	return keys
+}
+
+// TestRedriveLeavesTheErasedAlone: the tombstone lies behind the record, in its partition or, as partitions were added, in another.
+func TestRedriveLeavesTheErasedAlone(t *testing.T) {
+	w := newWorld(t, 2)
+	w.sendAt(0, "came-back", nil)
+	for _, key := range []string{"came-back", "erased", "erased-elsewhere", "stays"} {
+		w.giveUp(0, key, "why")
+	}
+	w.sendAt(0, "erased", nil)
+	w.sendAt(1, "erased-elsewhere", nil)
+	before := w.End(testTopic, 0) + w.End(testTopic, 1)
+	want := Redriven{Letters: 4, Matched: 4, Republished: 2, Erased: 2}
+	require.Equal(t, want, w.redrive(Selection{Pending: true}))
+	require.Equal(t, before+2, w.End(testTopic, 0)+w.End(testTopic, 1))
+	require.ElementsMatch(t, []string{"erased", "erased-elsewhere"}, w.pending())
+	require.Equal(t, Redriven{Letters: 2, Matched: 2, Erased: 2}, w.redrive(Selection{Pending: true}))
+	require.Equal(t, 2, w.redrive(Selection{}).Erased, "not even when all are published again")
+}
+
+func TestWhatIsYounger(t *testing.T) {
+	noon := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	letter := func(edit func(*DeadLetter)) *DeadLetter {
+		l := &DeadLetter{Written: noon.Add(time.Second), Original: Record{Partition: 1, Offset: 7, Key: []byte("u"), Time: noon}}
+		edit(l)
+		return l
+	}
+	same := func(*DeadLetter) {}
+	for name, c := range map[string]struct {
+		letter *DeadLetter
+		stone  tombstone
+		want   bool
+	}{
+		"behind":                            {letter(same), tombstone{1, 8, noon}, true},
+		"behind, by a clock that is slow":   {letter(same), tombstone{1, 8, noon.Add(-time.Hour)}, true},
+		"before":                            {letter(same), tombstone{1, 6, noon}, false},
+		"before, in a topic made anew":      {letter(same), tombstone{1, 2, noon.Add(time.Hour)}, true},
+		"another partition, later":          {letter(same), tombstone{2, 1, noon.Add(time.Second)}, true},
+		"another partition, a clock behind": {letter(same), tombstone{2, 1, noon.Add(-time.Minute)}, true},
+		"another partition, long before":    {letter(same), tombstone{2, 1, noon.Add(-time.Hour)}, false},
+		"a record whose time is ahead": {letter(func(l *DeadLetter) { l.Original.Time = noon.Add(24 * time.Hour) }),
+			tombstone{2, 1, noon.Add(time.Minute)}, true},
+		"a record without a key": {letter(func(l *DeadLetter) { l.Original.Key = nil }), tombstone{1, 8, noon}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newLookback()
+			b.want(c.letter)
+			b.keys[string(c.letter.Original.Key)] = []tombstone{c.stone}
+			require.Equal(t, c.want, b.erased(c.letter))
+		})
+	}
+}
+
+// TestRedriveKnowsWhatItDid, letter by letter, whatever older ones it left alone, and another process knows as much.
+func TestRedriveKnowsWhatItDid(t *testing.T) {
+	w := newWorld(t, 1)
+	w.giveUp(0, "older", "a bad id")
+	w.giveUp(0, "ahead", "occurred_at is ahead")
+	w.giveUp(0, "ahead-too", "occurred_at is ahead")
+	ahead := func(l *DeadLetter) bool { return l.Reason == "occurred_at is ahead" }
+	require.Equal(t, Redriven{Letters: 2, Matched: 1, Republished: 1}, w.redrive(Selection{Pending: true, Match: ahead, Limit: 1}),
+		"it ends at the limit")
+	require.Equal(t, []string{"older", "ahead-too"}, w.pending())
+	require.Equal(t, Redriven{Letters: 2, Matched: 1, Republished: 1}, w.redrive(Selection{Pending: true, Match: ahead}))
+	require.Equal(t, Redriven{Letters: 1}, w.redrive(Selection{Pending: true, Match: ahead}))
+	require.Equal(t, []string{"older"}, w.pending())
+	require.Equal(t, Redriven{Letters: 3, Matched: 2, Republished: 2}, w.redrive(Selection{Match: ahead}), "asked for again")
+	require.Len(t, w.deadLetters(), 3, "the notes are no letters")
+}
+
+// TestARedriveThatWasCutOff between publishing and noting it: the next one finds what was published.
+func TestARedriveThatWasCutOff(t *testing.T) {
+	w := newWorld(t, 2)
+	w.giveUp(0, "published", "why")
+	w.giveUp(0, "not-yet", "why")
+	letters := w.deadLetters()
+	for i := range letters {
+		if string(letters[i].Original.Key) == "published" {
+			require.NoError(t, w.letters().republish(t.Context(), testTopic, &letters[i]))
+		}
+	}
+	// Anybody may write such a header: of another key it says nothing.
+	for i := range letters {
+		w.send(kafkaio.Message{Topic: testTopic, Partition: 1, Key: []byte("somebody"), Value: []byte("x"), Headers: []kafkaio.Header{
+			{Key: headerRedriven, Value: []byte(letterName(letters[i].Position))},
+		}})
+	}
+	require.Equal(t, Redriven{Letters: 2, Matched: 2, Republished: 1, Found: 1}, w.redrive(Selection{Pending: true}))
+	require.Empty(t, w.pending())
+}
+
+func FuzzNotes(f *testing.F) {
+	f.Add([]byte("1,2,7"))
+	f.Add([]byte(",-1,99999999999999999999,x"))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		m := marks{}
+		require.True(t, m.take(Record{Partition: 3, Offset: 10, Value: value, Headers: noteHeaders}))
+		for offset := range m[3] {
+			require.True(t, offset >= 0 && offset < 10, "a note tells of what lies before it")
+		}
+	})
+}
