@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
@@ -27,6 +28,8 @@ type Handler struct {
 	// clock is the time as of which a record is judged.
 	clock     func(*stream.Record) time.Time
 	telemetry *instruments
+	// saidUntold is when it was said last that events were too old to be counted, in ms since 1970.
+	saidUntold *atomic.Int64
 }
 
 // New returns a Handler that keeps profiles up to date and counts the popularity of items. Close ends it.
@@ -36,7 +39,7 @@ func New(
 ) *Handler {
 	return &Handler{
 		serde: serde, limits: limits, profiles: profiles, items: items, end: end, log: log, tally: items.NewTally(log),
-		clock: stream.Now, telemetry: newInstruments(),
+		clock: stream.Now, telemetry: newInstruments(), saidUntold: new(atomic.Int64),
 	}
 }
 
@@ -79,6 +82,7 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 		return fmt.Errorf("applying %d interactions: %w", len(events), err)
 	}
 	h.telemetry.applied(ctx, events, &report)
+	h.sayUntold(report.Untold)
 	for i, err := range report.Failed {
 		if redisdb.IsCorrupt(err) {
 			err = stream.PermanentFor(stream.ReasonCorrupt, err) // waiting does not mend it, and the other users shall not wait
@@ -90,6 +94,19 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 		return failures
 	}
 	return nil
+}
+
+// untoldEvery is how often a log line says that events were too old to be counted; the metric counts all of them.
+const untoldEvery = time.Minute
+
+func (h *Handler) sayUntold(events int) {
+	last, now := h.saidUntold.Load(), time.Now().UnixMilli()
+	if events == 0 || now-last < untoldEvery.Milliseconds() || !h.saidUntold.CompareAndSwap(last, now) {
+		return
+	}
+	h.log.Warn("events came so long after younger ones of their users that nobody knows whether they were counted before: "+
+		"their items count as seen, the events for no counter and no popularity; a larger profiles.event_ids tells more of them apart",
+		"events", events)
 }
 
 // decode makes an event from a record. A record without a value erases the user named by its key.

@@ -30,6 +30,7 @@ const (
 	applied = iota
 	late    // applied too, but after a newer event of its user
 	duplicate
+	untold // so old that nobody knows whether it was counted before
 	replayed
 	erased
 	outcomes
@@ -47,6 +48,7 @@ func newInstruments() *instruments {
 		fromRedis:     with("source", "redis"),
 		outcomeOptions: [outcomes]metric.MeasurementOption{
 			applied: with("outcome", "applied"), late: with("outcome", "late"), duplicate: with("outcome", "duplicate"),
+			untold:   with("outcome", "untold"),
 			replayed: with("outcome", "replayed"), erased: with("outcome", "erased"),
 		},
 	}
@@ -73,7 +75,7 @@ func (t *instruments) applied(ctx context.Context, events []profiles.Event, repo
 		return
 	}
 	for outcome, n := range [outcomes]int{
-		applied: report.Applied - report.Late, late: report.Late, duplicate: report.Duplicates, replayed: report.Replayed,
+		applied: report.Applied - report.Late, late: report.Late, duplicate: report.Duplicates, untold: report.Untold, replayed: report.Replayed,
 		erased: report.Erased,
 	} {
 		if n > 0 {

@@ -245,7 +245,7 @@ func (y *System) openEvaluation(ctx context.Context) error {
 	s := y.settings
 	evaluator, err := recall.New(ctx, recall.Parts{
 		Kafka: s.Kafka, Runtime: s.Consumers.Interactions.Runtime, Topics: s.Topics, Registry: y.Registry, Limits: s.Limits,
-		ItemTower: y.itemTower, UserTower: y.userTowers[0], HistoryLength: s.Profiles.HistoryLength, Writer: y.Writer, Log: y.log,
+		ItemTower: y.itemTower, UserTower: y.userTowers[0], Profiles: s.Profiles, Writer: y.Writer, Log: y.log,
 	}, s.Evaluation)
 	if err != nil {
 		return err

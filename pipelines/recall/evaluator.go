@@ -12,6 +12,7 @@ import (
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/profiles"
 	"github.com/freshet/freshet/services/towers"
 )
 
@@ -26,10 +27,10 @@ type Parts struct {
 	// ItemTower and UserTower are of one bundle.
 	ItemTower *towers.ItemTower
 	UserTower *towers.UserTower
-	// HistoryLength is that of the profiles.
-	HistoryLength int
-	Writer        *kafkaio.Writer
-	Log           *slog.Logger
+	// Profiles is what the profiles keep.
+	Profiles profiles.Config
+	Writer   *kafkaio.Writer
+	Log      *slog.Logger
 }
 
 // Evaluator is the role evaluation. It is for one call of Run.
@@ -55,7 +56,7 @@ func New(ctx context.Context, parts Parts, config Config) (*Evaluator, error) {
 	}
 	e := &Evaluator{parts: parts, config: config, clock: time.Now}
 	o := &observer{
-		config: config, history: parts.HistoryLength, limits: parts.Limits, tower: parts.UserTower,
+		config: config, profiles: parts.Profiles, limits: parts.Limits, tower: parts.UserTower,
 		catalogue: newCatalogue(parts.ItemTower), sample: newSample(config.SampleShare, config.MaxUsers),
 	}
 	var err error

@@ -20,11 +20,11 @@ const (
 
 // observer folds the records of a timeline, and asks for the events of the window that is open.
 type observer struct {
-	config  Config
-	history int
-	limits  schemas.Limits
-	tower   *towers.UserTower
-	serdes  serdes
+	config   Config
+	profiles profiles.Config
+	limits   schemas.Limits
+	tower    *towers.UserTower
+	serdes   serdes
 
 	*catalogue
 	*sample
@@ -123,7 +123,7 @@ func (o *observer) foldInteraction(ctx context.Context, r *stream.Record) error 
 		q.embedding, q.seen = slices.Clone(u.profile.Embedding()), slices.Clone(u.seen)
 	}
 	event := profiles.Event{Interaction: e, Partition: r.Partition, Offset: r.Offset, Time: r.Time}
-	effect := u.profile.Apply(&event, o.tower, o.history, o.vector)
+	effect := u.profile.Apply(&event, o.tower, o.profiles, o.vector)
 	if !effect.New {
 		return nil
 	}

@@ -258,7 +258,7 @@ func (o *plain) fold(u *plainUser, e plainEvent, late bool) {
 	u.seen[e.ItemID] = true
 	u.history = append(u.history, e)
 	sort.SliceStable(u.history, func(i, j int) bool { return older(u.history[i], u.history[j]) })
-	if len(u.history) > o.parts.HistoryLength {
+	if len(u.history) > o.parts.Profiles.HistoryLength {
 		dropped := u.history[0]
 		u.history = u.history[1:]
 		if dropped.Interaction == e.Interaction {

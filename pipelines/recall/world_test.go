@@ -17,6 +17,7 @@ import (
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/profiles"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/towertest"
 )
@@ -80,7 +81,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 	runtime.Fetch.MaxWait = 50 * time.Millisecond
 	w.parts = Parts{
 		Kafka: k, Runtime: runtime, Topics: names, Registry: schemas.EmbeddedRegistry(), Limits: schemas.DefaultLimits(),
-		HistoryLength: 6, Log: quiet(),
+		Profiles: shortHistories(), Log: quiet(),
 	}
 	shape := towertest.Shape{Version: "m1", Dim: 8, Seed: seed, Unknown: map[string]bool{itemID(3): true}}
 	bundle := towertest.Bundle(shape, unique(features))
@@ -188,4 +189,10 @@ func (w *world) fill(at time.Time) {
 	for i := range catalogueSize {
 		w.change(itemChange(i, i%8, 1, at), at.Add(time.Duration(i)*time.Millisecond))
 	}
+}
+
+func shortHistories() profiles.Config {
+	c := profiles.DefaultConfig()
+	c.HistoryLength = 6
+	return c
 }

@@ -39,8 +39,9 @@ type work struct {
 	err      error
 }
 
-// Apply applies a batch of events in its order. It needs two pipelined round trips for all users together, a third one if
-// histories are to be encoded anew, and again as many for users that another writer changed in between:
+// Apply applies a batch of events in its order. It needs two pipelined round trips for all users together, one more if
+// histories are to be encoded anew, one more for events that may have been counted long ago, two more if seen items are to be
+// made distinct again, and again as many for users that another writer changed in between:
 //
 //	old owner: reads revision 1, computes ............................ writes: revision is 2, refused; reads, all replayed
 //	new owner: ............................ reads revision 1, writes 2
@@ -61,6 +62,7 @@ func (s *Store) ApplyFrom(ctx context.Context, end LogEnd, events []Event) (Repo
 		if err := b.logMovedOn(ctx, end, pending); err != nil {
 			return report, err
 		}
+		b.readPast(ctx, pending)
 		b.fold(pending)
 		b.readHistoryVectors(ctx, pending)
 		b.encode(pending)
@@ -92,6 +94,7 @@ func (r *Report) add(w *work) {
 	r.Applied += len(w.plan.applied)
 	r.Late += w.plan.late
 	r.Duplicates += w.plan.duplicates
+	r.Untold += w.plan.untold
 	r.Replayed += w.plan.replayed
 	r.Erased += w.plan.erasures
 	r.NewlyApplied = append(r.NewlyApplied, w.plan.applied...)
@@ -109,7 +112,7 @@ func (b *batch) fold(pending []*work) {
 		case b.store.passes(w):
 			w.plan = &plan{applied: w.indexes, moves: make([]move, len(w.tastes))}
 		default:
-			w.plan = foldUser(w.stored, w.tastes, w.events, w.indexes, b.store.cfg.HistoryLength, b.vectors)
+			w.plan = foldUser(w.stored, w.tastes, w.events, w.indexes, b.store.cfg.limits(), b.vectors)
 		}
 	}
 }
@@ -124,8 +127,9 @@ func (b *batch) write(ctx context.Context, pending []*work) (conflicts []*work) 
 			calls = append(calls, b.writeCall(w))
 		}
 	}
+	var done, grown []*work
 	for i, answer := range applyScript.Run(ctx, b.store.rdb, calls) {
-		written, err := answer.Int()
+		written, err := answer.Int() // if more than 1, the length of the seen items
 		switch {
 		case err != nil:
 			writing[i].err = fmt.Errorf("writing the profile of user %q: %w", writing[i].user, err)
@@ -133,8 +137,15 @@ func (b *batch) write(ctx context.Context, pending []*work) (conflicts []*work) 
 			conflicts = append(conflicts, writing[i])
 		default:
 			b.store.countBegun(writing[i])
-			b.remember(writing[i])
+			done = append(done, writing[i])
+			if writing[i].plan.past.overgrown(written) {
+				grown = append(grown, writing[i])
+			}
 		}
+	}
+	b.compact(ctx, grown)
+	for _, w := range done {
+		b.remember(w)
 	}
 	return conflicts
 }
@@ -161,6 +172,14 @@ func (b *batch) writeCall(w *work) redisdb.Call {
 	}
 	if p.kept {
 		args = append(args, fieldHistory, packHistory(p.history))
+	}
+	if p.passed {
+		args = append(args, fieldPast, packPast(&p.past))
+		p.past.each(func(kind string, w *window) {
+			for _, closed := range w.closed[max(0, len(w.closed)-ringBlocks):] { // the others are overwritten already
+				args = append(args, blockField(kind, closed.number), packIDs(nil, closed.ids))
+			}
+		})
 	}
 	stamp := p.counters.remembered()
 	restamp := stamp != w.stamp

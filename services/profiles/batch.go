@@ -3,6 +3,7 @@ package profiles
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -92,6 +93,55 @@ func (b *batch) fields() []string {
 		fields = append(fields, stateField(model), embeddingField(model))
 	}
 	return fields
+}
+
+// readPast reads the blocks of the past in which an event of the batch may be found.
+func (b *batch) readPast(ctx context.Context, pending []*work) {
+	pipe := b.store.rdb.Pipeline()
+	var takes []func()
+	for _, w := range pending {
+		if w.err != nil {
+			continue
+		}
+		w.stored.past.each(func(kind string, past *window) {
+			if !w.reaches(past) {
+				return
+			}
+			first := past.held()
+			var fields []string
+			for n := first; n < past.blocks; n++ {
+				fields = append(fields, blockField(kind, n))
+			}
+			read := pipe.HMGet(ctx, b.store.profileKey(w.user), fields...)
+			takes = append(takes, func() { w.takePast(past, first, read) })
+		})
+	}
+	if len(takes) == 0 {
+		return
+	}
+	// The error of Exec is the first of the reads' own errors.
+	_, _ = pipe.Exec(ctx)
+	for _, take := range takes {
+		take()
+	}
+}
+
+// reaches tells whether one of the events is no younger than what a window's blocks hold.
+func (w *work) reaches(past *window) bool {
+	return past.blocks > 0 && slices.ContainsFunc(w.events, func(e *Event) bool {
+		return !e.Erase && e.EventID != "" && w.stored.past.of(e.Type) == past && e.OccurredAt.UnixMilli() <= max(past.halves[0], past.halves[1])
+	})
+}
+
+// takePast takes the blocks from first on. One that is not there was replaced after the profile was read; the write is refused then.
+func (w *work) takePast(past *window, first int64, read *redis.SliceCmd) {
+	if err := read.Err(); err != nil {
+		w.fail(err)
+		return
+	}
+	for i, packed := range read.Val() {
+		past.give(first+int64(i), text(packed))
+	}
 }
 
 // readHistoryVectors reads what encoding histories anew needs beyond the vectors of the batch's own events.

@@ -91,13 +91,13 @@ func BenchmarkFold(b *testing.B) {
 	h := history{}
 	for i := range int64(64) {
 		e := at(i, i, schemas.Click, fmt.Sprint("item-", i))
-		h, _, _ = h.insert(entryOf(&e), 64)
+		h, _, _ = h.insert(entryOf(&e), 64, func(*Entry) {})
 	}
 	packed, e := string(packHistory(h)), at(100, 100, schemas.Click, "item-3")
 	for b.Loop() {
 		st := &stored{}
 		st.history, _ = unpackHistory(packed)
-		p := foldUser(st, []*taste{{}}, []*Event{&e}, []int{0}, 64, always{})
+		p := foldUser(st, []*taste{{}}, []*Event{&e}, []int{0}, DefaultConfig().limits(), always{})
 		packHistory(p.history)
 	}
 }

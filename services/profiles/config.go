@@ -13,6 +13,12 @@ type Config struct {
 	KeyPrefix string `yaml:"key_prefix" env:"KEY_PREFIX"`
 	// HistoryLength is how many events a profile keeps: a late event, a duplicate and a new model are dealt with from them.
 	HistoryLength int `yaml:"history_length" env:"HISTORY_LENGTH"`
+	// EventIDs is how many ids of older events a profile keeps beyond its history, in 4 bytes each, and as many of impressions,
+	// so that an event that comes again is not counted again; at least half of it at any time. What comes later than the
+	// youngest event whose id is forgotten is not counted at all.
+	EventIDs int `yaml:"event_ids" env:"EVENT_IDS"`
+	// SeenItems is how many items a profile knows as seen, in 4 to 6 bytes each: those that the user met last.
+	SeenItems int `yaml:"seen_items" env:"SEEN_ITEMS"`
 	// InactiveTTL is how long a profile lives after its user's last event, to within a hundredth.
 	InactiveTTL time.Duration `yaml:"inactive_ttl" env:"INACTIVE_TTL"`
 	// ErasedRetention is how long an erased user's watermarks (nothing else of the user is kept) still refuse a replay of
@@ -26,6 +32,12 @@ type Config struct {
 // maxHistory bounds HistoryLength and what a stored history may claim to hold.
 const maxHistory = 4096
 
+// maxEventIDs and maxSeen bound EventIDs and SeenItems by what is read of one user at a time.
+const (
+	maxEventIDs = 1 << 16
+	maxSeen     = 1 << 20
+)
+
 // maxRemembered bounds RememberedUsers to what some processes' memory can hold.
 const maxRemembered = 10_000_000
 
@@ -34,6 +46,8 @@ func DefaultConfig() Config {
 	return Config{
 		KeyPrefix:       "freshet",
 		HistoryLength:   64,
+		EventIDs:        4096,
+		SeenItems:       1 << 16,
 		InactiveTTL:     180 * 24 * time.Hour,
 		ErasedRetention: 30 * 24 * time.Hour,
 		RememberedUsers: 8192,
@@ -47,6 +61,12 @@ func (c Config) Validate() error {
 	}
 	if c.HistoryLength < 1 || c.HistoryLength > maxHistory {
 		return fmt.Errorf("history_length is %d: give 1 to %d; 64 is enough for the user tower", c.HistoryLength, maxHistory)
+	}
+	if c.EventIDs < ringBlocks || c.EventIDs > maxEventIDs {
+		return fmt.Errorf("event_ids is %d: give %d to %d; it is rounded down to a multiple of %d", c.EventIDs, ringBlocks, maxEventIDs, ringBlocks)
+	}
+	if c.SeenItems < 1 || c.SeenItems > maxSeen {
+		return fmt.Errorf("seen_items is %d: give 1 to %d", c.SeenItems, maxSeen)
 	}
 	for _, d := range []struct {
 		field string

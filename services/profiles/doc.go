@@ -11,6 +11,14 @@
 //     what it wrote last (memory.go) instead of reading.
 //   - A user-tower state is current only with the stamp that says how many events of the history it has seen: a state that
 //     another release or a returning model left behind is encoded anew from the history, never moved on.
+//   - An event counts once, however long ago it came first: one that comes again with its event_id and its occurred_at is found in
+//     the history or in the past (past.go), which keeps the ids of the last EventIDs/2 to EventIDs events that left the history,
+//     and of as many impressions. One that is no younger than an id that is forgotten is not counted (Report.Untold), unless it
+//     has a place in the history. The history and the state lose an event only where 32 bits of its id are those of another
+//     of the past that is no older: one in 2^32 for each id there is.
+//   - Seen items are a set of 4-byte fingerprints; how it lies in Redis (repeats, order) is no part of the fold. It knows at least
+//     the SeenItems that the user met last, and costs no more than one and a half times its distinct items, or 1,024 if these are
+//     fewer. Redis may reserve as much again.
 //   - What a tower reads of an event (item, kind, the gap to the event that moved it before) is the same whether the state moves
 //     on or is encoded anew: the state carries the time of the event that moved it last.
 //   - A value that cannot be read is an error that names the key and the remedy; it is never overwritten as if it were empty.

@@ -26,8 +26,11 @@ type Event struct {
 type Report struct {
 	// Applied events changed a profile; Late ones are among them: they came after a newer event of their user.
 	Applied, Late int
-	// Duplicates have the event id of an event in the user's history.
+	// Duplicates have the event id of an event that was counted before.
 	Duplicates int
+	// Untold are so much older than others of their user that nobody knows whether they were counted before: of those that
+	// count only for the user's counters, since the history begins behind them. Their items are seen, and nothing counts them.
+	Untold int
 	// Replayed events had been applied before.
 	Replayed int
 	// Erased counts tombstones.

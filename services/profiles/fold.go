@@ -18,8 +18,8 @@ type plan struct {
 	erased bool
 	// erasedAt is the broker's time of the tombstone, in ms; 0 where it is not known.
 	erasedAt int64
-	// kept: the history has changed.
-	kept bool
+	// kept: the history has changed; passed: the past has.
+	kept, passed bool
 	// seen is appended to the set of seen items.
 	seen []byte
 	// moves has, for each live model, how its taste moves.
@@ -28,6 +28,7 @@ type plan struct {
 	applied              []int // indexes into the batch
 	late                 int
 	duplicates, replayed int
+	untold               int
 	erasures             int
 }
 
@@ -39,6 +40,13 @@ type move struct {
 	anew bool
 	// steps are the events to move by, oldest first.
 	steps []step
+}
+
+// limits bound what a profile keeps of its events: the history's length, and how many ids make a block of the past.
+type limits struct{ history, block int }
+
+func (c Config) limits() limits {
+	return limits{history: c.HistoryLength, block: c.EventIDs / ringBlocks}
 }
 
 // reader says what moves a model's taste.
@@ -54,7 +62,7 @@ type reader interface {
 // foldUser folds a user's events, in their order, onto what is stored. It decides event by event, as if each were a batch of
 // its own, which is what makes the outcome independent of where batches are cut. Only the encoding is left for later, since
 // of several that late events ask for only the last one counts. What is stored passes into the plan: st is not to be used again.
-func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, limit int, r reader) *plan {
+func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, keep limits, r reader) *plan {
 	p := &plan{stored: *st, moves: make([]move, len(tastes))}
 	for m, t := range tastes {
 		p.moves[m].taste = t
@@ -73,17 +81,56 @@ func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, limit
 		if !e.Time.IsZero() {
 			p.updated = max(p.updated, e.Time.UnixMilli())
 		}
-		if p.history.hasEvent(fingerprintOf(e.EventID)) {
+		entry := entryOf(e)
+		switch p.met(&entry, keep) {
+		case repeated:
 			p.duplicates++
+			continue
+		case untold:
+			p.untold++
+			p.see(e)
 			continue
 		}
 		p.applied = append(p.applied, indexes[i])
 		p.counters = p.counters.add(e.Type)
 		if entersHistory(e.Type) {
-			p.remember(e, limit, r)
+			p.see(e)
+			p.remember(entry, keep, r)
+		} else {
+			p.pass(&entry, keep)
 		}
 	}
 	return p
+}
+
+// met tells whether an event was counted before. One that has its place in the history is never refused for its age: of events
+// of one moment, some may be forgotten and the others not.
+func (p *plan) met(e *Entry, keep limits) sighting {
+	if e.fingerprint == 0 {
+		return fresh
+	}
+	if p.history.hasEvent(e.fingerprint) {
+		return repeated
+	}
+	s := p.past.of(e.Type).sees(uint32(e.fingerprint), e.OccurredAt.UnixMilli())
+	if s == untold && entersHistory(e.Type) && p.history.takes(e, keep.history) {
+		return fresh
+	}
+	return s
+}
+
+// pass takes an event into the past.
+func (p *plan) pass(e *Entry, keep limits) {
+	p.passed = true
+	if e.fingerprint != 0 {
+		p.past.of(e.Type).add(uint32(e.fingerprint), e.OccurredAt.UnixMilli(), keep.block)
+	}
+}
+
+func (p *plan) see(e *Event) {
+	if entersHistory(e.Type) && !p.history.hasItem(e.ItemID) {
+		p.seen = binary.LittleEndian.AppendUint32(p.seen, seenFingerprint(e.ItemID))
+	}
 }
 
 // entersHistory leaves out impressions, which are the system's doing and would push everything else out of the history.
@@ -91,13 +138,9 @@ func entersHistory(t schemas.InteractionType) bool {
 	return t != schemas.Impression && t != schemas.UnknownInteraction
 }
 
-func (p *plan) remember(e *Event, limit int, r reader) {
-	if !p.history.hasItem(e.ItemID) {
-		p.seen = binary.LittleEndian.AppendUint32(p.seen, seenFingerprint(e.ItemID))
-	}
+func (p *plan) remember(e Entry, keep limits, r reader) {
 	var late, kept bool
-	entry := entryOf(e)
-	p.history, late, kept = p.history.insert(entry, limit)
+	p.history, late, kept = p.history.insert(e, keep.history, func(gone *Entry) { p.pass(gone, keep) })
 	if late {
 		p.late++
 	}
@@ -108,7 +151,7 @@ func (p *plan) remember(e *Event, limit int, r reader) {
 	for m := range p.moves {
 		if r.reads(m, e.Type) && r.has(m, e.ItemID) {
 			reads := func(kind schemas.InteractionType) bool { return r.reads(m, kind) }
-			p.moves[m].by(entry.step(), late || !r.recurrent(m), p.history, reads)
+			p.moves[m].by(e.step(), late || !r.recurrent(m), p.history, reads)
 		}
 	}
 }
@@ -135,7 +178,7 @@ func (p *plan) erase(at time.Time) {
 		p.erasedAt = at.UnixMilli()
 	}
 	p.erased, p.kept, p.seen = true, false, nil
-	p.history, p.counters, p.updated = nil, nil, 0
+	p.history, p.counters, p.updated, p.past, p.passed = nil, nil, 0, newPast(), false
 	for m := range p.moves {
 		p.moves[m] = move{}
 	}

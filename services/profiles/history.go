@@ -82,20 +82,28 @@ func (h history) hasItem(id string) bool {
 	return false
 }
 
-// insert puts an event in its place and drops the oldest ones beyond limit. It tells whether the event is late (older than
-// the newest) and whether it is kept.
-func (h history) insert(e Entry, limit int) (grown history, late, kept bool) {
+// takes tells whether insert would keep an event.
+func (h history) takes(e *Entry, limit int) bool {
+	return len(h) < limit || !e.older(&h[limit-1])
+}
+
+// insert puts an event in its place, and gives the ones beyond limit to drop, oldest first. It tells whether the event is late
+// (older than the newest) and whether it is kept.
+func (h history) insert(e Entry, limit int, drop func(*Entry)) (grown history, late, kept bool) {
+	if !h.takes(&e, limit) {
+		drop(&e)
+		return h, true, false
+	}
 	place := 0
 	for place < len(h) && e.older(&h[place]) {
 		place++
 	}
-	if place >= limit {
-		return h, true, false
-	}
 	h = slices.Insert(h, place, e)
-	if len(h) > limit {
-		clear(h[limit:])
-		h = h[:limit]
+	for len(h) > limit {
+		last := len(h) - 1
+		drop(&h[last])
+		h[last] = Entry{}
+		h = h[:last]
 	}
 	return h, place > 0, true
 }

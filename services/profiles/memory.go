@@ -92,6 +92,8 @@ func (b *batch) remember(w *work) {
 	}
 	r := &remembered{stored: w.plan.stored, at: time.Now(), models: b.models, tastes: w.tastes}
 	r.revision = w.revision
+	r.past.left.settle()
+	r.past.shown.settle()
 	for m := range w.plan.moves {
 		r.tastes[m] = w.plan.moves[m].taste
 	}

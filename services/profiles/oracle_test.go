@@ -1,8 +1,8 @@
 package profiles
 
 import (
-	"encoding/binary"
 	"math"
+	"slices"
 	"sort"
 	"testing"
 	"time"
@@ -23,9 +23,51 @@ type oracle struct {
 	erased   bool
 	history  []Event // oldest first
 	counters map[schemas.InteractionType]uint64
-	seen     []byte
+	seen     map[uint32]bool
 	updated  time.Time
 	tastes   map[string]*oracleTaste
+	// left are the events that are in the history no more, shown the impressions, in the order in which they came.
+	left, shown []Event
+	untold      int
+}
+
+// oracleEventIDs is how many ids the oracle's profiles keep: blocks of two.
+const oracleEventIDs = 128
+
+// met says what is known of an event among those of the past: the ids in halves of the ring that are not forgotten, and in the
+// tail that is no whole block; and that nothing is known of one no younger than what is forgotten.
+func met(past []Event, e Event) sighting {
+	const block = oracleEventIDs / ringBlocks
+	const half = block * ringBlocks / 2
+	closed, held := len(past)/block*block, 0
+	if closed > 0 {
+		held = max(0, (closed-1)/half-1) * half
+	}
+	noYounger := func(events []Event) bool {
+		for _, p := range events {
+			if e.OccurredAt.UnixMilli() <= p.OccurredAt.UnixMilli() {
+				return true
+			}
+		}
+		return false
+	}
+	has := func(events []Event) bool {
+		for _, p := range events {
+			if p.EventID == e.EventID {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case e.EventID == "" || !noYounger(past):
+		return fresh
+	case has(past[closed:]), noYounger(past[held:closed]) && has(past[held:closed]):
+		return repeated
+	case noYounger(past[:held]):
+		return untold
+	}
+	return fresh
 }
 
 type oracleTaste struct {
@@ -37,6 +79,7 @@ type oracleTaste struct {
 func newOracle(limit int) *oracle {
 	return &oracle{
 		limit: limit, marks: map[int32]int64{}, counters: map[schemas.InteractionType]uint64{}, tastes: map[string]*oracleTaste{},
+		seen: map[uint32]bool{},
 	}
 }
 
@@ -71,40 +114,62 @@ func (o *oracle) apply(r *rig, e Event) {
 	if e.Time.After(o.updated) {
 		o.updated = e.Time
 	}
-	itemKnown := false
+	o.erased = false
 	for _, h := range o.history {
 		if h.EventID == e.EventID && e.EventID != "" {
 			return
 		}
-		itemKnown = itemKnown || h.ItemID == e.ItemID
 	}
-	o.erased = false
-	o.counters[e.Type]++
+	past := &o.left
 	if e.Type == schemas.Impression {
+		past = &o.shown
+	}
+	s := met(*past, e)
+	if s == repeated {
 		return
 	}
-	if !itemKnown {
-		o.seen = binary.LittleEndian.AppendUint32(o.seen, uint32(xxhash.Sum64String(e.ItemID)))
+	if e.Type != schemas.Impression {
+		o.seen[uint32(xxhash.Sum64String(e.ItemID))] = true
+	}
+	takes := len(o.history) < o.limit || older(o.history[0], e)
+	if s == untold && (e.Type == schemas.Impression || !takes) {
+		o.untold++
+		return
+	}
+	o.counters[e.Type]++
+	if e.Type == schemas.Impression {
+		o.shown = append(o.shown, e)
+		o.forgetAnonymous()
+		return
 	}
 	o.history = append(o.history, e)
-	sort.SliceStable(o.history, func(i, j int) bool {
-		a, b := o.history[i], o.history[j]
-		switch {
-		case a.OccurredAt.UnixMilli() != b.OccurredAt.UnixMilli():
-			return a.OccurredAt.UnixMilli() < b.OccurredAt.UnixMilli()
-		case a.Partition != b.Partition:
-			return a.Partition < b.Partition
-		}
-		return a.Offset < b.Offset
-	})
+	sort.SliceStable(o.history, func(i, j int) bool { return older(o.history[i], o.history[j]) })
 	at := func(i int) bool { return o.history[i].Partition == e.Partition && o.history[i].Offset == e.Offset }
 	late := !at(len(o.history) - 1)
 	kept := true
 	if len(o.history) > o.limit {
 		kept = !at(0)
+		o.left = append(o.left, o.history[0])
 		o.history = o.history[1:]
+		o.forgetAnonymous()
 	}
 	o.taste(r, e, late, kept)
+}
+
+func older(a, b Event) bool {
+	switch {
+	case a.OccurredAt.UnixMilli() != b.OccurredAt.UnixMilli():
+		return a.OccurredAt.UnixMilli() < b.OccurredAt.UnixMilli()
+	case a.Partition != b.Partition:
+		return a.Partition < b.Partition
+	}
+	return a.Offset < b.Offset
+}
+
+// forgetAnonymous leaves events without an id out of the past: nothing can be a repeat of them.
+func (o *oracle) forgetAnonymous() {
+	anonymous := func(e Event) bool { return e.EventID == "" }
+	o.left, o.shown = slices.DeleteFunc(o.left, anonymous), slices.DeleteFunc(o.shown, anonymous)
 }
 
 func (o *oracle) taste(r *rig, e Event, late, kept bool) {
@@ -158,7 +223,7 @@ func (o *oracle) check(t testing.TB, r *rig, user string) {
 			require.Equal(t, o.counters[kind], p.Counters.Of(kind), "user %s type %v", user, kind)
 		}
 		require.Equal(t, o.updated.UnixMilli(), time.Time.UnixMilli(p.UpdatedAt), user)
-		require.Equal(t, string(o.seen), p.seen, user)
+		require.Equal(t, o.seen, seenOf(p), user)
 		want := o.tastes[model]
 		if want == nil || want.behind {
 			require.Nil(t, p.Embedding, "user %s model %s", user, model)
@@ -175,6 +240,21 @@ func (o *oracle) check(t testing.TB, r *rig, user string) {
 		require.Subset(t, []string{fieldRevision, fieldWatermarks, fieldErasedAt}, fields, "an erased user has nothing else")
 		require.Zero(t, r.client.Exists(t.Context(), r.seenKey(user)).Val())
 	}
+}
+
+func (o *oracle) total() (n uint64) {
+	for _, count := range o.counters {
+		n += count
+	}
+	return n
+}
+
+func seenOf(p *Profile) map[uint32]bool {
+	seen := map[uint32]bool{}
+	for _, id := range unpackIDs(p.seen) {
+		seen[id] = true
+	}
+	return seen
 }
 
 func bits(floats []float32) []uint32 {

@@ -39,6 +39,10 @@ func TestPackedValuesComeBack(t *testing.T) {
 	c, err := unpackCounters(string(packCounters(Counters{0, math.MaxUint64, 3})))
 	require.NoError(t, err)
 	require.Equal(t, Counters{0, math.MaxUint64, 3}, c)
+
+	p, err := unpackPast(string(packPast(samplePast())))
+	require.NoError(t, err)
+	require.Equal(t, *samplePast(), p)
 }
 
 // The bytes of format 1, written by hand: what is in Redis must stay readable.
@@ -58,6 +62,12 @@ func TestFormatOne(t *testing.T) {
 	c, err := unpackCounters("\x01\x02\x00\x05")
 	require.NoError(t, err)
 	require.Equal(t, Counters{0, 5}, c)
+	p, err := unpackPast("\x01\xdc\x0b" + "\x01\x01\x02\x03\x04\x21" + "\x0b\x00\x0f\x07" + "\x00\x00\x00\x00\x00\x00")
+	require.NoError(t, err)
+	want := newPast()
+	want.compactAt = 1500
+	want.left = window{tail: []uint32{0x04030201}, tailNewest: 5, halves: [2]int64{never, 7}, horizon: 3, blocks: 33}
+	require.Equal(t, want, p)
 	got := unpackTaste("\x02\x02\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x80\x3f", "\x00\x00\x00\x40", 2, 1, 1)
 	require.Equal(t, &taste{state: []float32{1}, embedding: []float32{2}, moved: -1}, got)
 }
@@ -170,6 +180,28 @@ func FuzzUnpackCounters(f *testing.F) {
 	})
 }
 
+func samplePast() *past {
+	p := newPast()
+	p.compactAt, p.shown.horizon = 1500, math.MaxInt64
+	p.left = window{tail: []uint32{0, math.MaxUint32}, tailNewest: -5, halves: [2]int64{math.MinInt64 + 1, 7}, horizon: 3, blocks: 33}
+	return &p
+}
+
+func FuzzUnpackPast(f *testing.F) {
+	good := string(packPast(samplePast()))
+	for n := range len(good) {
+		f.Add(good[:n])
+	}
+	f.Add(good)
+	f.Fuzz(func(t *testing.T, value string) {
+		if p, err := unpackPast(value); err == nil {
+			again, err := unpackPast(string(packPast(&p)))
+			require.NoError(t, err)
+			require.Equal(t, p, again)
+		}
+	})
+}
+
 func FuzzUnpackTaste(f *testing.F) {
 	f.Add(sampleState(), string(packFloats(nil, []float32{3})), uint64(5))
 	f.Add("", "", uint64(0))
@@ -183,11 +215,11 @@ func FuzzUnpackTaste(f *testing.F) {
 
 // A fuzzed profile hash is read or refused, with the key's name, and never both.
 func FuzzReadStored(f *testing.F) {
-	f.Add("r", string(packHistory(sampleHistory())), "\x01\x00", "\x01\x00", "12")
-	f.Add("", "", "", "", "")
+	f.Add("r", string(packHistory(sampleHistory())), "\x01\x00", "\x01\x00", "12", string(packPast(samplePast())))
+	f.Add("", "", "", "", "", "")
 	s := &Store{cfg: DefaultConfig()}
-	f.Fuzz(func(t *testing.T, r, h, w, c, u string) {
-		st, err := s.readStored("ann", []any{r, h, w, c, u})
+	f.Fuzz(func(t *testing.T, r, h, w, c, u, p string) {
+		st, err := s.readStored("ann", []any{r, h, w, c, u, p})
 		if err == nil {
 			require.NotNil(t, st)
 			return

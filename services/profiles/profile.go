@@ -1,7 +1,6 @@
 package profiles
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -31,32 +30,30 @@ type Profile struct {
 	last      *schemas.Position
 	seen      string
 	indexOnce sync.Once
-	index     []uint32
+	index     *fingerprints
 }
 
 // LastApplied is the position of the event that was applied last; nil where none was.
 func (p *Profile) LastApplied() *schemas.Position { return p.last }
-
-// seenBytes is the length of an item's fingerprint in the set of seen items.
-const seenBytes = 4
 
 func seenFingerprint(itemID string) uint32 { return uint32(xxhash.Sum64String(itemID)) }
 
 // HasSeen tells whether the user ever interacted with an item, impressions left out. For an item that was not seen the
 // answer is wrong with a probability of SeenCount in 2^32.
 func (p *Profile) HasSeen(itemID string) bool {
-	p.indexOnce.Do(func() {
-		u := unpacker{rest: p.seen}
-		p.index = make([]uint32, p.SeenCount())
-		for i := range p.index {
-			p.index[i] = u.uint32()
-		}
-		slices.Sort(p.index)
-	})
-	_, found := slices.BinarySearch(p.index, seenFingerprint(itemID))
-	return found
+	return p.seenIndex().has(seenFingerprint(itemID))
 }
 
-// SeenCount is how many fingerprints the set of seen items has. An item that came again after it had left the history is
-// counted again.
-func (p *Profile) SeenCount() int { return len(p.seen) / seenBytes }
+// SeenCount is how many fingerprints the set of seen items has.
+func (p *Profile) SeenCount() int { return p.seenIndex().count }
+
+func (p *Profile) seenIndex() *fingerprints {
+	p.indexOnce.Do(func() {
+		ids := unpackIDs(p.seen)
+		p.index = newFingerprints(len(ids))
+		for _, id := range ids {
+			p.index.add(id)
+		}
+	})
+	return p.index
+}

@@ -21,12 +21,16 @@ type Effect struct {
 	Late bool
 }
 
-// Apply folds an event that is no erasure, which begins with a new Replica. limit is the history's length. vector gives an item's
+// Apply folds an event that is no erasure, which begins with a new Replica. cfg says what a profile keeps. vector gives an item's
 // vector as of now, nil where it has none; it is copied from, not kept.
-func (r *Replica) Apply(e *Event, tower *towers.UserTower, limit int, vector func(itemID string) []float32) Effect {
-	p := foldUser(&r.stored, []*taste{r.taste}, []*Event{e}, []int{0}, limit, replicaReader{tower, vector})
+func (r *Replica) Apply(e *Event, tower *towers.UserTower, cfg Config, vector func(itemID string) []float32) Effect {
+	if r.stored.counters == nil {
+		r.stored.past = newPast()
+	}
+	p := foldUser(&r.stored, []*taste{r.taste}, []*Event{e}, []int{0}, cfg.limits(), replicaReader{tower, vector})
 	mv := &p.moves[0]
 	r.stored, r.taste = p.stored, mv.taste
+	r.stored.past.left.closed, r.stored.past.shown.closed = nil, nil // their ids are known already
 	if len(mv.steps) > 0 {
 		vectors := map[string][]float32{}
 		for _, s := range mv.steps {

@@ -20,6 +20,8 @@ func TestReplicaEqualsThePlainFold(t *testing.T) {
 		tower := testTower("m1", seed)
 		r := &rig{live: []*towers.UserTower{tower}, vectors: map[string]map[string][]float32{"m1": {}}}
 		vector := func(id string) []float32 { return r.vectors["m1"][id] }
+		cfg := DefaultConfig()
+		cfg.HistoryLength, cfg.EventIDs = limit, oracleEventIDs
 		o, replica := newOracle(limit), &Replica{}
 		var last Event
 		for offset := range int64(120) {
@@ -44,16 +46,16 @@ func TestReplicaEqualsThePlainFold(t *testing.T) {
 					continue
 				}
 				before := slices.Clone(replica.Embedding())
-				require.Equal(t, Effect{}, replica.Apply(&last, tower, limit, vector), "a replay does nothing")
+				require.Equal(t, Effect{}, replica.Apply(&last, tower, cfg, vector), "a replay does nothing")
 				require.Equal(t, before, replica.Embedding())
 				continue
 			}
 			last = e
-			known := slices.ContainsFunc(o.history, func(h Event) bool { return h.EventID == e.EventID })
+			counted := o.total()
 			late := slices.ContainsFunc(o.history, func(h Event) bool { return h.OccurredAt.After(e.OccurredAt) })
 			o.apply(r, e)
-			kept := e.Type != schemas.Impression && !known
-			require.Equal(t, Effect{New: kept, Late: kept && late}, replica.Apply(&e, tower, limit, vector))
+			kept := e.Type != schemas.Impression && o.total() > counted
+			require.Equal(t, Effect{New: kept, Late: kept && late}, replica.Apply(&e, tower, cfg, vector))
 			require.Equal(t, len(o.history), replica.Events())
 			if o.tastes["m1"] == nil {
 				require.Nil(t, replica.Embedding())

@@ -50,7 +50,7 @@ const scheduleHistory = 6
 
 func runSchedule(t testing.TB, script []byte) {
 	s := &schedule{
-		rig: newRig(t, func(c *Config) { c.HistoryLength = scheduleHistory }), t: t, script: script,
+		rig: newRig(t, func(c *Config) { c.HistoryLength, c.EventIDs = scheduleHistory, oracleEventIDs }), t: t, script: script,
 		topic: make([][]Event, 1), committed: make([]int, 1), clock: time.UnixMilli(1_700_000_000_000).UTC(),
 		users:   []string{"ann", "b}o{b", ""},
 		oracles: map[string]*oracle{}, marks: map[string]map[int32]int64{},
@@ -192,7 +192,7 @@ func (s *schedule) consume(p, n int, commit bool) {
 func (s *schedule) apply(batch []Event) bool {
 	report, err := s.workers[s.pick(len(s.workers))].Apply(s.t.Context(), batch)
 	require.NoError(s.t, err)
-	require.Equal(s.t, len(batch), report.Applied+report.Duplicates+report.Replayed+report.Erased+len(report.Failed))
+	require.Equal(s.t, len(batch), report.Applied+report.Duplicates+report.Untold+report.Replayed+report.Erased+len(report.Failed))
 	require.Len(s.t, report.NewlyApplied, report.Applied)
 	for _, failure := range report.Failed {
 		require.ErrorIs(s.t, failure, errCrash)

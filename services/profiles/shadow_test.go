@@ -68,7 +68,7 @@ type rebuilding struct {
 
 func newRebuilding(t testing.TB, script []byte) *rebuilding {
 	s := &schedule{
-		rig: newRig(t, func(c *Config) { c.HistoryLength = scheduleHistory }), t: t, script: script,
+		rig: newRig(t, func(c *Config) { c.HistoryLength, c.EventIDs = scheduleHistory, oracleEventIDs }), t: t, script: script,
 		topic: make([][]Event, 1), committed: make([]int, 1), clock: time.Now().Add(-time.Hour).Truncate(time.Millisecond).UTC(),
 		users: []string{"ann", "b}o{b", "", "d%an", "eve"},
 	}

@@ -41,9 +41,10 @@ const (
 	fieldCounters   = "c"
 	fieldUpdated    = "u" // broker's time of the newest event, ms, decimal
 	fieldErasedAt   = "e" // broker's time of the newest tombstone, ms, decimal; stays when the user comes back
+	fieldPast       = "p" // absent while there is none
 )
 
-var profileFields = []string{fieldRevision, fieldHistory, fieldWatermarks, fieldCounters, fieldUpdated}
+var profileFields = []string{fieldRevision, fieldHistory, fieldWatermarks, fieldCounters, fieldUpdated, fieldPast}
 
 const remedyProfile = "delete the user's keys :profile and :seen and send the user's events again (dead letters can be redriven)"
 
@@ -57,6 +58,7 @@ type stored struct {
 	marks    watermarks
 	counters Counters
 	updated  int64
+	past     past
 }
 
 // readStored takes the answer to an HMGET of profileFields (and possibly more) apart; a profile that is not there is empty.
@@ -89,6 +91,11 @@ func unpackStored(fields []any) (st *stored, err error) {
 		if st.updated, err = strconv.ParseInt(text(fields[4]), 10, 64); err != nil {
 			return nil, errors.New("the time of the last event is no number")
 		}
+	}
+	if fields[5] == nil {
+		st.past = st.pastOf()
+	} else if st.past, err = unpackPast(text(fields[5])); err != nil {
+		return nil, err
 	}
 	return st, nil
 }
@@ -137,7 +144,7 @@ func (s *Store) Load(ctx context.Context, users []string, model string) ([]*Prof
 		}
 		loaded[i] = st.profile(user, seen[i].Val())
 		stamp := st.counters.remembered()
-		if t := unpackTaste(text(values[5]), text(values[6]), stamp, stateSize, dim); t != nil {
+		if t := unpackTaste(text(values[len(profileFields)]), text(values[len(profileFields)+1]), stamp, stateSize, dim); t != nil {
 			loaded[i].State, loaded[i].Embedding, loaded[i].Moved = t.state, t.embedding, t.moved
 		}
 	}

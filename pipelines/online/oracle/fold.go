@@ -44,6 +44,7 @@ type Fold struct {
 	Events map[schemas.InteractionType]uint64
 
 	history []fact // oldest first
+	ids     map[string]bool
 	seen    map[string]bool
 	updated int64
 	state   []float32 // nil before the first event that moves the tower
@@ -116,7 +117,7 @@ func (f *Fold) advance(e fact, vector []float32) {
 }
 
 func (f *Fold) forget() {
-	f.history, f.Events, f.seen = nil, map[schemas.InteractionType]uint64{}, map[string]bool{}
+	f.history, f.ids, f.Events, f.seen = nil, map[string]bool{}, map[schemas.InteractionType]uint64{}, map[string]bool{}
 	f.updated, f.state, f.taste = 0, nil, nil
 }
 
@@ -127,8 +128,11 @@ func (f *Fold) apply(e fact) {
 		return
 	}
 	f.updated = max(f.updated, e.written)
-	if slices.ContainsFunc(f.history, func(h fact) bool { return h.EventID == e.EventID }) {
+	if id := fmt.Sprint(e.Type == schemas.Impression, e.OccurredAt.UnixMilli(), e.EventID); f.ids[id] ||
+		slices.ContainsFunc(f.history, func(h fact) bool { return h.EventID == e.EventID }) {
 		return
+	} else {
+		f.ids[id] = true
 	}
 	f.Events[e.Type]++
 	if e.Type == schemas.Impression {
