@@ -109,7 +109,7 @@ func (d *DeadLetters) read(ctx context.Context, topic string, s Selection, each 
 			return err
 		}
 		for p, at := range from {
-			spans[p] = span{max(spans[p].first, at), spans[p].end}
+			spans[p] = span{max(spans[p].first, at), spans[p].end, spans[p].log}
 		}
 	}
 	return scanSpans(ctx, c, spans, each)
