@@ -83,6 +83,10 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 	}
 	h.telemetry.applied(ctx, events, &report)
 	h.sayUntold(report.Untold)
+	if report.Unheard > 0 {
+		h.log.Warn("events came before their items' records, and too many users wait for these: their embeddings will not have them",
+			"events", report.Unheard, "remedy", "publish items before events with them, or raise profiles.waiting_users")
+	}
 	for i, err := range report.Failed {
 		if redisdb.IsCorrupt(err) {
 			err = stream.PermanentFor(stream.ReasonCorrupt, err) // waiting does not mend it, and the other users shall not wait

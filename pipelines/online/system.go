@@ -85,6 +85,12 @@ func (y *System) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	if _, applies := y.runners[Interactions]; applies {
+		group.Go(func() error {
+			y.Profiles.FollowArrivals(ctx, y.log)
+			return nil
+		})
+	}
 	return group.Wait()
 }
 

@@ -129,6 +129,12 @@ func (w *world) drain() {
 // check compares all profiles with the fold over the topic.
 func (w *world) check() {
 	w.t.Helper()
+	require.NoError(w.t, w.compare())
+}
+
+// compare says how the first profile that is another one differs from the fold over the topic.
+func (w *world) compare() error {
+	w.t.Helper()
 	by := &oracle.World{Vectors: map[string][]float32{}, HistoryLength: w.s.Profiles.HistoryLength}
 	for i := range shop {
 		by.Items = append(by.Items, fmt.Sprint("item", i))
@@ -152,8 +158,11 @@ func (w *world) check() {
 	for user, f := range topic.Users {
 		p, err := connected.Profiles.Load(w.t.Context(), []string{user}, modelID)
 		require.NoError(w.t, err)
-		require.NoError(w.t, f.Compare(p[0]), user)
+		if err := f.Compare(p[0]); err != nil {
+			return fmt.Errorf("%s: %w", user, err)
+		}
 	}
+	return nil
 }
 
 func (w *world) ask() schemas.RecommendationReply {

@@ -120,6 +120,7 @@ func (o *observer) foldInteraction(ctx context.Context, r *stream.Record) error 
 	q := question{target: row}
 	events, seen := u.profile.Events(), u.hasSeen(row)
 	if o.open != nil && !seen {
+		u.profile.Arrive(o.tower, o.vector)
 		q.embedding, q.seen = slices.Clone(u.profile.Embedding()), slices.Clone(u.seen)
 	}
 	event := profiles.Event{Interaction: e, Partition: r.Partition, Offset: r.Offset, Time: r.Time}

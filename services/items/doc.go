@@ -9,6 +9,8 @@
 //   - A vector and an index mark carry the stamp (version and life) of the record they were made from. A new record thus
 //     makes the mark of every model invalid in the same atomic step, without touching it: whoever dies between Redis and
 //     the index leaves an item that asks to be indexed, and a mark for a record that has moved on is refused.
+//   - Who waits for a vector is told of it: the step that finds none notes the user, the step that writes one looks for users, and a
+//     change counts as written only once the item is queued for them.
 //   - Vectors of a deleted item stay until DeletedRetention has passed, since the histories of users still hold the item
 //     and must encode as before.
 package items

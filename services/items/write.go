@@ -58,7 +58,7 @@ var writeSource string
 var writeScript = redisdb.NewScript(writeSource)
 
 // Write brings changes into the catalogue, each item in one atomic step, in three pipelined round trips for all of them (two,
-// if no change has a vector). The outcomes are aligned with changes. The changes of one item have the effect of being
+// if no change has a vector; one more, if profiles wait for a vector). The outcomes are aligned with changes. The changes of one item have the effect of being
 // written one after the other. An Outcome with Err can be written again; the error of Write itself is about the shelf of
 // recent items, and all changes can be written again.
 func (s *Store) Write(ctx context.Context, changes []Change) ([]Outcome, error) {
@@ -72,9 +72,12 @@ func (s *Store) Write(ctx context.Context, changes []Change) ([]Outcome, error) 
 	for i, f := range folds {
 		calls[i] = s.writeCall(changes, f, same[i])
 	}
+	var waited []arrived
 	for i, answer := range writeScript.Run(ctx, s.rdb, calls) {
 		s.readOutcome(ctx, outcomes, changes, folds[i], answer)
+		waited = append(waited, waitedFor(changes, folds[i].last(), answer)...)
 	}
+	s.queueArrivals(ctx, waited, outcomes)
 	return outcomes, s.shelveRecent(ctx, changes, outcomes)
 }
 
@@ -94,7 +97,7 @@ func (s *Store) writeCall(changes []Change, f fold, same string) redisdb.Call {
 		record, vector = encodeRecord(&c.Record), appendFloats(nil, c.Vector)
 	}
 	return redisdb.Call{
-		Keys: []string{s.recordKey(id), s.vectorsKey(id)},
+		Keys: []string{s.recordKey(id), s.vectorsKey(id), s.waitersKey(c.Model, id)},
 		Args: []any{
 			tombstone, before, record, c.Model, vector, digestBytes(f.mark(changes)), same,
 			s.cfg.DeletedRetention.Milliseconds(),
@@ -131,6 +134,18 @@ func (s *Store) readOutcome(ctx context.Context, outcomes []Outcome, changes []C
 	}
 	mark := Mark{ItemID: id, Version: stored.version(), Deleted: stored.deleted(), FilterDigest: changes[decisive].FilterDigest}
 	outcomes[decisive].NeedsIndex, outcomes[decisive].Mark = needsIndex, mark
+}
+
+// waitedFor lists the prefixes of profiles that wait for the item.
+func waitedFor(changes []Change, change int, answer *redis.Cmd) (waited []arrived) {
+	parts, err := answer.Slice()
+	if err != nil {
+		return nil // the Outcome says so
+	}
+	for _, prefix := range parts[4].([]any) {
+		waited = append(waited, arrived{change, prefix.(string), changes[change].Model, changes[change].Record.ItemID})
+	}
+	return waited
 }
 
 // writeError asks what is wrong with a record that the script could not read.

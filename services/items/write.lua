@@ -1,9 +1,10 @@
 -- Writes what one batch says about one item.
--- KEYS: record, vectors.
+-- KEYS: record, vectors, key prefixes of the profiles that wait for the vector.
 -- ARGV: 1 "1" if the batch has a tombstone; 2 stamp of the best change before it, or ""
 --       3 value of the best record after it, or ""; 4 model, or ""; 5 vector as bytes, or ""; 6 filter digest
 --       7 stamp of the stored vector that equals the new one nearly, or ""; 8 retention of deleted items, ms
--- Returns {tombstone's status, record's status, stamp that is stored now, 1 if the index has to hear of it}.
+-- Returns {tombstone's status, record's status, stamp that is stored now, 1 if the index has to hear of it,
+--          key prefixes of the profiles that wait for a vector that is there now}.
 local FORMAT, STAMP, NOTHING = '\1', 9, string.rep('\0', 8)
 
 -- Stamps are compared byte by byte: Lua compares strings by locale, and a version needs more than a double's 53 bits.
@@ -52,9 +53,15 @@ if ARGV[3] ~= '' then
   end
 end
 
+-- Asked whatever became of the change: who died before the arrival was queued comes again with a replay.
+local function waiting()
+  if ARGV[4] == '' or redis.call('HEXISTS', KEYS[2], 'v:' .. ARGV[4]) == 0 then return {} end
+  return redis.call('SMEMBERS', KEYS[3])
+end
+
 local final = status
 if status == '' or (status == 'stale' and tombstone ~= '') then final = tombstone end
-if ARGV[4] == '' or final == 'stale' then return {tombstone, status, stamp, 0} end
+if ARGV[4] == '' or final == 'stale' then return {tombstone, status, stamp, 0, waiting()} end
 
 local mark = redis.call('HGET', KEYS[2], 'i:' .. ARGV[4])
 if string.byte(stamp, STAMP) == 0 and ARGV[5] ~= '' then
@@ -69,4 +76,4 @@ if string.byte(stamp, STAMP) == 0 and ARGV[5] ~= '' then
     end
   end
 end
-return {tombstone, status, stamp, mark == stamp .. ARGV[6] and 0 or 1}
+return {tombstone, status, stamp, mark == stamp .. ARGV[6] and 0 or 1, waiting()}

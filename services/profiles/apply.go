@@ -30,13 +30,17 @@ type work struct {
 	events  []*Event
 	indexes []int // of the events in the batch
 	stored  *stored
-	stamp   uint64   // that of what is stored
-	tastes  []*taste // by model; nil where none is current
+	stamp   uint64     // that of what is stored
+	tastes  []*taste   // by model; nil where none is current
+	lacking [][]string // by model, of what is stored
+	again   bool       // the history is to be encoded anew where it lacks items; there are no events
 	plan    *plan
 	// revision is the one that the plan is written under.
 	revision string
 	recalled bool // from memory, in the last attempt
 	err      error
+	// unheard counts items that the user should wait for, and could not, in the last attempt.
+	unheard int
 }
 
 // Apply applies a batch of events in its order. It needs two pipelined round trips for all users together, one more if
@@ -54,8 +58,11 @@ func (s *Store) Apply(ctx context.Context, events []Event) (Report, error) {
 // ApplyFrom is Apply of events that were fetched from a log whose end can be asked for. It is asked only of a partition of which a
 // profile knows more than the events do (see logMovedOn). The error may be that of asking, too; the events can be applied again then.
 func (s *Store) ApplyFrom(ctx context.Context, end LogEnd, events []Event) (Report, error) {
-	var report Report
-	b := newBatch(s, events)
+	return newBatch(s, events).run(ctx, end)
+}
+
+// run folds and writes all users of the batch.
+func (b *batch) run(ctx context.Context, end LogEnd) (report Report, err error) {
 	pending := b.users
 	for attempt := 0; len(pending) > 0; attempt++ {
 		b.read(ctx, pending)
@@ -66,7 +73,8 @@ func (s *Store) ApplyFrom(ctx context.Context, end LogEnd, events []Event) (Repo
 		b.fold(pending)
 		b.readHistoryVectors(ctx, pending)
 		b.encode(pending)
-		pending = b.write(ctx, pending)
+		again := b.await(ctx, pending)
+		pending = append(again, b.write(ctx, without(pending, again))...)
 		if attempt == maxAttempts {
 			for _, w := range pending {
 				w.err = fmt.Errorf("writing the profile of user %q: %w", w.user, errContended)
@@ -79,6 +87,13 @@ func (s *Store) ApplyFrom(ctx context.Context, end LogEnd, events []Event) (Repo
 	}
 	slices.Sort(report.NewlyApplied)
 	return report, nil
+}
+
+func without(pending, again []*work) []*work {
+	if len(again) == 0 {
+		return pending
+	}
+	return slices.DeleteFunc(slices.Clone(pending), func(w *work) bool { return slices.Contains(again, w) })
 }
 
 func (r *Report) add(w *work) {
@@ -97,6 +112,7 @@ func (r *Report) add(w *work) {
 	r.Untold += w.plan.untold
 	r.Replayed += w.plan.replayed
 	r.Erased += w.plan.erasures
+	r.Unheard += w.unheard
 	r.NewlyApplied = append(r.NewlyApplied, w.plan.applied...)
 	if w.recalled {
 		r.Recalled++
@@ -109,6 +125,8 @@ func (b *batch) fold(pending []*work) {
 	for _, w := range pending {
 		switch {
 		case w.err != nil:
+		case w.again:
+			w.plan = planAgain(w, b.vectors)
 		case b.store.passes(w):
 			w.plan = &plan{applied: w.indexes, moves: make([]move, len(w.tastes))}
 		default:
@@ -156,7 +174,7 @@ func (b *batch) writeCall(w *work) redisdb.Call {
 	if len(p.counters) == 0 { // nothing since the erasure
 		ttl = s.cfg.ErasedRetention
 	}
-	args := make([]any, 0, 6+2*(len(profileFields)+2*len(p.moves)))
+	args := make([]any, 0, 6+2*(len(profileFields)+3*len(p.moves)))
 	w.revision = newRevision()
 	args = append(args, w.stored.revision, w.revision, ttl.Milliseconds(), flag(s.livesAnew(w)), flag(p.erased), p.seen)
 	args = append(args, fieldWatermarks, packWatermarks(p.marks))
@@ -190,6 +208,9 @@ func (b *batch) writeCall(w *work) redisdb.Call {
 		}
 		if mv.taste != nil && (len(mv.steps) > 0 || restamp) {
 			args = append(args, stateField(model), mv.taste.packState(stamp))
+		}
+		if mv.relacked && (len(mv.lacking) > 0 || !p.erased) {
+			args = append(args, lackingField(model), packLacking(mv.lacking))
 		}
 	}
 	return redisdb.Call{Keys: []string{s.profileKey(w.user), s.seenKey(w.user)}, Args: args}

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/freshet/freshet/services/redisdb"
 )
 
 // batch is one call of Apply.
@@ -50,7 +52,7 @@ func (b *batch) read(ctx context.Context, pending []*work) {
 	reads := make([]*redis.SliceCmd, len(pending))
 	fields := b.fields()
 	for i, w := range pending {
-		w.stored, w.tastes, w.plan = nil, nil, nil
+		w.stored, w.tastes, w.lacking, w.plan, w.unheard = nil, nil, nil, nil, 0
 		if w.recalled = b.recall(w); w.recalled {
 			continue
 		}
@@ -81,16 +83,24 @@ func (b *batch) take(w *work, read *redis.SliceCmd) {
 	}
 	w.stamp = w.stored.counters.remembered()
 	for m, tower := range b.vectors.towers {
-		field := len(profileFields) + 2*m
+		field := len(profileFields) + tasteFields*m
 		t := unpackTaste(text(values[field]), text(values[field+1]), w.stamp, tower.StateSize(), tower.Dim())
-		w.tastes = append(w.tastes, t)
+		lacking, err := unpackLacking(text(values[field+2]))
+		if err != nil {
+			w.err = redisdb.ReadError(b.store.profileKey(w.user), remedyProfile, err)
+			return
+		}
+		w.tastes, w.lacking = append(w.tastes, t), append(w.lacking, lacking)
 	}
 }
+
+// tasteFields is how many fields a model has.
+const tasteFields = 3
 
 func (b *batch) fields() []string {
 	fields := append([]string(nil), profileFields...)
 	for _, model := range b.models {
-		fields = append(fields, stateField(model), embeddingField(model))
+		fields = append(fields, stateField(model), embeddingField(model), lackingField(model))
 	}
 	return fields
 }
@@ -150,10 +160,18 @@ func (b *batch) readHistoryVectors(ctx context.Context, pending []*work) {
 	asked := map[string]bool{}
 	for _, w := range pending {
 		w.eachMove(func(m int, mv *move) {
+			ask := func(id string) {
+				if !b.vectors.knows(m, id) && !asked[id] {
+					asked[id] = true
+					missing = append(missing, id)
+				}
+			}
 			for _, s := range mv.steps {
-				if !b.vectors.knows(m, s.item) && !asked[s.item] {
-					asked[s.item] = true
-					missing = append(missing, s.item)
+				ask(s.item)
+			}
+			if mv.anew {
+				for _, id := range w.lacking[m] {
+					ask(id)
 				}
 			}
 		})

@@ -27,6 +27,9 @@ type Config struct {
 	// RememberedUsers is how many users' profiles a process keeps of those it wrote last, about 8 KB each, so that their next
 	// events need not read them. What another process changes is noticed by each write. 0 reads always.
 	RememberedUsers int `yaml:"remembered_users" env:"REMEMBERED_USERS"`
+	// WaitingUsers is how many users may wait for one item's record after their events with it: their embeddings are made anew
+	// when it comes. Each takes some hundred bytes until then.
+	WaitingUsers int `yaml:"waiting_users" env:"WAITING_USERS"`
 }
 
 // maxHistory bounds HistoryLength and what a stored history may claim to hold.
@@ -51,6 +54,7 @@ func DefaultConfig() Config {
 		InactiveTTL:     180 * 24 * time.Hour,
 		ErasedRetention: 30 * 24 * time.Hour,
 		RememberedUsers: 8192,
+		WaitingUsers:    100_000,
 	}
 }
 
@@ -78,6 +82,9 @@ func (c Config) Validate() error {
 	}
 	if c.RememberedUsers < 0 || c.RememberedUsers > maxRemembered {
 		return fmt.Errorf("remembered_users is %d: give 0 to %d", c.RememberedUsers, maxRemembered)
+	}
+	if c.WaitingUsers < 1 || c.WaitingUsers > maxRemembered {
+		return fmt.Errorf("waiting_users is %d: give 1 to %d", c.WaitingUsers, maxRemembered)
 	}
 	return nil
 }

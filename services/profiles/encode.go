@@ -41,6 +41,14 @@ func (v *vectorSet) readsAny(kind schemas.InteractionType) bool {
 
 func (v *vectorSet) has(model int, itemID string) bool { return v.vectors[model][itemID] != nil }
 
+// forget has an item's vectors read again.
+func (v *vectorSet) forget(itemID string) {
+	for m := range v.vectors {
+		delete(v.vectors[m], itemID)
+	}
+	delete(v.errs, itemID)
+}
+
 func (v *vectorSet) recurrent(model int) bool { return v.towers[model].Recurrent() }
 
 func (v *vectorSet) knows(model int, itemID string) bool {
@@ -89,7 +97,11 @@ func (b *batch) encode(pending []*work) {
 			if w.err != nil || len(w.plan.moves[m].steps) == 0 {
 				continue
 			}
+			w.undoAgain(m, func(id string) bool { return b.vectors.has(m, id) })
 			mv := &w.plan.moves[m]
+			if len(mv.steps) == 0 {
+				continue
+			}
 			events := mv.taste.events(mv.steps, b.vectors.vectors[m])
 			if mv.anew {
 				mv.taste.state, mv.taste.embedding = make([]float32, tower.StateSize()), make([]float32, tower.Dim())

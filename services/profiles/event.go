@@ -33,6 +33,9 @@ type Report struct {
 	Untold int
 	// Replayed events had been applied before.
 	Replayed int
+	// Unheard counts items whose events came before their vectors, and for which too many users wait already: their arrival will
+	// not move this user.
+	Unheard int
 	// Erased counts tombstones.
 	Erased int
 	// Failed maps the index of an event to why it was not applied. All events of a user in one batch share their fate. An

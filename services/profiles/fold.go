@@ -40,6 +40,14 @@ type move struct {
 	anew bool
 	// steps are the events to move by, oldest first.
 	steps []step
+	// missed are items of events that would have moved it, had they had a vector.
+	missed []string
+	// again: anew only if what the taste lacked has come; before is the taste that stays otherwise.
+	again  bool
+	before *taste
+	// lacking is what the taste lacks now; relacked: that is not what is stored.
+	lacking  []string
+	relacked bool
 }
 
 // limits bound what a profile keeps of its events: the history's length, and how many ids make a block of the past.
@@ -149,7 +157,11 @@ func (p *plan) remember(e Entry, keep limits, r reader) {
 	}
 	p.kept = true
 	for m := range p.moves {
-		if r.reads(m, e.Type) && r.has(m, e.ItemID) {
+		switch {
+		case !r.reads(m, e.Type):
+		case !r.has(m, e.ItemID):
+			p.moves[m].missed = append(p.moves[m].missed, e.ItemID)
+		default:
 			reads := func(kind schemas.InteractionType) bool { return r.reads(m, kind) }
 			p.moves[m].by(e.step(), late || !r.recurrent(m), p.history, reads)
 		}

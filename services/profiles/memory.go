@@ -25,9 +25,10 @@ const rememberedFor = 10 * time.Minute
 // remembered is a profile as it was written.
 type remembered struct {
 	stored
-	at     time.Time
-	models []string
-	tastes []*taste // by model
+	at      time.Time
+	models  []string
+	tastes  []*taste   // by model
+	lacking [][]string // by model
 }
 
 func newMemory(users int) *memory {
@@ -81,21 +82,21 @@ func (b *batch) recall(w *work) bool {
 			return false
 		}
 	}
-	w.stored, w.tastes, w.stamp = &r.stored, r.tastes, r.counters.remembered()
+	w.stored, w.tastes, w.lacking, w.stamp = &r.stored, r.tastes, r.lacking, r.counters.remembered()
 	return true
 }
 
 // remember keeps what was written. An erased user's profile is not kept longer than it must be.
 func (b *batch) remember(w *work) {
-	if w.plan.erased {
+	if w.plan.erased || w.again {
 		return
 	}
-	r := &remembered{stored: w.plan.stored, at: time.Now(), models: b.models, tastes: w.tastes}
+	r := &remembered{stored: w.plan.stored, at: time.Now(), models: b.models, tastes: w.tastes, lacking: w.lacking}
 	r.revision = w.revision
 	r.past.left.settle()
 	r.past.shown.settle()
 	for m := range w.plan.moves {
-		r.tastes[m] = w.plan.moves[m].taste
+		r.tastes[m], r.lacking[m] = w.plan.moves[m].taste, w.plan.moves[m].lacking
 	}
 	b.store.memory.put(w.user, r)
 }

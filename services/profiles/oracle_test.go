@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -29,6 +30,7 @@ type oracle struct {
 	// left are the events that are in the history no more, shown the impressions, in the order in which they came.
 	left, shown []Event
 	untold      int
+	lacks       map[string]map[string]bool // by model, items whose events came before their vectors
 }
 
 // oracleEventIDs is how many ids the oracle's profiles keep: blocks of two.
@@ -79,7 +81,8 @@ type oracleTaste struct {
 func newOracle(limit int) *oracle {
 	return &oracle{
 		limit: limit, marks: map[int32]int64{}, counters: map[schemas.InteractionType]uint64{}, tastes: map[string]*oracleTaste{},
-		seen: map[uint32]bool{},
+		seen:  map[uint32]bool{},
+		lacks: map[string]map[string]bool{"m1": {}, "m2": {}},
 	}
 }
 
@@ -178,23 +181,50 @@ func (o *oracle) taste(r *rig, e Event, late, kept bool) {
 		model := tower.Version()
 		liveNow[model] = true
 		vector := r.vectors[model][e.ItemID]
-		if !kept || vector == nil || !oracleReads[model][e.Type] {
+		if !kept || !oracleReads[model][e.Type] {
+			continue
+		}
+		if vector == nil {
+			o.lacks[model][e.ItemID] = true
 			continue
 		}
 		if t := o.tastes[model]; t != nil && !t.behind && !late {
 			t.advance(tower, e, vector)
 			continue
 		}
-		t := &oracleTaste{state: make([]float32, tower.StateSize()), embedding: make([]float32, tower.Dim()), moved: towers.Never}
-		for _, h := range o.history {
-			if v := r.vectors[model][h.ItemID]; v != nil && oracleReads[model][h.Type] {
-				t.advance(tower, h, v)
-			}
-		}
-		o.tastes[model] = t
+		o.encode(r, tower)
 	}
 	for model, t := range o.tastes {
 		t.behind = t.behind || !liveNow[model]
+	}
+}
+
+func (o *oracle) encode(r *rig, tower *towers.UserTower) {
+	model := tower.Version()
+	t := &oracleTaste{state: make([]float32, tower.StateSize()), embedding: make([]float32, tower.Dim()), moved: towers.Never}
+	for _, h := range o.history {
+		switch v := r.vectors[model][h.ItemID]; {
+		case !oracleReads[model][h.Type]:
+		case v == nil:
+			o.lacks[model][h.ItemID] = true
+		default:
+			t.advance(tower, h, v)
+		}
+	}
+	o.tastes[model] = t
+	maps.DeleteFunc(o.lacks[model], func(item string, _ bool) bool { return r.vectors[model][item] != nil })
+}
+
+// arrive encodes anew what items move that have got their first vector.
+func (o *oracle) arrive(r *rig) {
+	for _, tower := range r.live {
+		model := tower.Version()
+		if slices.ContainsFunc(o.history, func(h Event) bool {
+			return oracleReads[model][h.Type] && o.lacks[model][h.ItemID] && r.vectors[model][h.ItemID] != nil
+		}) {
+			o.encode(r, tower)
+		}
+		maps.DeleteFunc(o.lacks[model], func(item string, _ bool) bool { return r.vectors[model][item] != nil })
 	}
 }
 

@@ -1,6 +1,8 @@
 package profiles
 
 import (
+	"slices"
+
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 )
@@ -11,6 +13,8 @@ import (
 type Replica struct {
 	stored stored
 	taste  *taste
+	// lacking are items of the history that had no vector when their events came.
+	lacking []string
 }
 
 // Effect is what an event did to a Replica.
@@ -24,6 +28,7 @@ type Effect struct {
 // Apply folds an event that is no erasure, which begins with a new Replica. cfg says what a profile keeps. vector gives an item's
 // vector as of now, nil where it has none; it is copied from, not kept.
 func (r *Replica) Apply(e *Event, tower *towers.UserTower, cfg Config, vector func(itemID string) []float32) Effect {
+	r.Arrive(tower, vector)
 	if r.stored.counters == nil {
 		r.stored.past = newPast()
 	}
@@ -31,6 +36,11 @@ func (r *Replica) Apply(e *Event, tower *towers.UserTower, cfg Config, vector fu
 	mv := &p.moves[0]
 	r.stored, r.taste = p.stored, mv.taste
 	r.stored.past.left.closed, r.stored.past.shown.closed = nil, nil // their ids are known already
+	r.lacking = append(r.lacking, mv.missed...)
+	if mv.anew {
+		r.lacking = slices.DeleteFunc(r.lacking, func(id string) bool { return vector(id) != nil })
+	}
+	r.lacking = slices.DeleteFunc(r.lacking, func(id string) bool { return !r.stored.history.hasItem(id) })
 	if len(mv.steps) > 0 {
 		vectors := map[string][]float32{}
 		for _, s := range mv.steps {
@@ -45,6 +55,24 @@ func (r *Replica) Apply(e *Event, tower *towers.UserTower, cfg Config, vector fu
 		}
 	}
 	return Effect{New: len(p.applied) > 0 && entersHistory(e.Type), Late: p.late > 0}
+}
+
+// Arrive encodes the history anew if an item has got its vector after its event, as FollowArrivals does.
+func (r *Replica) Arrive(tower *towers.UserTower, vector func(itemID string) []float32) {
+	if !slices.ContainsFunc(r.lacking, func(id string) bool { return vector(id) != nil }) {
+		return
+	}
+	w := &work{stored: &r.stored, tastes: []*taste{r.taste}, lacking: [][]string{r.lacking}}
+	mv := &planAgain(w, replicaReader{tower, vector}).moves[0]
+	vectors := map[string][]float32{}
+	for _, s := range mv.steps {
+		vectors[s.item] = vector(s.item)
+	}
+	r.taste = mv.taste
+	events := r.taste.events(mv.steps, vectors)
+	r.taste.state, r.taste.embedding = make([]float32, tower.StateSize()), make([]float32, tower.Dim())
+	tower.Encode(r.taste.state, r.taste.embedding, events)
+	r.lacking = slices.DeleteFunc(r.lacking, func(id string) bool { return vector(id) != nil })
 }
 
 // replicaReader reads for the one model of a Replica.

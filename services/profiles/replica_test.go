@@ -32,6 +32,8 @@ func TestReplicaEqualsThePlainFold(t *testing.T) {
 				}
 				r.vectors["m1"][fmt.Sprint("i", rng.IntN(8))] = v
 			}
+			replica.Arrive(tower, vector)
+			o.arrive(r)
 			e := Event{Offset: offset, Time: time.UnixMilli(offset + 1), Interaction: schemas.Interaction{
 				EventID: fmt.Sprint("e", rng.IntN(200)), ItemID: fmt.Sprint("i", rng.IntN(9)), Type: schemas.InteractionType(1 + rng.IntN(10)),
 				OccurredAt: time.UnixMilli(1000*offset - rng.Int64N(3000)),

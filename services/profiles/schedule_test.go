@@ -136,6 +136,7 @@ func (s *schedule) event() {
 		require.NoError(s.t, s.client.ScriptFlush(s.t.Context()).Err())
 	default:
 		s.setVector(s.t, []string{"m1", "m2"}[s.pick(2)], fmt.Sprint("i", s.pick(10)), uint64(s.pick(256)))
+		s.arrive()
 	}
 }
 
@@ -166,6 +167,22 @@ func (s *schedule) publish() {
 		e.Value = &value
 	}
 	s.topic[p] = append(s.topic[p], e)
+}
+
+// arrive has one of the workers serve the items that have got their first vector.
+func (s *schedule) arrive() {
+	after := s.hook.after
+	s.hook.after = nil
+	defer func() { s.hook.after = after }()
+	worker := s.workers[s.pick(len(s.workers))]
+	for served := 1; served > 0; {
+		var err error
+		served, err = worker.serveArrivals(s.t.Context())
+		require.NoError(s.t, err)
+	}
+	for _, u := range s.users {
+		s.oracles[u].arrive(s.rig)
+	}
 }
 
 func (s *schedule) batch(p, n int) []Event {

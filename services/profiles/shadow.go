@@ -168,15 +168,21 @@ func (h *Shadow) Replace(ctx context.Context, users []ShadowUser, passed Passed)
 	if err != nil {
 		return r, err
 	}
+	verdicts := make([]verdict, len(pairs))
+	lives := make([]time.Duration, len(pairs))
+	for i, p := range pairs {
+		verdicts[i], lives[i] = p.judge(h.live.cfg, passed)
+	}
+	if err := h.await(ctx, pairs, verdicts); err != nil {
+		return r, err
+	}
 	if err := h.claim.Check(ctx); err != nil {
 		return r, err
 	}
 	var calls []redisdb.Call
-	var called []pair
-	var verdicts []verdict
-	for _, p := range pairs {
-		v, ttl := p.judge(h.live.cfg, passed)
-		switch v {
+	var called []int
+	for i, p := range pairs {
+		switch verdicts[i] {
 		case gone:
 			r.Done++
 			continue
@@ -184,8 +190,7 @@ func (h *Shadow) Replace(ctx context.Context, users []ShadowUser, passed Passed)
 			r.Ahead = append(r.Ahead, p.user)
 			continue
 		}
-		calls = append(calls, h.replaceCall(p, v, ttl))
-		called, verdicts = append(called, p), append(verdicts, v)
+		calls, called = append(calls, h.replaceCall(p, verdicts[i], lives[i])), append(called, i)
 	}
 	for i, answer := range replaceScript.Run(ctx, h.live.rdb, calls) {
 		done, err := answer.Int()
@@ -193,11 +198,11 @@ func (h *Shadow) Replace(ctx context.Context, users []ShadowUser, passed Passed)
 			return r, fmt.Errorf("replacing the profile %s: %w", calls[i].Keys[0], err)
 		}
 		if done == 0 {
-			r.Ahead = append(r.Ahead, called[i].user)
+			r.Ahead = append(r.Ahead, pairs[called[i]].user)
 			continue
 		}
 		r.Done++
-		switch verdicts[i] {
+		switch verdicts[called[i]] {
 		case kept:
 			r.Kept++
 		case expired:
@@ -224,16 +229,22 @@ type pair struct {
 	user         ShadowUser
 	live, shadow *stored
 	erased       bool // by the topic
+	// lacks and lacked are what tastes of the shadow and of the live profile lack, by model.
+	lacks, lacked [][]string
 }
 
 func (h *Shadow) read(ctx context.Context, users []ShadowUser) ([]pair, error) {
 	pipe := h.live.rdb.Pipeline()
 	reads := make([][2]*redis.SliceCmd, len(users))
+	fields := append(slices.Clip(profileFields), fieldErased)
+	for _, tower := range h.live.models() {
+		fields = append(fields, lackingField(tower.Version()))
+	}
 	for i, u := range users {
 		profile, _ := u.keys(h.live.cfg.KeyPrefix)
-		reads[i][0] = pipe.HMGet(ctx, profile, profileFields...)
+		reads[i][0] = pipe.HMGet(ctx, profile, fields...)
 		profile, _ = u.keys(h.prefix)
-		reads[i][1] = pipe.HMGet(ctx, profile, append(slices.Clip(profileFields), fieldErased)...)
+		reads[i][1] = pipe.HMGet(ctx, profile, fields...)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("reading profiles and their shadows: %w", err)
@@ -251,6 +262,10 @@ func (h *Shadow) read(ctx context.Context, users []ShadowUser) ([]pair, error) {
 				return nil, redisdb.ReadError(profile, "run the rebuild again", err)
 			}
 			pairs[i].erased = fields[len(profileFields)] != nil
+			if err := pairs[i].readLacking(fields, reads[i][0].Val()); err != nil {
+				profile, _ := u.keys(h.prefix)
+				return nil, redisdb.ReadError(profile, "run the rebuild again", err)
+			}
 		}
 	}
 	return pairs, nil

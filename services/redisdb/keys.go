@@ -24,6 +24,17 @@ func Key(prefix, id, kind string) string {
 	return prefix + ":{" + id + "}:" + kind
 }
 
+var unescaper = strings.NewReplacer("%25", "%", "%7B", "{", "%7D", "}")
+
+// ID is the id of a key's part ":{id}", as Key writes it.
+func ID(part string) string {
+	escaped := strings.TrimSuffix(strings.TrimPrefix(part, ":{"), "}")
+	if escaped == emptyTag {
+		return ""
+	}
+	return unescaper.Replace(escaped)
+}
+
 // ValidatePrefix refuses a prefix that would take the hash tag's place.
 func ValidatePrefix(field, prefix string) error {
 	if prefix == "" {

@@ -51,6 +51,7 @@ func TestKeysOfOneIDShareASlotAndNoTwoIDsShareAKey(t *testing.T) {
 				require.Equal(t, other, id, "key %q", key)
 			}
 			owner[key] = id
+			require.Equal(t, id, redisdb.ID(strings.TrimSuffix(strings.TrimPrefix(key, "freshet"), key[strings.LastIndex(key, "}:")+1:])))
 		}
 	}
 }

@@ -1,0 +1,196 @@
+package rebuild_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/pipelines/online"
+	"github.com/freshet/freshet/pipelines/rebuild"
+	"github.com/freshet/freshet/pipelines/topics"
+	"github.com/freshet/freshet/schemas"
+)
+
+// schedule interleaves events with the records of their items, which come late, while both rebuilds run and a second group writes
+// to the same profiles.
+type schedule struct {
+	*world
+	rng     *rand.Rand
+	waiting []int // items that have no record yet
+	foreign bool  // a second group runs
+	ran     ran
+}
+
+// ran is what was tried.
+type ran struct{ schedules, events, early, items, erased, rebuilds, foreign int }
+
+func (r *ran) add(o ran) {
+	r.schedules, r.events, r.early, r.items = r.schedules+o.schedules, r.events+o.events, r.early+o.early, r.items+o.items
+	r.erased, r.rebuilds, r.foreign = r.erased+o.erased, r.rebuilds+o.rebuilds, r.foreign+o.foreign
+}
+
+func (r ran) String() string {
+	return fmt.Sprintf("%d schedules: %d events, %d of them before their item's record, %d items, %d erasures, %d rebuilds, %d foreign groups",
+		r.schedules, r.events, r.early, r.items, r.erased, r.rebuilds, r.foreign)
+}
+
+func runSchedule(t *testing.T, seed uint64) ran {
+	w := newWorld(t)
+	s := &schedule{world: w, rng: rand.New(rand.NewPCG(seed, 9)), ran: ran{schedules: 1}}
+	s.waiting = s.rng.Perm(shop)
+	w.start()
+	for range 5 + s.rng.IntN(15) {
+		s.step()
+	}
+	for len(s.waiting) > 0 {
+		s.publishItem()
+	}
+	s.drain()
+	if s.foreign {
+		s.drainGroup(foreignGroup)
+	}
+	s.equal("after both topics are read")
+	s.rebuild()
+	s.equal("after a rebuild")
+	return s.ran
+}
+
+const foreignGroup = "foreign"
+
+func (s *schedule) step() {
+	switch s.rng.IntN(12) {
+	case 0, 1, 2:
+		for range 1 + s.rng.IntN(4) {
+			s.publishItem()
+		}
+	case 3:
+		s.rebuild()
+	case 4: // beside what comes meanwhile
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.rebuild()
+		}()
+		s.publish(1 + s.rng.IntN(60))
+		s.publishItem()
+		s.publish(1 + s.rng.IntN(20))
+		<-ended
+	case 5:
+		if !s.foreign {
+			s.foreign = true
+			s.ran.foreign++
+			beside := s.s
+			beside.Consumers.Group = foreignGroup
+			s.startWith(beside, online.Interactions)
+		}
+	case 6:
+		_, err := s.publisher.EraseUser(s.t.Context(), fmt.Sprint("user", s.rng.IntN(people)))
+		require.NoError(s.t, err)
+		s.published++
+		s.ran.erased++
+	default:
+		s.publish(1 + s.rng.IntN(80))
+	}
+}
+
+func (s *schedule) publishItem() {
+	if len(s.waiting) == 0 {
+		return
+	}
+	s.item(s.waiting[0], 1)
+	s.waiting = s.waiting[1:]
+	s.ran.items++
+}
+
+func (s *schedule) publish(n int) {
+	for range n {
+		s.published++
+		item := s.rng.IntN(shop)
+		for _, w := range s.waiting {
+			if w == item {
+				s.ran.early++
+			}
+		}
+		s.ran.events++
+		_, err := s.publisher.PublishInteraction(s.t.Context(), &schemas.Interaction{
+			EventID: fmt.Sprint("e", s.published), UserID: fmt.Sprint("user", s.rng.IntN(people)), ItemID: fmt.Sprint("item", item),
+			Type: schemas.InteractionType(1 + s.rng.IntN(10)), OccurredAt: time.Now().Add(-time.Duration(s.rng.IntN(3000)) * time.Millisecond),
+		})
+		require.NoError(s.t, err)
+	}
+}
+
+func (s *schedule) rebuild() {
+	s.ran.rebuilds++
+	if s.ran.rebuilds%3 == 0 {
+		_, err := rebuild.Candidates(s.t.Context(), s.s, stages(map[rebuild.Stage]rebuild.Progress{}), quiet())
+		if err != nil {
+			s.t.Error(err)
+		}
+	}
+	if _, err := rebuild.Profiles(s.t.Context(), s.s, stages(map[rebuild.Stage]rebuild.Progress{}), quiet()); err != nil {
+		s.t.Error(err)
+	}
+}
+
+func (s *schedule) drainGroup(group string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		lag, err := topics.Lag(s.t.Context(), s.s.Kafka, online.Interactions.Group(group), s.s.Topics.Interactions.Name)
+		return err == nil && lag == 0
+	}, patience, 5*time.Millisecond)
+}
+
+// equal waits until every profile is what the plain fold says.
+func (s *schedule) equal(when string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	for {
+		err := s.compare()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			require.NoError(s.t, err, when)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// schedules and oracleFor say how many schedules are run, or for how long (FRESHET_ORACLE_FOR=30m).
+const schedules = 3
+
+func oracleFor(t *testing.T) time.Duration {
+	text := os.Getenv("FRESHET_ORACLE_FOR")
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	require.NoError(t, err, "FRESHET_ORACLE_FOR is a duration such as 30m")
+	return d
+}
+
+// TestEverythingEqualsTheFoldOverBothTopics runs schedules; FRESHET_ORACLE_SEED is the first one's seed.
+func TestEverythingEqualsTheFoldOverBothTopics(t *testing.T) {
+	first, err := strconv.ParseUint("0"+os.Getenv("FRESHET_ORACLE_SEED"), 10, 64)
+	require.NoError(t, err)
+	last := time.Now().Add(oracleFor(t))
+	var all ran
+	for seed := first; seed < first+schedules || time.Now().Before(last); seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { all.add(runSchedule(t, seed)) })
+		if t.Failed() {
+			break
+		}
+	}
+	t.Log(all)
+	require.Positive(t, all.early, errors.New("no event came before its item's record"))
+}
