@@ -60,6 +60,12 @@ func TestCommands(t *testing.T) {
 		o := run("", arguments...)
 		require.Equal(t, 1, o.code)
 		require.Contains(t, o.err, "give --restart")
+		o = run("", append(arguments, "--restart")...)
+		require.Equal(t, 1, o.code, "another file is not taken away for a new checkpoint")
+		require.Contains(t, o.err, "kept is no checkpoint")
+		require.FileExists(t, kept)
+
+		require.NoError(t, os.WriteFile(kept, []byte("freshetC and then damage"), 0o600))
 		ok(t, "", append(arguments, "--restart")...)
 		require.NoFileExists(t, kept, "training has come to its end")
 	})
@@ -210,7 +216,15 @@ func deadLetters(t *testing.T, servers installation, run func(in string, args ..
 		Topic: servers.topic("interactions"), Partition: kafkaio.AnyPartition, Key: []byte("poisoner"), Value: []byte("poison"),
 	})
 	require.NoError(t, err)
+	_, err = w.Write(t.Context(), kafkaio.Message{
+		Topic: servers.topic("interactions"), Partition: kafkaio.AnyPartition, Key: []byte("who-leaves"),
+	})
+	require.NoError(t, err)
 	require.NoError(t, w.Close(t.Context()))
+	require.Eventually(t, func() bool {
+		o := run("", "inspect", "user", "who-leaves")
+		return o.code == 0 && strings.Contains(o.out, `user "who-leaves" was erased at 20`) && !strings.Contains(o.out, "0001-")
+	}, patience, time.Millisecond)
 
 	count := func(args ...string) int {
 		o := run("", append([]string{"deadletters", "list", "interactions"}, args...)...)

@@ -46,12 +46,33 @@ func (c *InspectUser) Run(env *Env) (err error) {
 	if p == nil {
 		return fmt.Errorf("user %q has no profile: no event of theirs was applied, or it expired", c.User)
 	}
+	at, erased, err := connections.Profiles.ErasedAt(env.Context, c.User)
+	if err != nil {
+		return err
+	}
+	if erased {
+		if err := c.sayErased(env, at); err != nil || len(p.Counters) == 0 {
+			return err
+		}
+	}
 	return c.print(env, p, model)
+}
+
+// sayErased says since when nothing is known of the user but watermarks, or what came after the erasure.
+func (c *InspectUser) sayErased(env *Env, at time.Time) error {
+	when := "at a time that was not kept"
+	if !at.IsZero() {
+		when = "at " + at.Format(time.RFC3339Nano)
+	}
+	_, err := fmt.Fprintf(env.Out, "user %q was erased %s; of what was before, only the offsets up to which it was read are kept\n", c.User, when)
+	return err
 }
 
 func (c *InspectUser) print(env *Env, p *profiles.Profile, model string) error {
 	facts := newTable(env.Out, table.Row{"user", c.User})
-	facts.AppendRow(table.Row{"updated", p.UpdatedAt.UTC().Format(time.RFC3339Nano)})
+	if !p.UpdatedAt.IsZero() {
+		facts.AppendRow(table.Row{"updated", p.UpdatedAt.UTC().Format(time.RFC3339Nano)})
+	}
 	for _, partition := range slices.Sorted(maps.Keys(p.Watermarks)) {
 		facts.AppendRow(table.Row{"watermark", fmt.Sprintf("partition %d offset %d", partition, p.Watermarks[partition])})
 	}
