@@ -100,8 +100,9 @@ func DefaultRuntime() Runtime {
 		DrainTimeout:   5 * time.Second,
 		CommitInterval: 50 * time.Millisecond,
 		StuckAfter:     time.Minute,
-		Backoff:        Backoff{Initial: 50 * time.Millisecond, Max: 5 * time.Second},
-		Fetch:          Fetch{MaxWait: 500 * time.Millisecond, MaxBytes: 1 << 20},
+		// A second at the most, so that a failover of Redis is followed within two.
+		Backoff: Backoff{Initial: 50 * time.Millisecond, Max: time.Second},
+		Fetch:   Fetch{MaxWait: 500 * time.Millisecond, MaxBytes: 1 << 20},
 		Group: Group{
 			SessionTimeout:         10 * time.Second,
 			HeartbeatInterval:      500 * time.Millisecond,

@@ -50,7 +50,7 @@ func DefaultConfig() Config {
 	return Config{
 		Addresses:    []string{"127.0.0.1:6379"},
 		Sentinel:     Sentinel{Addresses: []string{}},
-		DialTimeout:  3 * time.Second,
+		DialTimeout:  time.Second, // a machine that is gone refuses nothing: this is what it costs
 		ReadTimeout:  3 * time.Second,
 		WriteTimeout: 3 * time.Second,
 	}

@@ -6,5 +6,6 @@
 //
 //   - Different ids never share a key, and every key of one id has the same hash tag, whatever bytes the id has.
 //   - A script call touches the keys of one hash tag only, so that everything works on Redis Cluster unchanged.
+//   - After a failover of a cluster or by sentinels, calls reach the new master within 2 s of its promotion.
 //   - Nothing needs a Redis newer than 7.0.
 package redisdb
