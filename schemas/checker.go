@@ -40,7 +40,13 @@ func (c *checker) idRemedy(id string) string {
 	if id == "" {
 		return "give an id: it must not be empty"
 	}
-	return textRemedy(id, c.limits.MaxIDBytes)
+	if remedy := textRemedy(id, c.limits.MaxIDBytes); remedy != "" {
+		return remedy
+	}
+	if strings.ContainsFunc(id, unicode.IsControl) {
+		return "give an id without control characters: ids are printed"
+	}
+	return ""
 }
 
 func (c *checker) text(field, s string, most int) {

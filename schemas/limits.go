@@ -9,7 +9,7 @@ import (
 // Limits bounds what a record may hold. Decoding says whether bytes are a record; the methods Interaction, ItemChange and
 // Request say whether the record makes sense.
 type Limits struct {
-	// MaxIDBytes bounds each id. What Milvus and Redis keys are made for is 256.
+	// MaxIDBytes bounds each id; it is at most 256, which the candidate collections hold. No id has control characters.
 	MaxIDBytes int `yaml:"max_id_bytes" env:"MAX_ID_BYTES"`
 	// MaxStringBytes bounds each short string: a title, a tag, a surface, a key or value of context and attributes.
 	MaxStringBytes int `yaml:"max_string_bytes" env:"MAX_STRING_BYTES"`
@@ -19,7 +19,7 @@ type Limits struct {
 	MaxListLength int `yaml:"max_list_length" env:"MAX_LIST_LENGTH"`
 	// MaxCount bounds the page that a request may ask for.
 	MaxCount int `yaml:"max_count" env:"MAX_COUNT"`
-	// MaxFilterBytes bounds a request's filter expression.
+	// MaxFilterBytes bounds a request's filter expression; it is at most 4096.
 	MaxFilterBytes int `yaml:"max_filter_bytes" env:"MAX_FILTER_BYTES"`
 	// MaxQueryBytes bounds the text that a request searches for.
 	MaxQueryBytes int `yaml:"max_query_bytes" env:"MAX_QUERY_BYTES"`
@@ -32,15 +32,21 @@ type Limits struct {
 	MaxFutureSkew time.Duration `yaml:"max_future_skew" env:"MAX_FUTURE_SKEW"`
 }
 
+// What no setting can raise, since whatever is behind the limits is made for it.
+const (
+	MostIDBytes     = 256
+	MostFilterBytes = 4096
+)
+
 // DefaultLimits are generous to people and small beside a Kafka message's megabyte.
 func DefaultLimits() Limits {
 	return Limits{
-		MaxIDBytes:     256,
+		MaxIDBytes:     MostIDBytes,
 		MaxStringBytes: 1024,
 		MaxTextBytes:   64 << 10,
 		MaxListLength:  128,
 		MaxCount:       1000,
-		MaxFilterBytes: 4096,
+		MaxFilterBytes: MostFilterBytes,
 		MaxQueryBytes:  512,
 		MaxExcluded:    1000,
 		MaxRecent:      256,
@@ -68,8 +74,13 @@ func (l Limits) Validate() error {
 			return invalid(setting.name, fmt.Sprint(setting.value), "give a number from 1")
 		}
 	}
-	if l.MaxIDBytes > 256 {
-		return invalid("max_id_bytes", fmt.Sprint(l.MaxIDBytes), "give at most 256, which is what the candidate collections hold")
+	if l.MaxIDBytes > MostIDBytes {
+		return invalid("max_id_bytes", fmt.Sprint(l.MaxIDBytes),
+			fmt.Sprintf("give at most %d, which is what the candidate collections hold", MostIDBytes))
+	}
+	if l.MaxFilterBytes > MostFilterBytes {
+		return invalid("max_filter_bytes", fmt.Sprint(l.MaxFilterBytes),
+			fmt.Sprintf("give at most %d, which is what the compiler of filters takes", MostFilterBytes))
 	}
 	if l.MaxFutureSkew < 0 {
 		return invalid("max_future_skew", l.MaxFutureSkew.String(), "give a duration from 0, such as 5m")

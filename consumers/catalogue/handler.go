@@ -15,6 +15,7 @@ import (
 // Handler decodes batches of item changes and has them indexed. It is safe for concurrent use.
 type Handler struct {
 	serde   *schemas.Serde[schemas.ItemChange]
+	keys    *schemas.Keys
 	limits  schemas.Limits
 	indexer *Indexer
 	// clock is the time as of which a record is judged.
@@ -23,8 +24,8 @@ type Handler struct {
 }
 
 // New returns a Handler that writes through indexer.
-func New(serde *schemas.Serde[schemas.ItemChange], limits schemas.Limits, indexer *Indexer) *Handler {
-	return &Handler{serde: serde, limits: limits, indexer: indexer, clock: stream.Now, telemetry: newInstruments()}
+func New(serde *schemas.Serde[schemas.ItemChange], keys *schemas.Keys, limits schemas.Limits, indexer *Indexer) *Handler {
+	return &Handler{serde: serde, keys: keys, limits: limits, indexer: indexer, clock: stream.Now, telemetry: newInstruments()}
 }
 
 // Replaying returns the same handler for records of the past, which it judges as of their own times.
@@ -80,28 +81,14 @@ func verdict(err error) error {
 	return err
 }
 
-// maxIDBytes is the longest that schemas.Limits allows an id to be: no item has a longer one, and a tombstone must not write
-// a key of a megabyte into Redis.
-const maxIDBytes = 256
-
-func checkKey(key []byte) error {
-	switch {
-	case len(key) == 0:
-		return errors.New("reading a tombstone: the key is empty: send the id of the item to remove as key")
-	case len(key) > maxIDBytes:
-		return fmt.Errorf("reading a tombstone: the key has %d bytes, which no id has: send the id of the item to remove as key",
-			len(key))
-	}
-	return nil
-}
-
 // decode makes a change from a record. A record without a value removes the item named by its key.
 func (h *Handler) decode(ctx context.Context, r *stream.Record) (Change, error) {
 	if r.Value == nil {
-		if err := checkKey(r.Key); err != nil {
-			return Change{}, stream.PermanentFor(stream.ReasonInvalid, err)
+		id, err := h.keys.Tombstone(ctx, r.Key, r)
+		if schemas.IsInvalid(err) {
+			err = stream.PermanentFor(stream.ReasonInvalid, fmt.Errorf("reading a tombstone: %w", err))
 		}
-		return Change{ItemChange: schemas.ItemChange{ItemID: string(r.Key), Op: schemas.DeleteItem}, Tombstone: true}, nil
+		return Change{ItemChange: schemas.ItemChange{ItemID: id, Op: schemas.DeleteItem}, Tombstone: true}, err
 	}
 	change, err := h.serde.Decode(ctx, r.Value, r)
 	if err != nil {

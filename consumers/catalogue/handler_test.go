@@ -76,7 +76,8 @@ func newRig(t testing.TB) *rig {
 func (r *rig) member() *Handler {
 	serde, err := schemas.NewSerde[schemas.ItemChange](r.t.Context(), schemas.EmbeddedRegistry(), topic)
 	require.NoError(r.t, err)
-	return New(serde, schemas.DefaultLimits(), NewIndexer(r.store, r.index, r.tower))
+	keys := schemas.NewKeys(schemas.KeyConfig{Format: schemas.KeyRaw}, "topics.items", schemas.DefaultLimits(), nil)
+	return New(serde, keys, schemas.DefaultLimits(), NewIndexer(r.store, r.index, r.tower))
 }
 
 func change(id string, version int64, with ...func(*schemas.ItemChange)) schemas.ItemChange {
@@ -193,7 +194,7 @@ func TestWhatMakesNoSenseIsAPermanentFailureOfItsRecordAlone(t *testing.T) {
 	))
 	require.Len(t, failed, 11)
 	for i, says := range map[int]string{
-		1: "", 2: "", 3: "", 4: "", 5: "version", 6: "item_id", 7: "send the id of the item", 8: "send the id of the item",
+		1: "", 2: "", 3: "", 4: "", 5: "version", 6: "item_id", 7: "send the id as the key", 8: "give at most 256 bytes",
 		9: "looks like seconds: multiply by 1,000", 10: "looks like seconds: multiply by 1,000", 11: "looks like microseconds",
 	} {
 		requirePermanent(t, failed[i], says)

@@ -2,7 +2,6 @@ package interactions
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 // Handler applies batches of interaction events. It is safe for concurrent use.
 type Handler struct {
 	serde    *schemas.Serde[schemas.Interaction]
+	keys     *schemas.Keys
 	limits   schemas.Limits
 	profiles *profiles.Store
 	items    *items.Store
@@ -34,11 +34,11 @@ type Handler struct {
 
 // New returns a Handler that keeps profiles up to date and counts the popularity of items. Close ends it.
 func New(
-	serde *schemas.Serde[schemas.Interaction], limits schemas.Limits, profiles *profiles.Store, items *items.Store,
+	serde *schemas.Serde[schemas.Interaction], keys *schemas.Keys, limits schemas.Limits, profiles *profiles.Store, items *items.Store,
 	end profiles.LogEnd, log *slog.Logger,
 ) *Handler {
 	return &Handler{
-		serde: serde, limits: limits, profiles: profiles, items: items, end: end, log: log, tally: items.NewTally(log),
+		serde: serde, keys: keys, limits: limits, profiles: profiles, items: items, end: end, log: log, tally: items.NewTally(log),
 		clock: stream.Now, telemetry: newInstruments(), saidUntold: new(atomic.Int64),
 	}
 }
@@ -117,11 +117,12 @@ func (h *Handler) sayUntold(events int) {
 func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event, error) {
 	event := profiles.Event{Partition: r.Partition, Offset: r.Offset, EndOffset: r.EndOffset, Time: r.Time}
 	if r.Value == nil {
-		if err := checkKey(r.Key); err != nil {
-			return event, stream.PermanentFor(stream.ReasonInvalid, err)
+		user, err := h.keys.Tombstone(ctx, r.Key, r)
+		if schemas.IsInvalid(err) {
+			err = stream.PermanentFor(stream.ReasonInvalid, fmt.Errorf("reading a tombstone: %w", err))
 		}
-		event.Erase, event.UserID = true, string(r.Key)
-		return event, nil
+		event.Erase, event.UserID = true, user
+		return event, err
 	}
 	interaction, err := h.serde.Decode(ctx, r.Value, r)
 	if err != nil {
@@ -135,21 +136,6 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event,
 	}
 	event.Interaction = interaction
 	return event, nil
-}
-
-// maxIDBytes is the longest that schemas.Limits allows an id to be: no user has a longer one, and a tombstone must not write
-// a key of a megabyte into Redis.
-const maxIDBytes = 256
-
-func checkKey(key []byte) error {
-	switch {
-	case len(key) == 0:
-		return errors.New("reading a tombstone: the key is empty: send the id of the user to erase as key")
-	case len(key) > maxIDBytes:
-		return fmt.Errorf("reading a tombstone: the key has %d bytes, which no id has: send the id of the user to erase as key",
-			len(key))
-	}
-	return nil
 }
 
 // countPopularity is best effort: popularity is a decaying estimate, and a batch that is replayed after a crash between the

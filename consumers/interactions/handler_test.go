@@ -62,7 +62,8 @@ func newRig(t testing.TB, change ...func(*profiles.Config)) *rig {
 	store := profiles.New(rdb, catalogue, live, profilesConfig)
 	r.end = func() (int64, error) { return r.offset, nil }
 	end := func(context.Context, int32) (int64, error) { return r.end() }
-	r.Handler = New(serde, schemas.DefaultLimits(), store, catalogue, end, slog.New(slog.DiscardHandler))
+	keys := schemas.NewKeys(schemas.KeyConfig{Format: schemas.KeyRaw}, "topics.interactions", schemas.DefaultLimits(), nil)
+	r.Handler = New(serde, keys, schemas.DefaultLimits(), store, catalogue, end, slog.New(slog.DiscardHandler))
 	t.Cleanup(r.Close)
 	return r
 }
@@ -171,7 +172,7 @@ func TestTombstoneWithoutAUserIsRefused(t *testing.T) {
 		failed := failures(t, r.handle(r.tombstone(key), r.eventRecord(event("1", "ann", "i", schemas.Like))))
 		require.Len(t, failed, 1)
 		require.True(t, stream.IsPermanent(failed[0]))
-		require.ErrorContains(t, failed[0], "send the id of the user")
+		require.ErrorContains(t, failed[0], "reading a tombstone: invalid key")
 	}
 	r.Close()
 	require.Len(t, r.redis.Keys(t), 6, "ann's profile and seen items, that she waits for the item, the shelf and its clock: "+

@@ -69,6 +69,7 @@ func (w *window) open(env *Env) (*fromtopics.Topics, error) {
 	if cfg.Registry, err = schemas.NewRegistry(s.Registry, nil); err != nil {
 		return nil, err
 	}
+	cfg.InteractionKeys, cfg.ItemKeys = s.Topics.InteractionKeys(s.Limits, cfg.Registry), s.Topics.ItemKeys(s.Limits, cfg.Registry)
 	topics, err := fromtopics.Open(env.Context, cfg)
 	return topics, online.Explain(err)
 }

@@ -190,7 +190,8 @@ func (y *System) openCatalogue(ctx context.Context, dead *stream.DeadLetters) er
 			return fmt.Errorf("making the collection of model %s live: %w", version, err)
 		}
 	}
-	handler := catalogue.New(serde, y.settings.Limits, catalogue.NewIndexer(y.Items, y.Index, y.itemTower))
+	handler := catalogue.New(
+		serde, y.settings.Topics.ItemKeys(y.settings.Limits, y.Registry), y.settings.Limits, catalogue.NewIndexer(y.Items, y.Index, y.itemTower))
 	y.runners[Catalogue] = stream.NewConsumer(
 		y.settings.Kafka, y.settings.Consumers.Catalogue, y.group(Catalogue), y.settings.Topics.Items.Name, handler, dead, y.log)
 	return nil
@@ -215,7 +216,8 @@ func (y *System) openInteractions(ctx context.Context, dead *stream.DeadLetters)
 		}
 		return span.End, nil
 	}
-	handler := interactions.New(serde, y.settings.Limits, y.Profiles, y.Items, end, y.log)
+	handler := interactions.New(
+		serde, y.settings.Topics.InteractionKeys(y.settings.Limits, y.Registry), y.settings.Limits, y.Profiles, y.Items, end, y.log)
 	y.stops = append(y.stops, handler.Close)
 	y.runners[Interactions] = stream.NewConsumer(
 		y.settings.Kafka, y.settings.Consumers.Interactions, y.group(Interactions), topic, handler, dead, y.log)

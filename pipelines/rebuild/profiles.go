@@ -59,7 +59,9 @@ func Profiles(ctx context.Context, s settings.Settings, report Reporter, log *sl
 	shelf := c.Items.BesideShelf(shadow.KeyPrefix())
 	p := &profilesRebuild{
 		shadow: shadow, replay: replay, report: report, live: c.Items, shelf: shelf,
-		handler: interactions.New(serde, s.Limits, shadow.Store(), shelf, replay.End, log).Replaying(),
+		handler: interactions.New(
+			serde, s.Topics.InteractionKeys(s.Limits, c.Registry), s.Limits, shadow.Store(), shelf, replay.End, log,
+		).Replaying(),
 	}
 	err = p.run(held)
 	if errors.Is(err, context.Canceled) && ctx.Err() == nil {

@@ -57,6 +57,7 @@ func New(ctx context.Context, parts Parts, config Config) (*Evaluator, error) {
 	e := &Evaluator{parts: parts, config: config, clock: time.Now}
 	o := &observer{
 		config: config, profiles: parts.Profiles, limits: parts.Limits, tower: parts.UserTower,
+		userKeys: parts.Topics.InteractionKeys(parts.Limits, parts.Registry), itemKeys: parts.Topics.ItemKeys(parts.Limits, parts.Registry),
 		catalogue: newCatalogue(parts.ItemTower), sample: newSample(config.SampleShare, config.MaxUsers),
 	}
 	var err error

@@ -25,6 +25,8 @@ type observer struct {
 	limits   schemas.Limits
 	tower    *towers.UserTower
 	serdes   serdes
+	// How the ids stand in the keys of tombstones.
+	userKeys, itemKeys *schemas.Keys
 
 	*catalogue
 	*sample
@@ -57,7 +59,7 @@ func (o *observer) fold(ctx context.Context, topic int, r *stream.Record) error 
 
 // lasting leaves out what can never be read: its role makes a dead letter of it.
 func lasting(err error) error {
-	if schemas.IsMalformed(err) {
+	if schemas.IsMalformed(err) || schemas.IsInvalid(err) {
 		return nil
 	}
 	return err
@@ -65,8 +67,12 @@ func lasting(err error) error {
 
 func (o *observer) foldItem(ctx context.Context, r *stream.Record) error {
 	if r.Value == nil {
+		id, err := o.itemKeys.Tombstone(ctx, r.Key, r)
+		if err != nil {
+			return lasting(err)
+		}
 		o.settle()
-		o.remove(string(r.Key))
+		o.remove(id)
 		return nil
 	}
 	c, err := o.serdes.items.Decode(ctx, r.Value, r)
@@ -102,7 +108,11 @@ func (o *observer) foldReply(ctx context.Context, r *stream.Record) error {
 
 func (o *observer) foldInteraction(ctx context.Context, r *stream.Record) error {
 	if r.Value == nil {
-		o.forget(string(r.Key))
+		user, err := o.userKeys.Tombstone(ctx, r.Key, r)
+		if err != nil {
+			return lasting(err)
+		}
+		o.forget(user)
 		return nil
 	}
 	e, err := o.serdes.interactions.Decode(ctx, r.Value, r)

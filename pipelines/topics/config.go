@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/schemas"
 )
 
 // Topic is the wish for one topic.
@@ -19,6 +20,8 @@ type Topic struct {
 	// Retention is for how long a record is kept at least; 0 keeps records for ever. A compacted topic keeps the last
 	// record of each key for ever, whatever this says.
 	Retention time.Duration `yaml:"retention" env:"RETENTION"`
+	// How ids stand in the keys. Only those of interactions and items are read: a record without a value is about the id in its key.
+	schemas.KeyConfig `yaml:",inline"`
 }
 
 // DeadLetters is the wish for the dead-letter topics, one for each topic that is consumed: <topic>.dlt.
@@ -49,12 +52,13 @@ const day = 24 * time.Hour
 
 // DefaultConfig keeps interactions for as long as one may want to rebuild user states from them.
 func DefaultConfig() Config {
+	raw := schemas.KeyConfig{Format: schemas.KeyRaw}
 	return Config{
-		Interactions: Topic{Name: "freshet.interactions", Partitions: 8, Retention: 180 * day},
-		Items:        Topic{Name: "freshet.items", Partitions: 8},
-		Requests:     Topic{Name: "freshet.requests", Partitions: 8, Retention: time.Hour},
-		Replies:      Topic{Name: "freshet.replies", Partitions: 8, Retention: time.Hour},
-		Recall:       Topic{Name: "freshet.recall", Partitions: 1},
+		Interactions: Topic{Name: "freshet.interactions", Partitions: 8, Retention: 180 * day, KeyConfig: raw},
+		Items:        Topic{Name: "freshet.items", Partitions: 8, KeyConfig: raw},
+		Requests:     Topic{Name: "freshet.requests", Partitions: 8, Retention: time.Hour, KeyConfig: raw},
+		Replies:      Topic{Name: "freshet.replies", Partitions: 8, Retention: time.Hour, KeyConfig: raw},
+		Recall:       Topic{Name: "freshet.recall", Partitions: 1, KeyConfig: raw},
 		DeadLetters:  DeadLetters{Partitions: 1, Retention: 30 * day},
 	}
 }
@@ -75,7 +79,7 @@ func (c Config) Validate() error {
 		{"requests", c.Requests},
 		{"replies", c.Replies},
 		{"recall", c.Recall},
-		{"dead_letters", Topic{"dlt", c.DeadLetters.Partitions, c.DeadLetters.Retention}},
+		{"dead_letters", Topic{Name: "dlt", Partitions: c.DeadLetters.Partitions, Retention: c.DeadLetters.Retention}},
 	} {
 		if !legalName.MatchString(t.Name) || t.Name == "." || t.Name == ".." {
 			errs = append(errs, fmt.Errorf("%s.name is %q: use 1 to 245 letters, digits, '.', '_' or '-'", t.field, t.Name))
@@ -90,6 +94,23 @@ func (c Config) Validate() error {
 		if t.Retention != 0 && t.Retention < time.Second {
 			errs = append(errs, fmt.Errorf("%s.retention is %s: give at least 1s, or 0 to keep records for ever",
 				t.field, t.Retention))
+		}
+	}
+	for _, t := range []struct {
+		field string
+		keys  schemas.KeyConfig
+		read  bool
+	}{
+		{"interactions", c.Interactions.KeyConfig, true},
+		{"items", c.Items.KeyConfig, true},
+		{"requests", c.Requests.KeyConfig, false},
+		{"replies", c.Replies.KeyConfig, false},
+		{"recall", c.Recall.KeyConfig, false},
+	} {
+		if err := t.keys.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("%s.%w", t.field, err))
+		} else if !t.read && t.keys.Format != schemas.KeyRaw {
+			errs = append(errs, fmt.Errorf("%s.key_format is %q: leave it raw, these keys are never read", t.field, t.keys.Format))
 		}
 	}
 	if c.Replication < 0 {
@@ -124,7 +145,7 @@ func (c Config) wishes() []wish {
 		{Topic: c.Recall, field: "recall"},
 	}
 	for _, of := range []Topic{c.Interactions, c.Items, c.Requests} {
-		t := Topic{stream.DeadLetterTopic(of.Name), c.DeadLetters.Partitions, c.DeadLetters.Retention}
+		t := Topic{Name: stream.DeadLetterTopic(of.Name), Partitions: c.DeadLetters.Partitions, Retention: c.DeadLetters.Retention}
 		list = append(list, wish{Topic: t, field: "dead_letters"})
 	}
 	for i := range list {
@@ -143,6 +164,16 @@ func settings(retention time.Duration, compacted bool) map[string]string {
 		ms = retention.Milliseconds()
 	}
 	return map[string]string{cleanupPolicy: "delete", retentionMs: strconv.FormatInt(ms, 10)}
+}
+
+// InteractionKeys reads the keys of the interactions topic, for everybody who reads it.
+func (c Config) InteractionKeys(limits schemas.Limits, registry schemas.Registry) *schemas.Keys {
+	return schemas.NewKeys(c.Interactions.KeyConfig, "topics.interactions", limits, registry)
+}
+
+// ItemKeys is InteractionKeys for the items topic.
+func (c Config) ItemKeys(limits schemas.Limits, registry schemas.Registry) *schemas.Keys {
+	return schemas.NewKeys(c.Items.KeyConfig, "topics.items", limits, registry)
 }
 
 // Names lists the topics of the configuration, dead-letter topics included.

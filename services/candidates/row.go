@@ -20,7 +20,7 @@ const (
 
 // Capacities of the columns; strings in bytes. They are what schemas lets through at most, and one more region for Everywhere.
 const (
-	maxIDBytes     = 256
+	maxIDBytes     = schemas.MostIDBytes
 	maxStringBytes = 1024
 	maxListLength  = 129
 )

@@ -16,7 +16,6 @@ import (
 
 // What a request's filter may be at most.
 const (
-	maxFilterBytes = 1024
 	maxFilterNodes = 128
 	maxFilterList  = 64
 	// filterMemory is the virtual machine's budget for one item, in its own units (about one an element).
@@ -43,10 +42,10 @@ func CompileFilter(source string) (*Filter, error) {
 			Line: 1, Column: 1, Problem: "the filter is empty", Remedy: "leave it out, or write a condition such as item.price < 20",
 		})
 	}
-	if len(source) > maxFilterBytes {
+	if len(source) > schemas.MostFilterBytes {
 		return nil, badFilter(&ExpressionError{
 			Line: 1, Column: 1, Problem: fmt.Sprintf("the filter has %d bytes", len(source)),
-			Remedy: fmt.Sprintf("at most %d are allowed", maxFilterBytes),
+			Remedy: fmt.Sprintf("at most %d are allowed", schemas.MostFilterBytes),
 		})
 	}
 	if !utf8.ValidString(source) {

@@ -1,12 +1,16 @@
 package rules
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/freshet/freshet/schemas"
+)
 
 // FilterCache remembers compiled filters, and refused ones, since clients send the same few again and again: compiling takes
 // some ten microseconds, and a refused filter repeated a thousand times a second would otherwise cost as much each time.
 //
 // It keeps two generations. A filter that is asked for moves into the young one; when that is full it becomes the old one, and
-// what was old and unused since is forgotten. So it holds at most twice its size, of at most 1 KiB of source each.
+// what was old and unused since is forgotten. So it holds at most twice its size, of at most 4 KiB of source each.
 type FilterCache struct {
 	size int
 
@@ -27,7 +31,7 @@ func NewFilterCache(size int) *FilterCache {
 
 // Compile is CompileFilter, remembered.
 func (c *FilterCache) Compile(source string) (*Filter, error) {
-	if len(source) > maxFilterBytes {
+	if len(source) > schemas.MostFilterBytes {
 		return CompileFilter(source) // refused by its length alone: not worth the memory
 	}
 	if found, ok := c.lookUp(source); ok {

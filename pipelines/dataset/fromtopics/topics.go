@@ -18,7 +18,9 @@ type Config struct {
 	Registry schemas.Registry
 	// The names of the topics.
 	Interactions, Items string
-	Limits              schemas.Limits
+	// How the ids stand in their keys.
+	InteractionKeys, ItemKeys *schemas.Keys
+	Limits                    schemas.Limits
 	// Since and Until bound the time at which an event occurred, Until itself left out. A zero time is no bound. Items are
 	// always as they are now: a compacted topic does not have their past.
 	Since, Until time.Time
@@ -100,12 +102,27 @@ func (t *Topics) each(ctx context.Context, s *stream.Snapshot, what string, each
 	return err
 }
 
-// maxIDBytes is the longest id that there is.
-const maxIDBytes = 256
+// tombstone returns the id that a record without a value is about; none where its key holds no id, of which the role makes a dead
+// letter.
+func tombstone(ctx context.Context, keys *schemas.Keys, r *stream.Record) (id string, err error) {
+	id, err = keys.Tombstone(ctx, r.Key, r)
+	switch {
+	case schemas.IsInvalid(err):
+		return "", nil
+	case err != nil: // the registry is away
+		return "", fmt.Errorf("decoding %s/%d at %d: %w", r.Topic, r.Partition, r.Offset, err)
+	}
+	return id, nil
+}
 
-// tombstone says whether a record is one, and whether its key can be an id.
-func tombstone(r *stream.Record) (is, sound bool) {
-	return r.Value == nil, len(r.Key) > 0 && len(r.Key) <= maxIDBytes
+// tombstone counts one by what its key held.
+func (c *Counts) tombstone(id string, err error) {
+	switch {
+	case id != "":
+		c.Tombstones++
+	case err == nil:
+		c.Invalid++
+	}
 }
 
 // decoded decodes a record and judges it as of its own time, as a rebuild does: ok is false for one that was counted instead.
@@ -139,10 +156,14 @@ func (t *Topics) EachInteraction(ctx context.Context, each func(*schemas.Interac
 	defer s.Close()
 	e := erasures{last: map[string]position{}, passed: map[int32]int64{}}
 	err = t.each(ctx, s, "erasures", func(r *stream.Record) error {
-		if is, sound := tombstone(r); is && sound {
-			e.last[string(r.Key)] = position{r.Partition, r.Offset}
+		if r.Value != nil {
+			return nil
 		}
-		return nil
+		user, err := tombstone(ctx, t.cfg.InteractionKeys, r)
+		if user != "" {
+			e.last[user] = position{r.Partition, r.Offset}
+		}
+		return err
 	})
 	if err != nil {
 		return err
@@ -174,13 +195,10 @@ func (e *erasures) erases(user string) bool {
 
 func (t *Topics) interaction(ctx context.Context, r *stream.Record, e *erasures, each func(*schemas.Interaction) error) error {
 	t.Events.Records++
-	if is, sound := tombstone(r); is {
-		if sound {
-			t.Events.Tombstones++
-		} else {
-			t.Events.Invalid++
-		}
-		return nil
+	if r.Value == nil {
+		user, err := tombstone(ctx, t.cfg.InteractionKeys, r)
+		t.Events.tombstone(user, err)
+		return err
 	}
 	event, ok, err := decoded(ctx, t.interactions, r, t.cfg.Limits.Interaction, &t.Events)
 	switch {
@@ -209,14 +227,13 @@ func (t *Topics) EachItem(ctx context.Context, each func(*schemas.ItemChange) er
 	latest := catalogue{}
 	err = t.each(ctx, s, "items", func(r *stream.Record) error {
 		t.Catalogue.Records++
-		if is, sound := tombstone(r); is {
-			if sound {
-				t.Catalogue.Tombstones++
-				latest.remove(string(r.Key))
-			} else {
-				t.Catalogue.Invalid++
+		if r.Value == nil {
+			id, err := tombstone(ctx, t.cfg.ItemKeys, r)
+			t.Catalogue.tombstone(id, err)
+			if id != "" {
+				latest.remove(id)
 			}
-			return nil
+			return err
 		}
 		change, ok, err := decoded(ctx, t.items, r, t.cfg.Limits.ItemChange, &t.Catalogue)
 		if err == nil && ok {

@@ -30,6 +30,8 @@ type world struct {
 	publisher *producers.EventPublisher
 }
 
+var raw = schemas.KeyConfig{Format: schemas.KeyRaw}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, broker: servertest.StartKafka(t)}
@@ -42,7 +44,9 @@ func newWorld(t *testing.T) *world {
 	w.cfg = fromtopics.Config{
 		Kafka: config.Kafka, Runtime: stream.DefaultRuntime(), Registry: schemas.EmbeddedRegistry(),
 		Interactions: config.Topics.Interactions, Items: config.Topics.Items, Limits: schemas.DefaultLimits(),
-		Log: slog.New(slog.DiscardHandler),
+		InteractionKeys: schemas.NewKeys(raw, "topics.interactions", schemas.DefaultLimits(), nil),
+		ItemKeys:        schemas.NewKeys(raw, "topics.items", schemas.DefaultLimits(), nil),
+		Log:             slog.New(slog.DiscardHandler),
 	}
 	var err error
 	w.publisher, err = producers.NewEventPublisher(t.Context(), config)

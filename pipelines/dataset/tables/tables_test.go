@@ -198,7 +198,7 @@ func (l lots) interaction(i int) schemas.Interaction {
 	return schemas.Interaction{
 		EventID: fmt.Sprint("e", i), UserID: fmt.Sprint("u", l.IntN(9)), ItemID: fmt.Sprint("i", l.IntN(9)),
 		Type: schemas.InteractionType(1 + l.IntN(int(schemas.Hide))), Value: l.number(), OccurredAt: at(noon/2 + l.Int64N(noon/2)),
-		RequestID: l.maybe("r"), Surface: l.maybe("s"), Context: l.entries(),
+		RequestID: strings.ReplaceAll(l.maybe("r"), "\n", " "), Surface: l.maybe("s"), Context: l.entries(),
 	}
 }
 
