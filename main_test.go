@@ -49,6 +49,7 @@ var owners = map[string][]string{
 	"github.com/redis/go-redis":           {"services/redisdb", "services/profiles", "services/items", "pipelines/bench", "infra/embedded"},
 	"github.com/milvus-io/milvus-sdk-go":  {"services/candidates", "pipelines/bench"},
 	"github.com/milvus-io/milvus-proto":   {"services/candidates", "infra/embedded", "infra/local"},
+	"github.com/twmb/franz-go/pkg/kgo":    {"producers/kafkaio", "infra/embedded", "infra/local"},
 	"github.com/twmb/franz-go/pkg/sr":     {"schemas", "infra/embedded"},
 	"github.com/twmb/franz-go/pkg/kfake":  {"infra/embedded"},
 	"github.com/alicebob/miniredis":       {"infra/embedded"},

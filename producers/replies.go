@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
 
 	"github.com/freshet/freshet/producers/kafkaio"
 )
@@ -29,6 +27,7 @@ const (
 // another instance, nor to this one after a restart.
 type replySource struct {
 	client    *kafka.Client
+	fetcher   *kafkaio.Fetcher
 	log       *slog.Logger
 	topic     string
 	partition int32
@@ -40,11 +39,13 @@ type replySource struct {
 func openReplySource(ctx context.Context, cfg Config) (*replySource, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.Kafka.RequestTimeout)
 	defer cancel()
+	client := cfg.Kafka.Client()
 	s := &replySource{
-		client: cfg.Kafka.Client(), log: cfg.logger(), topic: cfg.Topics.Replies, partition: cfg.Replies.Partition,
+		client: client, fetcher: cfg.Kafka.NewFetcher(client),
+		log: cfg.logger(), topic: cfg.Topics.Replies, partition: cfg.Replies.Partition,
 	}
 	if err := s.open(ctx, cfg.Replies.Instance); err != nil {
-		kafkaio.CloseIdle(s.client)
+		s.disconnect()
 		return nil, err
 	}
 	return s, nil
@@ -101,7 +102,7 @@ func (s *replySource) choosePartition(ctx context.Context) error {
 // close gives back the connections, and the instance's own topic. One that cannot be deleted is litter, and no reason to
 // fail.
 func (s *replySource) close(ctx context.Context) {
-	defer kafkaio.CloseIdle(s.client)
+	defer s.disconnect()
 	if !s.own {
 		return
 	}
@@ -112,6 +113,11 @@ func (s *replySource) close(ctx context.Context) {
 	if err != nil {
 		s.log.Warn("deleting the topic for replies failed", slog.String("topic", s.topic), slog.Any("error", err))
 	}
+}
+
+func (s *replySource) disconnect() {
+	s.fetcher.Close()
+	kafkaio.CloseIdle(s.client)
 }
 
 // run passes every reply to handle until ctx ends. Trouble with the brokers only delays it: it goes on where it was.
@@ -141,66 +147,24 @@ func (s *replySource) run(ctx context.Context, handle func([]kafkaio.Header, []b
 	}
 }
 
-// fetch reads what has been written since the last fetch, or waits a moment for it.
+// fetch reads what has been written since the last fetch, or waits a moment for it. A reply in a transaction comes once that is
+// committed.
 func (s *replySource) fetch(ctx context.Context, handle func([]kafkaio.Header, []byte)) error {
-	resp, err := s.client.Fetch(ctx, &kafka.FetchRequest{
-		Topic: s.topic, Partition: int(s.partition), Offset: s.offset,
-		MinBytes: 1, MaxBytes: fetchBytes, MaxWait: fetchWait,
+	fetched, err := s.fetcher.Fetch(ctx, kafkaio.FetchRequest{
+		Topic: s.topic, Partition: s.partition, Offset: s.offset, MaxBytes: fetchBytes, MaxWait: fetchWait,
 	})
-	if err == nil {
-		err = resp.Error
-	}
 	if errors.Is(err, kafka.OffsetOutOfRange) {
 		return s.relocate(ctx)
+	}
+	for _, r := range fetched.Records {
+		s.offset = r.Offset + 1
+		handle(r.Headers, r.Value)
 	}
 	if err != nil {
 		return fmt.Errorf("fetching from %s/%d: %w", s.topic, s.partition, err)
 	}
-	if err := s.read(resp.Records, handle); err != nil {
-		return fmt.Errorf("reading what was fetched from %s/%d: %w", s.topic, s.partition, err)
-	}
+	s.offset = fetched.Next
 	return nil
-}
-
-// read passes records to handle. A batch may begin before the offset that was asked for.
-func (s *replySource) read(records kafka.RecordReader, handle func([]kafkaio.Header, []byte)) error {
-	for {
-		r, err := records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			s.skipControl(records)
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		value, err := kafka.ReadAll(r.Value)
-		for _, b := range []kafka.Bytes{r.Key, r.Value} {
-			if b != nil {
-				_ = b.Close() // gives memory back to kafka-go's pool
-			}
-		}
-		if err != nil {
-			return err
-		}
-		if r.Offset >= s.offset {
-			s.offset = r.Offset + 1
-			handle(r.Headers, value)
-		}
-	}
-}
-
-// skipControl passes over the marker that ends a transaction, which a service that answers in transactions writes. It is a
-// batch of one record that the reader does not show: without this, the same fetch would come back for ever.
-func (s *replySource) skipControl(records kafka.RecordReader) {
-	stream, ok := records.(*protocol.RecordStream)
-	if !ok {
-		return
-	}
-	for _, batch := range stream.Records {
-		if control, ok := batch.(*protocol.ControlBatch); ok {
-			s.offset = max(s.offset, control.BaseOffset+1)
-		}
-	}
 }
 
 // relocate goes to the beginning of what there is: the topic's retention, or somebody who made the topic anew, has taken

@@ -15,6 +15,7 @@ import (
 // cluster asks the brokers for one topic's records and offsets, over connections of its own.
 type cluster struct {
 	client *kafka.Client
+	reader *kafkaio.Fetcher
 	topic  string
 
 	mu        sync.Mutex
@@ -22,10 +23,14 @@ type cluster struct {
 }
 
 func newCluster(k kafkaio.Config, topic string) *cluster {
-	return &cluster{client: k.Client(), topic: topic}
+	client := k.Client()
+	return &cluster{client: client, reader: k.NewFetcher(client), topic: topic}
 }
 
-func (c *cluster) close() { kafkaio.CloseIdle(c.client) }
+func (c *cluster) close() {
+	c.reader.Close()
+	kafkaio.CloseIdle(c.client)
+}
 
 // refresh makes the client learn anew who leads what. An error of a request that was sent before the last refresh says
 // nothing about the view that the refresh brought, so the partitions of a broker that died cause one refresh, not one each.
@@ -38,36 +43,21 @@ func (c *cluster) refresh(asked time.Time) {
 	}
 }
 
-// span is the offsets of a partition: the oldest record, and one past the newest.
-type span struct{ first, end int64 }
+// span is the offsets of a partition: the oldest record, one past the newest that readers get, and one past the newest of
+// the log. Between the two lie open transactions.
+type span struct{ first, end, log int64 }
 
 // spans returns the span of each partition.
 func (c *cluster) spans(ctx context.Context, partitions ...int32) (map[int32]span, error) {
-	if len(partitions) == 0 {
-		return nil, nil
-	}
-	var asks []kafka.OffsetRequest
-	for _, p := range partitions {
-		asks = append(asks, kafka.FirstOffsetOf(int(p)), kafka.LastOffsetOf(int(p)))
-	}
 	asked := time.Now()
-	resp, err := c.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{c.topic: asks}})
+	ranges, err := kafkaio.Ranges(ctx, c.client, c.topic, partitions...)
 	if err != nil {
 		c.refresh(asked)
-		return nil, fmt.Errorf("asking for the offsets of %s: %w", c.topic, err)
+		return nil, err
 	}
-	spans := make(map[int32]span, len(partitions))
-	for _, p := range resp.Topics[c.topic] {
-		if p.Error != nil {
-			c.refresh(asked)
-			return nil, fmt.Errorf("asking for the offsets of %s/%d: %w", c.topic, p.Partition, p.Error)
-		}
-		spans[int32(p.Partition)] = span{first: p.FirstOffset, end: p.LastOffset}
-	}
-	for _, p := range partitions {
-		if _, ok := spans[p]; !ok {
-			return nil, fmt.Errorf("asking for the offsets of %s/%d: the brokers did not answer for it", c.topic, p)
-		}
+	spans := make(map[int32]span, len(ranges))
+	for p, r := range ranges {
+		spans[p] = span{first: r.Begin, end: r.Stable, log: r.End}
 	}
 	return spans, nil
 }

@@ -49,5 +49,10 @@
 //     the batch it was in. Its commit is refused, but its handler has written: a store must refuse an older write itself.
 //   - A dead letter is written; the commit is lost. The next owner writes a second one, for the same original offset.
 //
-// Records of transactions that were aborted are delivered too: kafka-go does not leave them out.
+// # Transactions
+//
+// Everything here reads committed. Records of an aborted transaction never come, and those of an open one, with all that lie
+// behind it in its partition, come when it ends: a reader outside of a group has its end before it. A position moves over the ends
+// of transactions, aborted records and what compaction removed, and is committed there too, so that who compares it with the
+// log's end sees no lag when all is done. The lag counts to the log's end: an open transaction that never ends must show.
 package stream

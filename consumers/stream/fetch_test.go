@@ -96,7 +96,7 @@ func TestFetcherGetsPastHoles(t *testing.T) {
 			w.Compact()
 			var stats counters
 			f := w.fetcher(0, &stats)
-			f.cfg.MaxBytes, f.maxBytes = maxBytes, int64(maxBytes)
+			f.cfg.MaxBytes = maxBytes
 			got := collect(t, f, 4+15+1+1)
 			require.Equal(t, "k1", string(got[0].Key))
 			require.Equal(t, int64(4), got[3].Offset)

@@ -95,6 +95,7 @@ func (g *gathering) finish() {
 // read takes the records of one partition, for as long as there is room for them.
 func (g *gathering) read(f *fetcher, s *gatherSource) {
 	for {
+		at := f.next
 		records, err := f.poll(g.gen.intake)
 		if err != nil {
 			return
@@ -105,6 +106,18 @@ func (g *gathering) read(f *fetcher, s *gatherSource) {
 				return
 			}
 		}
+		if f.next > at {
+			g.pass(s, f.next)
+		}
+	}
+}
+
+// pass makes committable what lies behind the last record and is none, so that the lag is 0 when all is done.
+func (g *gathering) pass(s *gatherSource, next int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if commit, ok := s.offsets.pass(next); ok {
+		g.gen.commits.mark(s.partition, commit)
 	}
 }
 

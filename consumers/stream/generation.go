@@ -109,7 +109,7 @@ func (g *generation) start() error {
 			g.starts = g.startOffsets(assigned, spans)
 			g.owned = make(map[int32]*progress, len(g.starts))
 			for partition, next := range g.starts {
-				g.owned[partition] = newProgress(next, spans[partition].end)
+				g.owned[partition] = newProgress(next, spans[partition].log)
 			}
 			return nil
 		}

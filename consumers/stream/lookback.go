@@ -81,7 +81,7 @@ func (b *lookback) read(ctx context.Context, k kafkaio.Config, topic string) err
 		if at, known := b.from[p]; known {
 			first = min(first, at)
 		}
-		spans[p] = span{max(has.first, first), has.end}
+		spans[p] = span{max(has.first, first), has.end, has.log}
 	}
 	return scanSpans(ctx, c, spans, func(r Record) error {
 		key := string(r.Key)

@@ -14,7 +14,7 @@ type offsets struct {
 	mu    sync.Mutex
 	taken []takenOffset // from the lowest unfinished one on
 	base  int           // how many were removed before taken[0]
-	next  int64         // one past the highest offset taken
+	next  int64         // one past the highest offset taken, or passed
 }
 
 type takenOffset struct {
@@ -31,6 +31,15 @@ func (o *offsets) take(offset int64, written time.Time) (ticket int) {
 	o.taken = append(o.taken, takenOffset{offset: offset, time: written})
 	o.next = offset + 1
 	return o.base + len(o.taken) - 1
+}
+
+// pass notes that nothing before next is left to take: what lies between the last record and it is none. It returns the
+// offset to commit, and whether there is one, which is so when nothing is unfinished.
+func (o *offsets) pass(next int64) (commit int64, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.next = next
+	return o.next, len(o.taken) == 0
 }
 
 // oldest returns when the lowest record that is not finished was written, or the zero time when all are.

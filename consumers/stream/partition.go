@@ -13,6 +13,7 @@ type partition struct {
 	g       *generation
 	id      int32
 	fetcher *fetcher
+	reached reached
 }
 
 func newPartition(c *Consumer, g *generation, id int32, start int64) *partition {
@@ -24,6 +25,7 @@ func newPartition(c *Consumer, g *generation, id int32, start int64) *partition 
 		g:        g,
 		id:       id,
 		fetcher:  f,
+		reached:  reached{done: start, handed: start, next: start},
 	}
 }
 
@@ -44,7 +46,7 @@ func (p *partition) run() error {
 		p.fetcher.progress.begun(batch[0].Time)
 		next, err := p.handle(batch)
 		if next > batch[0].Offset {
-			p.g.commits.mark(p.id, next)
+			p.reached.finish(next, p.mark)
 		}
 		switch {
 		case err == nil:
@@ -59,6 +61,43 @@ func (p *partition) run() error {
 	}
 }
 
+// mark has an offset committed.
+func (p *partition) mark(next int64) { p.g.commits.mark(p.id, next) }
+
+// reached is how far one partition was read and handled. What lies behind the last record and is none (the end of a transaction,
+// say) must be committed too, or whoever compares the committed offset with the log's end sees a lag for ever. It may be
+// committed only once the records before it are done.
+type reached struct {
+	mu           sync.Mutex
+	done, handed int64 // behind the last record that is done; that was handed over to be handled
+	next         int64 // where reading goes on
+}
+
+// hand notes a fetch: its records are about to be handed over, and reading goes on at next.
+func (r *reached) hand(records []Record, next int64, mark func(int64)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	moved := next > r.next
+	r.next = next
+	switch {
+	case len(records) > 0:
+		r.handed = records[len(records)-1].Offset + 1
+	case moved && r.done == r.handed:
+		mark(next)
+	}
+}
+
+// finish notes that what lies before done is done.
+func (r *reached) finish(done int64, mark func(int64)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done = done
+	if r.done == r.handed {
+		done = max(done, r.next)
+	}
+	mark(done)
+}
+
 // feed sends what is fetched until intake ends. It fetches ahead of the handler only where the log goes on. At its end that
 // would halve the batches:
 //
@@ -71,6 +110,7 @@ func (p *partition) feed(to chan<- []Record, asks <-chan struct{}) {
 			return
 		}
 		p.telemetry.fetched(len(records))
+		p.reached.hand(records, p.fetcher.next, p.mark)
 		if len(records) == 0 {
 			continue
 		}

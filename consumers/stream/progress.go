@@ -127,7 +127,7 @@ func (g *generation) watchEnds() {
 			continue // the fetches meet the same trouble, and tell of it
 		}
 		for partition, s := range spans {
-			g.owned[partition].heardOf(s.end)
+			g.owned[partition].heardOf(s.log)
 		}
 	}
 }

@@ -34,6 +34,7 @@ type Replay struct {
 	next map[int32]int64 // the next offset to read, of the partitions that were looked at
 	// done and total count offsets, those without a record among them.
 	done, total atomic.Int64
+	records     atomic.Int64
 }
 
 // NewReplay returns a Replay that stands at the beginning of a topic. cfg bounds the batches and says how to wait out errors.
@@ -49,13 +50,16 @@ func (r *Replay) Close() { r.close() }
 // Progress tells how far the Advance under way, or else the last one, has come, in offsets since the Replay was made.
 func (r *Replay) Progress() (done, total int64) { return r.done.Load(), r.total.Load() }
 
+// Records tells how many records were handled so far.
+func (r *Replay) Records() int64 { return r.records.Load() }
+
 // Passed says whether a record at an offset was handled, or is not in the topic any more.
 func (r *Replay) Passed(partition int32, offset int64) bool { return offset < r.next[partition] }
 
-// End returns the offset at which the next record of a partition will lie.
+// End returns the offset at which the next record of a partition will lie. What open transactions hold lies before it.
 func (r *Replay) End(ctx context.Context, partition int32) (int64, error) {
 	spans, err := r.spans(ctx, partition)
-	return spans[partition].end, err
+	return spans[partition].log, err
 }
 
 // Advance hands the records that the topic holds as of now, and that were not handed over before, to h: in batches of records
@@ -138,6 +142,7 @@ func (r *Replay) tails(spans map[int32]span) []*tail {
 
 // moveTo notes that a batch is done; it has the records of each partition in their order.
 func (r *Replay) moveTo(batch []Record) {
+	r.records.Add(int64(len(batch)))
 	for i := range batch {
 		r.move(batch[i].Partition, batch[i].Offset+1)
 	}

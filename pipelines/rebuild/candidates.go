@@ -56,7 +56,7 @@ func Candidates(ctx context.Context, s settings.Settings, report Reporter, log *
 	if err == nil {
 		err = markWhole(held, c.Items.Whole(), claim.Check)
 	}
-	r.result.Records, _ = replay.Progress()
+	r.result.Records = replay.Records()
 	return r.result, errors.Join(err, claim.Release(context.WithoutCancel(ctx)))
 }
 

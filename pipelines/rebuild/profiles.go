@@ -68,7 +68,7 @@ func Profiles(ctx context.Context, s settings.Settings, report Reporter, log *sl
 	if err == nil {
 		err = markWhole(held, c.Profiles.Whole(), shadow.Check)
 	}
-	p.result.Records, _ = replay.Progress()
+	p.result.Records = replay.Records()
 	return p.result, errors.Join(err, shadow.Close(context.WithoutCancel(ctx)))
 }
 

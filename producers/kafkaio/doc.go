@@ -1,11 +1,12 @@
 // Package kafkaio is the one place that dials Kafka: the connection settings, the record and header types that producers
-// and consumers share, Java's partitioner and the group-commit Writer.
+// and consumers share, Java's partitioner, the group-commit Writer, and the Fetcher by which all read.
 //
-// It may import kafka-go and, of the project, schemas/secure. What always holds in it:
+// It may import kafka-go, franz-go to decode what is fetched, and, of the project, schemas/secure. What always holds in it:
 //
 //   - Every connection is made here, with the TLS and the user that the settings name.
 //   - A message that the Writer has taken gets exactly one answer, whatever the brokers do.
 //   - Messages of one partition are written in the order in which they were taken; a retry never lets a later one pass.
+//   - What a Fetcher reads is committed, and its times are the broker's where the topic says so.
 //   - Every acknowledgement is by all in-sync replicas.
 //   - A message travels with the W3C trace context of its `send` span, or of the trace it was given in. A message of which no
 //     span is recorded costs nothing beyond that. Spans and metrics follow OpenTelemetry's conventions for messaging; they

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"strings"
 	"testing"
@@ -353,4 +354,37 @@ func SessionTimeout(short time.Duration) time.Duration {
 		return short
 	}
 	return max(short, leastSession)
+}
+
+// WriteStamped writes one record with any timestamp, in milliseconds; -1 says that it has none.
+func (k *Kafka) WriteStamped(topic string, partition int32, stamp int64, key, value []byte) error {
+	record := kmsg.Record{TimestampDelta64: 0, Key: key, Value: value}
+	record.Length = int32(len(record.AppendTo(nil)) - 1)
+	batch := kmsg.RecordBatch{
+		PartitionLeaderEpoch: -1, Magic: 2, FirstTimestamp: stamp, MaxTimestamp: stamp, ProducerID: -1, ProducerEpoch: -1,
+		FirstSequence: -1, NumRecords: 1, Records: record.AppendTo(nil),
+	}
+	bytes := batch.AppendTo(nil)
+	batch.Length = int32(len(bytes) - 12)
+	bytes = batch.AppendTo(nil)
+	batch.CRC = int32(crc32.Checksum(bytes[21:], crc32.MakeTable(crc32.Castagnoli)))
+	p := kmsg.NewProduceRequestTopicPartition()
+	p.Partition, p.Records = partition, batch.AppendTo(nil)
+	asked := kmsg.NewMetadataRequestTopic()
+	asked.Topic = &topic
+	about := kmsg.NewPtrMetadataRequest()
+	about.Topics = append(about.Topics, asked)
+	known, err := request[*kmsg.MetadataResponse](k, about)
+	if err != nil {
+		return err
+	}
+	t := kmsg.NewProduceRequestTopic()
+	t.Topic, t.TopicID, t.Partitions = topic, known.Topics[0].TopicID, []kmsg.ProduceRequestTopicPartition{p}
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks, req.TimeoutMillis, req.Topics = -1, int32(requestTimeout.Milliseconds()), []kmsg.ProduceRequestTopic{t}
+	resp, err := request[*kmsg.ProduceResponse](k, req)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
 }
