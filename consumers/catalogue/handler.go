@@ -14,24 +14,21 @@ import (
 
 // Handler decodes batches of item changes and has them indexed. It is safe for concurrent use.
 type Handler struct {
-	serde   *schemas.Serde[schemas.ItemChange]
-	keys    *schemas.Keys
-	limits  schemas.Limits
-	indexer *Indexer
-	// clock is the time as of which a record is judged.
-	clock     func(*stream.Record) time.Time
+	serde     *schemas.Serde[schemas.ItemChange]
+	keys      *schemas.Keys
+	limits    schemas.Limits
+	indexer   *Indexer
 	telemetry *instruments
 }
 
 // New returns a Handler that writes through indexer.
 func New(serde *schemas.Serde[schemas.ItemChange], keys *schemas.Keys, limits schemas.Limits, indexer *Indexer) *Handler {
-	return &Handler{serde: serde, keys: keys, limits: limits, indexer: indexer, clock: stream.Now, telemetry: newInstruments()}
+	return &Handler{serde: serde, keys: keys, limits: limits, indexer: indexer, telemetry: newInstruments()}
 }
 
-// Replaying returns the same handler for records of the past, which it judges as of their own times.
+// Replaying returns the same handler for records of the past.
 func (h *Handler) Replaying() *Handler {
 	replaying := *h
-	replaying.clock = stream.RecordTime
 	replaying.telemetry = nil
 	return &replaying
 }
@@ -97,7 +94,7 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (Change, error) 
 		}
 		return Change{}, err
 	}
-	if err := h.limits.ItemChange(&change, h.clock(r)); err != nil {
+	if err := h.limits.ItemChange(&change, time.Now()); err != nil {
 		return Change{}, stream.PermanentFor(stream.ReasonInvalid, err)
 	}
 	return Change{ItemChange: change}, nil

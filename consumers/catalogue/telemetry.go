@@ -86,7 +86,7 @@ func (t *instruments) done(
 		counts[outcome]++
 		if outcome == indexed {
 			t.freshness.Record(ctx, max(now.Sub(changes[i].OccurredAt).Seconds(), 0), t.sinceOccurred)
-			t.freshness.Record(ctx, max(now.Sub(records(i).Time).Seconds(), 0), t.sinceBroker)
+			t.freshness.Record(ctx, max(now.Sub(records(i).Arrived).Seconds(), 0), t.sinceBroker)
 		}
 	}
 	for outcome, n := range counts {

@@ -24,9 +24,7 @@ type Handler struct {
 	end      profiles.LogEnd
 	log      *slog.Logger
 	// tally is nil while the past is replayed, whose popularity is counted at once.
-	tally *items.Tally
-	// clock is the time as of which a record is judged.
-	clock     func(*stream.Record) time.Time
+	tally     *items.Tally
 	telemetry *instruments
 	// saidUntold is when it was said last that events were too old to be counted, in ms since 1970.
 	saidUntold *atomic.Int64
@@ -39,18 +37,17 @@ func New(
 ) *Handler {
 	return &Handler{
 		serde: serde, keys: keys, limits: limits, profiles: profiles, items: items, end: end, log: log, tally: items.NewTally(log),
-		clock: stream.Now, telemetry: newInstruments(), saidUntold: new(atomic.Int64),
+		telemetry: newInstruments(), saidUntold: new(atomic.Int64),
 	}
 }
 
 // Close writes what is not written yet, while Redis is still connected. Call it when no call of Handle runs any more.
 func (h *Handler) Close() { h.tally.Close() }
 
-// Replaying returns the same handler for records of the past. It judges them as of their own times: an event that was refused
-// because it lay in the future must not count once that future has come.
+// Replaying returns the same handler for records of the past. It judges them as of now, as the role did: what the role applied is
+// restored whatever a record's timestamp says, which is only its producer's word.
 func (h *Handler) Replaying() *Handler {
 	replaying := *h
-	replaying.clock = stream.RecordTime
 	replaying.telemetry, replaying.tally = nil, nil
 	return &replaying
 }
@@ -115,7 +112,7 @@ func (h *Handler) sayUntold(events int) {
 
 // decode makes an event from a record. A record without a value erases the user named by its key.
 func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event, error) {
-	event := profiles.Event{Partition: r.Partition, Offset: r.Offset, EndOffset: r.EndOffset, Time: r.Time}
+	event := profiles.Event{Partition: r.Partition, Offset: r.Offset, EndOffset: r.EndOffset, Time: r.Arrived}
 	if r.Value == nil {
 		user, err := h.keys.Tombstone(ctx, r.Key, r)
 		if schemas.IsInvalid(err) {
@@ -131,11 +128,23 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event,
 		}
 		return event, err
 	}
-	if err := h.limits.Interaction(&interaction, h.clock(r)); err != nil {
+	if err := h.limits.Interaction(&interaction, time.Now()); err != nil {
 		return event, stream.PermanentFor(stream.ReasonInvalid, err)
 	}
-	event.Interaction = interaction
+	event.Interaction, event.Time = interaction, published(r, interaction.OccurredAt)
 	return event, nil
+}
+
+// published is when an event was published: not before it occurred, whatever the record's timestamp says, and not after now.
+func published(r *stream.Record, occurred time.Time) time.Time {
+	at, now := r.Time, time.Now()
+	if at.Before(occurred) {
+		at = occurred
+	}
+	if at.After(now) {
+		return now
+	}
+	return at
 }
 
 // countPopularity is best effort: popularity is a decaying estimate, and a batch that is replayed after a crash between the

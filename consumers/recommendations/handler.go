@@ -3,6 +3,8 @@ package recommendations
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -21,15 +23,17 @@ type Handler struct {
 	recommender *recommender.Service
 	writer      *kafkaio.Writer
 	telemetry   *instruments
+	log         *slog.Logger
+	told        sync.Once // that requests are forgotten
 }
 
 // New returns a Handler that sends its replies through writer.
 func New(
 	config Config, requests *schemas.Serde[schemas.RecommendationRequest], replies *schemas.Serde[schemas.RecommendationReply],
-	recommender *recommender.Service, writer *kafkaio.Writer,
+	recommender *recommender.Service, writer *kafkaio.Writer, log *slog.Logger,
 ) *Handler {
 	return &Handler{
-		config: config, requests: requests, replies: replies, recommender: recommender, writer: writer, telemetry: newInstruments(),
+		config: config, requests: requests, replies: replies, recommender: recommender, writer: writer, telemetry: newInstruments(), log: log,
 	}
 }
 
@@ -69,9 +73,10 @@ func (h *Handler) Gather(ctx context.Context, batch []*stream.Delivery) {
 			d.Done(err) // the schema registry is out of reach: delivered again
 			continue
 		}
-		if request.Deadline.IsZero() {
-			// Counted from when the request reached the broker, so that the time in the queue counts too.
-			request.Deadline = d.Time.Add(h.config.DefaultDeadline)
+		request.Deadline = h.deadline(&d.Record, request.Deadline)
+		if time.Since(request.Deadline) > forgotten {
+			h.forget(ctx, d)
+			continue
 		}
 		asks = append(asks, ask{d, to})
 		requests = append(requests, request)
@@ -79,6 +84,33 @@ func (h *Handler) Gather(ctx context.Context, batch []*stream.Delivery) {
 	h.recommender.Recommend(ctx, requests, func(i int, reply schemas.RecommendationReply) {
 		h.send(ctx, asks[i], &reply, nil)
 	})
+}
+
+// forgotten is how long after its deadline nobody waits for a reply any more: a group that is new, or was away for hours, does not
+// answer what was asked of nobody.
+const forgotten = time.Minute
+
+// deadline returns when a request must be answered, by our clock. The time in the queue counts. A deadline that is given is as
+// long after the request's own timestamp as the asker waits, by one and the same clock; where the timestamp is the broker's,
+// the asker's clock is not known and the deadline stands as it is.
+func (h *Handler) deadline(r *stream.Record, given time.Time) time.Time {
+	switch {
+	case given.IsZero():
+		return r.Arrived.Add(h.config.DefaultDeadline)
+	case r.IsBrokerTime() || r.Time.IsZero() || !given.After(r.Time):
+		return given
+	}
+	return r.Arrived.Add(given.Sub(r.Time))
+}
+
+// forget is done with a request that nobody waits for.
+func (h *Handler) forget(ctx context.Context, d *stream.Delivery) {
+	h.telemetry.forgotten.Add(ctx, 1)
+	h.told.Do(func() {
+		h.log.Warn("requests whose deadline passed more than a minute ago get no reply; freshet_requests_forgotten counts them",
+			slog.Int("partition", int(d.Partition)), slog.Int64("offset", d.Offset), slog.Time("arrived", d.Arrived))
+	})
+	d.Done(nil)
 }
 
 // send queues a reply; the request is done, with the given outcome, once the broker has acknowledged it.
@@ -97,7 +129,7 @@ func (h *Handler) send(ctx context.Context, a ask, reply *schemas.Recommendation
 				outcome = stream.PermanentFor(stream.ReasonRefused, outcome)
 			}
 		} else {
-			h.telemetry.replied(a.delivery.Time, reply)
+			h.telemetry.replied(a.delivery.Arrived, reply)
 		}
 		a.delivery.Done(outcome)
 	}

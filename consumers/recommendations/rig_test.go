@@ -136,7 +136,7 @@ func (r *rig) run(writer *kafkaio.Writer) {
 	cfg.Backoff = stream.Backoff{Initial: time.Millisecond, Max: 20 * time.Millisecond}
 	replies := DefaultConfig()
 	replies.ReplyTopicPrefixes = []string{r.kafka.Name(replyTopic)}
-	handler := New(replies, r.requests, r.replies, r.service, writer)
+	handler := New(replies, r.requests, r.replies, r.service, writer, quiet())
 	gatherer := stream.NewGatherer(
 		r.cfg, cfg, r.kafka.Name("group"), r.kafka.Name(requestTopic), handler, stream.NewDeadLetters(r.cfg, r.writer), quiet())
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.t.Context()))

@@ -26,10 +26,11 @@ const (
 
 // instruments are a Handler's, of the provider that is installed when it is made, or later.
 type instruments struct {
-	duration metric.Float64Histogram
-	replies  metric.Int64Counter
-	degraded metric.Int64Counter
-	empty    metric.Int64Counter
+	duration  metric.Float64Histogram
+	replies   metric.Int64Counter
+	degraded  metric.Int64Counter
+	empty     metric.Int64Counter
+	forgotten metric.Int64Counter
 }
 
 func newInstruments() *instruments {
@@ -47,6 +48,7 @@ func newInstruments() *instruments {
 		{&t.replies, "freshet.replies", "{reply}", "Replies that the brokers have, by status."},
 		{&t.degraded, "freshet.replies.degraded", "{reply}", "What degraded replies had to do without; one may lack several things."},
 		{&t.empty, "freshet.pages.empty", "{reply}", "Answers without an item."},
+		{&t.forgotten, "freshet.requests.forgotten", "{request}", "Requests without a reply, as their deadline passed more than a minute ago."},
 	} {
 		if *c.counter, err = meter.Int64Counter(c.name, metric.WithUnit(c.unit), metric.WithDescription(c.description)); err != nil {
 			otel.Handle(err)

@@ -28,6 +28,7 @@ type fetcher struct {
 	stats     *counters
 	failures  *backoff.ExponentialBackOff
 	behind    bool      // the last fetch left something in the log
+	seenEnd   time.Time // when nothing was left to read, last
 	progress  *progress // nil for a reader outside of a group
 }
 
@@ -41,6 +42,12 @@ func newFetcher(c *cluster, partition int32, next int64, cfg Runtime, log *slog.
 		stats:     stats,
 		failures:  cfg.Backoff.retry(),
 	}
+}
+
+// follow has the fetcher report to the progress of a member.
+func (f *fetcher) follow(p *progress) {
+	f.progress = p
+	f.seenEnd = p.seenEnd()
 }
 
 // poll returns the records of one fetch, which may be none, and moves next behind them and behind what is no record: the end
@@ -71,15 +78,20 @@ func (f *fetcher) poll(ctx context.Context) ([]Record, error) {
 		return nil, nil // the next fetch is from where there is something
 	}
 	f.failures.Reset()
+	now := time.Now()
 	records := make([]Record, len(fetched.Records))
 	for i, r := range fetched.Records {
 		records[i] = Record{
 			Topic: f.topic, Partition: f.partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Headers: r.Headers, Time: r.Time,
 			EndOffset: fetched.End, appendTime: r.AppendTime,
 		}
+		records[i].Arrived = arrival(&records[i], f.seenEnd, now)
 	}
 	f.next = fetched.Next
 	f.behind = fetched.Stable > f.next
+	if fetched.End <= f.next {
+		f.seenEnd = now
+	}
 	f.progress.fetched(records, f.next, fetched.End)
 	return records, nil
 }

@@ -59,7 +59,7 @@ func (g *gathering) run() {
 			partition: partition, window: semaphore.NewWeighted(int64(g.cfg.MaxUncommitted)), progress: g.gen.owned[partition],
 		}
 		f := newFetcher(g.gen.cluster, partition, start, g.member.cfg, g.log, &g.stats)
-		f.progress = s.progress
+		f.follow(s.progress)
 		sources.Go(func() { g.read(f, s) })
 	}
 	ending.Go(func() {
@@ -131,7 +131,7 @@ func (g *gathering) take(s *gatherSource, r *Record) bool {
 	}
 	g.mu.Lock()
 	g.open++
-	d := &Delivery{Record: *r, Attempt: 1, from: g, source: s, ticket: s.offsets.take(r.Offset, r.Time), cost: cost}
+	d := &Delivery{Record: *r, Attempt: 1, from: g, source: s, ticket: s.offsets.take(r.Offset, r.Arrived), cost: cost}
 	s.progress.begun(s.offsets.oldest())
 	g.waiting = append(g.waiting, d)
 	g.mu.Unlock()

@@ -19,7 +19,7 @@ type partition struct {
 func newPartition(c *Consumer, g *generation, id int32, start int64) *partition {
 	log := c.log.With(slog.Int("partition", int(id)))
 	f := newFetcher(g.cluster, id, start, c.member.cfg, c.log, &c.stats)
-	f.progress = g.owned[id]
+	f.follow(g.owned[id])
 	return &partition{
 		handling: &handling{Consumer: c, work: g.work, intake: g.intake, log: log},
 		g:        g,
@@ -43,7 +43,7 @@ func (p *partition) run() error {
 		if batch == nil || p.aborts.Err() != nil {
 			return nil
 		}
-		p.fetcher.progress.begun(batch[0].Time)
+		p.fetcher.progress.begun(batch[0].Arrived)
 		next, err := p.handle(batch)
 		if next > batch[0].Offset {
 			p.reached.finish(next, p.mark)

@@ -42,6 +42,16 @@ func (p *progress) notice(end int64) {
 	}
 }
 
+// seenEnd returns when the partition was known to hold nothing to fetch, the zero time if it does.
+func (p *progress) seenEnd() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.end > p.next {
+		return time.Time{}
+	}
+	return p.heard
+}
+
 // fetched notes what a fetch brought: records, the next offset, and the partition's end. A reader without a member has no
 // progress to note.
 func (p *progress) fetched(records []Record, next, end int64) {
@@ -51,7 +61,7 @@ func (p *progress) fetched(records []Record, next, end int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open == 0 && len(records) > 0 {
-		p.oldest = records[0].Time
+		p.oldest = records[0].Arrived
 	}
 	p.open += int64(len(records))
 	p.next = next
@@ -73,7 +83,7 @@ func (p *progress) done(n int) {
 	p.open -= int64(n)
 }
 
-// lag returns how many records are not done, and how long the oldest of them has waited: since its own time if it was
+// lag returns how many records are not done, and how long the oldest of them has waited: since it arrived if it was
 // fetched, else at least since there was something to fetch. A clock that is behind the producers' makes it 0, not negative.
 func (p *progress) lag(now time.Time) (records int64, waited time.Duration) {
 	p.mu.Lock()

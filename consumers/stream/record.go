@@ -16,13 +16,35 @@ type Record struct {
 	// Value is nil for a tombstone, in distinction to an empty value.
 	Value   []byte
 	Headers []kafkaio.Header
-	// Time is the record's timestamp: the producer's or, in topics that are set so, the broker's.
+	// Time is the record's timestamp: the producer's or, in topics with LogAppendTime, the broker's. It is the zero time where the
+	// producer gave none.
 	Time time.Time
+	// Arrived is when the broker got the record, as well as can be told; see arrival.
+	Arrived time.Time
 	// EndOffset is one past the newest record of the partition as of the fetch that brought this one, be it in an
 	// open transaction.
 	EndOffset int64
 
 	appendTime bool // Time is the broker's
+}
+
+// IsBrokerTime says whether Time is the broker's.
+func (r *Record) IsBrokerTime() bool { return r.appendTime }
+
+// arrival returns when the broker got a record that was read at now. The broker's time is the one to go by. A producer's is only what
+// its clock says, and is believed within what the reader itself knows: the record was not there when the reader last saw the
+// partition at its end, and it is there now. So a clock that is wrong costs nothing where requests do not queue, and where they
+// do, those of good clocks are known by their age. seenEnd is the zero time where the end was not seen yet.
+func arrival(r *Record, seenEnd, now time.Time) time.Time {
+	switch {
+	case r.appendTime:
+		return r.Time
+	case r.Time.IsZero() || r.Time.After(now):
+		return now
+	case r.Time.Before(seenEnd):
+		return seenEnd
+	}
+	return r.Time
 }
 
 // bytes is what the record counts towards the bounds of batches.

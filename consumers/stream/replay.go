@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -319,9 +318,3 @@ func (r *Replay) remaining(part []Record, failed Failures, refused *atomic.Int64
 	}
 	return rest
 }
-
-// Now and RecordTime are the times as of which a handler may judge a record: that of its work, and that of the record.
-func Now(*Record) time.Time { return time.Now() }
-
-// RecordTime is the record's own timestamp.
-func RecordTime(r *Record) time.Time { return r.Time }

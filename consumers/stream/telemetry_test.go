@@ -354,7 +354,7 @@ func TestProgress(t *testing.T) {
 	require.EqualValues(t, 5, lag())
 	_, waited := p.lag(now.Add(time.Minute))
 	require.InDelta(t, time.Minute, waited, float64(time.Second), "at least since the partition is owned")
-	p.fetched([]Record{{Offset: 10, Time: now.Add(time.Hour)}, {Offset: 14}}, 15, 16)
+	p.fetched([]Record{{Offset: 10, Arrived: now.Add(time.Hour)}, {Offset: 14}}, 15, 16)
 	require.EqualValues(t, 3, lag())
 	_, waited = p.lag(now)
 	require.Zero(t, waited, "of a producer whose clock is ahead")

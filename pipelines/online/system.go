@@ -242,7 +242,7 @@ func (y *System) openRecommendations(ctx context.Context, dead *stream.DeadLette
 		Towers: y.UserTowers, Queries: y.QueryTowers, Rules: set, Limits: y.settings.Limits, Lost: y.lost,
 	}, y.settings.Recommender, y.log)
 	y.stops = append([]func(){service.Close}, y.stops...)
-	handler := recommendations.New(y.settings.Consumers.Replies, requests, replies, service, y.Writer)
+	handler := recommendations.New(y.settings.Consumers.Replies, requests, replies, service, y.Writer, y.log)
 	topic := y.settings.Topics.Requests.Name
 	y.runners[Recommendations] = stream.NewGatherer(
 		y.settings.Kafka, y.settings.Consumers.Requests, y.group(Recommendations), topic, handler, dead, y.log)

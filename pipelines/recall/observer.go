@@ -3,6 +3,7 @@ package recall
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/schemas"
@@ -79,7 +80,7 @@ func (o *observer) foldItem(ctx context.Context, r *stream.Record) error {
 	if err != nil {
 		return lasting(err)
 	}
-	if o.limits.ItemChange(&c, r.Time) == nil {
+	if o.limits.ItemChange(&c, time.Now()) == nil {
 		o.settle()
 		o.change(&c)
 	}
@@ -119,7 +120,7 @@ func (o *observer) foldInteraction(ctx context.Context, r *stream.Record) error 
 	if err != nil {
 		return lasting(err)
 	}
-	if valid := o.limits.Interaction(&e, r.Time) == nil; !valid { // a dead letter of the role that applies it
+	if valid := o.limits.Interaction(&e, time.Now()) == nil; !valid { // a dead letter of the role that applies it
 		return nil
 	}
 	u := o.of(e.UserID)

@@ -138,7 +138,7 @@ func decoded[T schemas.Record](
 	default: // the registry is away
 		return record, false, fmt.Errorf("decoding %s/%d at %d: %w", r.Topic, r.Partition, r.Offset, err)
 	}
-	if valid := judge(&record, r.Time) == nil; !valid {
+	if valid := judge(&record, time.Now()) == nil; !valid {
 		counts.Invalid++
 		return record, false, nil
 	}
