@@ -330,7 +330,7 @@ func TestACollectionIsLost(t *testing.T) {
 	require.Len(t, restarted.Degraded(t.Context()), 1)
 	require.Eventually(t, func() bool { return w.ask().Status == schemas.StatusDegraded }, patience, 10*time.Millisecond)
 
-	r, err := rebuild.Candidates(t.Context(), w.s, nil, quiet())
+	r, err := rebuild.Candidates(t.Context(), w.s, stages(map[rebuild.Stage]rebuild.Progress{}), quiet())
 	require.NoError(t, err)
 	require.Equal(t, modelID, r.Live)
 	require.Empty(t, restarted.Degraded(t.Context()))
