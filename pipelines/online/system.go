@@ -125,7 +125,7 @@ func (y *System) Missing(ctx context.Context) []string {
 	if y.Profiles == nil { // of a process that evaluates alone
 		return missing
 	}
-	if _, _, err := y.Connections.lost(ctx); err != nil { // what Redis has lost makes replies degraded, but lets the roles work
+	if _, err := y.Connections.lost(ctx); err != nil { // what Redis has lost makes replies degraded, but lets the roles work
 		missing = append(missing, fmt.Sprintf("Redis does not answer: %v", err))
 	}
 	if y.Index != nil {
@@ -138,6 +138,12 @@ func (y *System) Missing(ctx context.Context) []string {
 
 func (y *System) indexReady(ctx context.Context) error {
 	model, err := y.Index.Live(ctx)
+	if candidates.IsNoLive(err) {
+		// Where there are items, the collection was lost: the roles work, and Degraded says so. Otherwise none was made yet.
+		if recent, err := y.Items.Recent(ctx, 1); err == nil && len(recent) > 0 {
+			return nil
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("looking for the live collection: %w", err)
 	}
@@ -174,8 +180,7 @@ func (y *System) AwaitReady(ctx context.Context) error {
 
 func (y *System) group(role Role) string { return role.Group(y.settings.Consumers.Group) }
 
-// openCatalogue makes the collection of the bundle's version, and makes it live where none is: which model is live is
-// otherwise decided by releases, not by whoever starts.
+// openCatalogue makes the collection of the bundle's version, and makes it live where none is.
 func (y *System) openCatalogue(ctx context.Context, dead *stream.DeadLetters) error {
 	serde, err := schemas.NewSerde[schemas.ItemChange](ctx, y.Registry, y.settings.Topics.Items.Name)
 	if err != nil {
@@ -185,10 +190,8 @@ func (y *System) openCatalogue(ctx context.Context, dead *stream.DeadLetters) er
 	if err := y.Index.Ensure(ctx, version, y.itemTower.Dim()); err != nil {
 		return fmt.Errorf("preparing the collection of model %s: %w", version, err)
 	}
-	if _, err := y.Index.Live(ctx); candidates.IsNoLive(err) {
-		if err := y.Index.SwitchLive(ctx, version); err != nil {
-			return fmt.Errorf("making the collection of model %s live: %w", version, err)
-		}
+	if err := y.makeLive(ctx, version); err != nil {
+		return err
 	}
 	handler := catalogue.New(
 		serde, y.settings.Topics.ItemKeys(y.settings.Limits, y.Registry), y.settings.Limits, catalogue.NewIndexer(y.Items, y.Index, y.itemTower))

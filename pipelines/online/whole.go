@@ -10,6 +10,8 @@ import (
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
+	"github.com/freshet/freshet/services/items"
+	"github.com/freshet/freshet/services/recommender"
 	"github.com/freshet/freshet/services/redisdb"
 )
 
@@ -62,51 +64,75 @@ const (
 )
 
 // lost looks at the marks for the recommender.
-func (c *Connections) lost(ctx context.Context) (profiles, items string, err error) {
+func (c *Connections) lost(ctx context.Context) (lost recommender.Losses, err error) {
 	for _, part := range []struct {
 		mark redisdb.Whole
 		what *string
 		says string
 	}{
-		{c.Profiles.Whole(), &profiles, "profiles are missing or being rebuilt: " + remedyProfiles},
-		{c.Items.Whole(), &items, "item records are missing or being rebuilt: " + remedyItems},
+		{c.Profiles.Whole(), &lost.Profiles, "profiles are missing or being rebuilt: " + remedyProfiles},
+		{c.Items.Whole(), &lost.Items, "item records are missing or being rebuilt: " + remedyItems},
 	} {
 		whole, err := part.mark.Is(ctx)
 		if err != nil {
-			return "", "", err
+			return recommender.Losses{}, err
 		}
 		if !whole {
 			*part.what = part.says
 		}
 	}
-	return profiles, items, nil
+	lost.Index, err = c.lostRows(ctx)
+	return lost, err
+}
+
+// lostRows looks at the mark of the live collection, by what Milvus said of it last: Redis alone is asked.
+func (c *Connections) lostRows(ctx context.Context) (string, error) {
+	if c.Index == nil {
+		return "", nil
+	}
+	live := c.Index.LastLive()
+	switch {
+	case live == nil:
+		return "", nil
+	case live.Model == "":
+		return "no collection is live: " + remedyItems, nil
+	}
+	state, err := c.Items.IndexState(ctx, live.Model, live.ID)
+	if err != nil || state != items.IndexPartial { // unknown: the catalogue role has not started since there are marks
+		return "", err
+	}
+	return fmt.Sprintf("rows of the live collection are missing or being rebuilt: %s with the bundle of model %s",
+		remedyItems, live.Model), nil
 }
 
 // lossNoted tells a loss that is new from one that is known.
 type lossNoted struct {
 	mu   sync.Mutex
-	last [2]string // of profiles and of items; "" where all is there
+	last recommender.Losses
 }
 
 // lost looks at the marks, and logs what is newly missing or there again.
-func (y *System) lost(ctx context.Context) (profiles, items string, err error) {
-	profiles, items, err = y.Connections.lost(ctx)
+func (y *System) lost(ctx context.Context) (recommender.Losses, error) {
+	lost, err := y.Connections.lost(ctx)
 	if err != nil {
-		return "", "", err
+		return recommender.Losses{}, err
 	}
 	y.noted.mu.Lock()
 	defer y.noted.mu.Unlock()
-	for i, now := range []string{profiles, items} {
-		switch before := y.noted.last[i]; {
+	last := listed(y.noted.last)
+	for i, now := range listed(lost) {
+		switch before := last[i]; {
 		case now != "" && before == "":
 			y.log.Warn("replies are degraded from now on", "reason", now)
 		case now == "" && before != "":
 			y.log.Info("replies are whole again", "was", before)
 		}
-		y.noted.last[i] = now
 	}
-	return profiles, items, nil
+	y.noted.last = lost
+	return lost, nil
 }
+
+func listed(l recommender.Losses) []string { return []string{l.Profiles, l.Items, l.Index} }
 
 // Degraded lists what is done worse than it could be, with the remedy: what replies have to do without, and partitions that wait
 // behind a record which fails again and again. What Redis has lost is not told while it gives no answer, which Missing tells.
@@ -115,11 +141,14 @@ func (y *System) Degraded(ctx context.Context) []string {
 	if y.Profiles == nil {
 		return degraded
 	}
-	profiles, items, err := y.lost(ctx)
+	if y.Index != nil {
+		_, _ = y.Index.Live(ctx) // for LastLive; while Milvus gives no answer, which Missing tells, the last one counts
+	}
+	lost, err := y.lost(ctx)
 	if err != nil {
 		return degraded
 	}
-	return slices.DeleteFunc(append(degraded, profiles, items), func(part string) bool { return part == "" })
+	return slices.DeleteFunc(append(degraded, listed(lost)...), func(part string) bool { return part == "" })
 }
 
 // stuck lists the partitions of this process's roles that do not get on.

@@ -54,7 +54,7 @@ func Candidates(ctx context.Context, s settings.Settings, report Reporter, log *
 		err = fmt.Errorf("%w (%w)", context.Cause(held), err)
 	}
 	if err == nil {
-		err = markWhole(held, c.Items.Whole(), claim.Check)
+		err = markWhole(held, catalogueMark{c.Items.Whole(), c.Items, r.collection}, claim.Check)
 	}
 	r.result.Records = replay.Records()
 	return r.result, errors.Join(err, claim.Release(context.WithoutCancel(ctx)))
@@ -62,20 +62,26 @@ func Candidates(ctx context.Context, s settings.Settings, report Reporter, log *
 
 type candidatesRebuild struct {
 	*online.Connections
-	model   string
-	replay  *stream.Replay
-	handler *catalogue.Handler
-	indexer *catalogue.Indexer
-	report  Reporter
-	result  CandidatesResult
+	model string
+	// collection is the one that is filled: one that is made again meanwhile gets no mark.
+	collection candidates.Collection
+	replay     *stream.Replay
+	handler    *catalogue.Handler
+	indexer    *catalogue.Indexer
+	report     Reporter
+	result     CandidatesResult
 }
 
 func (r *candidatesRebuild) run(ctx context.Context) error {
 	if err := r.Index.Ensure(ctx, r.model, r.ItemTower().Dim()); err != nil {
 		return err
 	}
+	var err error
+	if r.collection, err = r.Index.Collection(ctx, r.model); err != nil {
+		return err
+	}
 	_, m := r.report.counting(StageForget, 0)
-	err := r.Items.ForgetAllIndexed(ctx, r.model)
+	err = r.Items.ForgetAllIndexed(ctx, r.model)
 	m.end()
 	if err != nil {
 		return err

@@ -322,3 +322,26 @@ func TestMilvusIsEmptied(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, shop, n)
 }
+
+// TestACollectionIsLost: what the catalogue role makes in place of a lost collection is not live; a rebuild fills it, makes it
+// live and marks it as whole.
+func TestACollectionIsLost(t *testing.T) {
+	w := newWorld(t)
+	w.startWith(w.s, online.Interactions, online.Recommendations, online.Catalogue)
+	for i := range shop {
+		w.item(i, 1)
+	}
+	w.drain()
+	require.NoError(t, w.stores.Index.Discard(t.Context(), modelID))
+	restarted, err := online.Open(t.Context(), w.s, []online.Role{online.Catalogue}, quiet())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, restarted.Close()) }()
+	require.Len(t, restarted.Degraded(t.Context()), 1)
+	require.Eventually(t, func() bool { return w.ask().Status == schemas.StatusDegraded }, patience, 10*time.Millisecond)
+
+	r, err := rebuild.Candidates(t.Context(), w.s, stages(map[rebuild.Stage]rebuild.Progress{}), quiet())
+	require.NoError(t, err)
+	require.Equal(t, modelID, r.Live)
+	require.Empty(t, restarted.Degraded(t.Context()))
+	require.Eventually(t, func() bool { return w.ask().Status == schemas.StatusOK }, patience, 10*time.Millisecond)
+}

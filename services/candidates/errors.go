@@ -67,7 +67,7 @@ func hasCode(err error, wanted ...int32) bool {
 // IsNotFound tells that the model version has no collection.
 func IsNotFound(err error) bool { return hasCode(err, codeCollectionNotFound) }
 
-var errNoLive = errors.New("no live collection: switch a model version live first")
+var errNoLive = errors.New("no live collection: run `freshet rebuild candidates`; of a new installation, `freshet run catalogue`")
 
 // IsNoLive tells that no collection is live.
 func IsNoLive(err error) bool { return errors.Is(err, errNoLive) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	grpc_retry "github.com/grpc-ecosystem/go-grpc-middleware/retry"
@@ -22,6 +23,8 @@ type Index struct {
 
 	mu   sync.Mutex
 	dims map[string]int // by collection name: what DescribeCollection said last
+
+	lastLive atomic.Pointer[Collection]
 }
 
 // failFast turns each Milvus status other than success into an error, and switches the SDK's retries off: up to 6 of them

@@ -6,12 +6,39 @@ import (
 	"strings"
 )
 
+// Collection is the collection of a model version. Milvus gives each collection that is made an ID of its own: one that was
+// dropped and made again under its name has another.
+type Collection struct {
+	Model string
+	ID    int64
+}
+
+// Collection describes the collection of a model version. IsNotFound tells that there is none.
+func (ix *Index) Collection(ctx context.Context, model string) (Collection, error) {
+	name, err := ix.cfg.name(model)
+	if err != nil {
+		return Collection{}, err
+	}
+	ctx, cancel := ix.within(ctx)
+	defer cancel()
+	c, err := ix.client.DescribeCollection(ctx, name)
+	if err != nil {
+		return Collection{}, fmt.Errorf("describing collection %s: %w", name, err)
+	}
+	return Collection{Model: model, ID: c.ID}, nil
+}
+
+// LastLive is what Live found last, without asking: nil before its first answer, a Collection without a model where none was
+// live.
+func (ix *Index) LastLive() *Collection { return ix.lastLive.Load() }
+
 // Live returns the model version whose collection the alias names. IsNoLive tells that there is none.
 func (ix *Index) Live(ctx context.Context) (string, error) {
 	ctx, cancel := ix.within(ctx)
 	defer cancel()
 	c, err := ix.client.DescribeCollection(ctx, ix.cfg.Alias)
 	if IsNotFound(err) {
+		ix.lastLive.Store(&Collection{})
 		return "", fmt.Errorf("alias %s: %w", ix.cfg.Alias, errNoLive)
 	}
 	if err != nil {
@@ -22,6 +49,7 @@ func (ix *Index) Live(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("alias %s names collection %s, which is no %s_<model>: drop the alias or choose another",
 			ix.cfg.Alias, c.Schema.CollectionName, ix.cfg.Collection)
 	}
+	ix.lastLive.Store(&Collection{Model: model, ID: c.ID})
 	return model, nil
 }
 

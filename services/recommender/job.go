@@ -36,6 +36,8 @@ type job struct {
 	hits     []candidates.Hit
 	// exhausted: the last search failed, a wider one would as well.
 	exhausted bool
+	// indexLost: one of the troubles is that the index lacks rows.
+	indexLost bool
 	// indexSteps count what the index kept back; only for requests that ask to explain.
 	indexSteps []schemas.WaterfallStep
 

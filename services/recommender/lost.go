@@ -9,33 +9,36 @@ import (
 	"github.com/freshet/freshet/services/items"
 )
 
-// Lost says what Redis has lost of profiles and of item records, and the remedy; "" for what is whole. An emptied Redis answers
-// like one that works, and every user would look like one whom nobody knows yet.
-type Lost func(ctx context.Context) (profiles, items string, err error)
+// Losses say what is lost, and the remedy; "" for what is whole.
+type Losses struct {
+	// Profiles and Items are those in Redis, Index the rows of the live collection.
+	Profiles, Items, Index string
+}
+
+// Lost asks what is lost. An emptied Redis answers like one that works, and every user would look like one whom nobody knows
+// yet; an emptied collection like one in which nothing suits anybody.
+type Lost func(ctx context.Context) (Losses, error)
 
 // lostCache asks now and then, so that batches do not each pay for it.
 type lostCache struct {
 	asking  sync.Mutex
 	askedAt time.Time
-	answer  atomic.Pointer[lostParts]
+	answer  atomic.Pointer[Losses]
 }
 
 // lostRefresh is how long an answer counts: for so long after Redis was emptied replies may not say so.
 const lostRefresh = 100 * time.Millisecond
 
-// lostParts are the two answers of Lost.
-type lostParts struct{ profiles, items string }
-
 // askLost asks Redis now.
-func (s *Service) askLost(ctx context.Context) (lost lostParts, err error) {
+func (s *Service) askLost(ctx context.Context) (lost Losses, err error) {
 	if s.Lost != nil {
-		lost.profiles, lost.items, err = s.Lost(ctx)
+		lost, err = s.Lost(ctx)
 	}
 	return lost, err
 }
 
 // lostNow goes by the last answer while another batch asks, and while Redis gives none.
-func (s *Service) lostNow(ctx context.Context) (profiles, items string) {
+func (s *Service) lostNow(ctx context.Context) Losses {
 	l := &s.lost
 	if s.Lost != nil && l.asking.TryLock() {
 		if time.Since(l.askedAt) > lostRefresh {
@@ -47,25 +50,47 @@ func (s *Service) lostNow(ctx context.Context) (profiles, items string) {
 		l.asking.Unlock()
 	}
 	if last := l.answer.Load(); last != nil {
-		return last.profiles, last.items
+		return *last
 	}
-	return "", ""
+	return Losses{}
 }
 
-// admitLost has every reply say what it has to do without.
+// admitLost has every reply say what it has to do without in Redis.
 func (b *batch) admitLost(ctx context.Context) {
-	profiles, items := b.service.lostNow(ctx)
-	b.itemsLost = items != ""
+	b.lost = b.service.lostNow(ctx)
 	for _, j := range b.jobs {
-		if profiles != "" {
-			j.trouble("user profile: %s", profiles)
+		if b.lost.Profiles != "" {
+			j.trouble("user profile: %s", b.lost.Profiles)
 		}
-		if items != "" {
-			j.trouble("item records: %s", items)
+		if b.lost.Items != "" {
+			j.trouble("item records: %s", b.lost.Items)
 		}
 	}
+}
+
+// admitLostRows has every reply say what the index lacks. It comes after the wait for a seen_through position, which profiles
+// reach without the index.
+func (b *batch) admitLostRows() {
+	for _, j := range b.jobs {
+		if b.lost.Index != "" && b.model != "" { // without a live model that is said already
+			j.trouble("candidate index: %s", b.lost.Index)
+			j.indexLost = true
+		}
+	}
+}
+
+// remedyRows is what brings rows back into the index.
+const remedyRows = "run `freshet rebuild candidates`"
+
+// admitFoundNothing has a reply say that the index found nothing at all where the shelf has items that suit the request: an
+// index that has its rows would have found those.
+func (j *job) admitFoundNothing() {
+	if j.vector == nil || len(j.hits) > 0 || j.exhausted || j.indexLost || j.fallback == "" || j.answered.Load() {
+		return
+	}
+	j.trouble("candidate index: it found nothing, though the catalogue has items that suit the request: rows are missing: %s", remedyRows)
 }
 
 // found says whether what was read of an item's record counts: where records are lost, that there is none tells nothing, and
 // the shelf may have a copy.
-func (b *batch) found(it *items.Item) bool { return it != nil || !b.itemsLost }
+func (b *batch) found(it *items.Item) bool { return it != nil || b.lost.Items == "" }

@@ -95,6 +95,7 @@ func (s *Service) move(ctx context.Context, b *batch, park func(context.Context,
 	b.run(ctx, stageModel, b.readModel)
 	b.run(ctx, stageProfile, b.readProfiles)
 	b.parkWaiting(ctx, park)
+	b.admitLostRows()
 	b.run(ctx, stageVector, b.makeVectors)
 	b.run(ctx, stagePlan, b.planSearches)
 	for b.open = b.jobs; len(b.open) > 0; b.open = b.widen() {
@@ -104,6 +105,7 @@ func (s *Service) move(ctx context.Context, b *batch, park func(context.Context,
 	}
 	b.run(ctx, stageFallback, b.fillFromShelf)
 	for _, j := range b.jobs {
+		j.admitFoundNothing()
 		b.explain(j)
 		j.answer(j.compose())
 	}
@@ -137,7 +139,7 @@ type batch struct {
 	records    map[string]*items.Item
 	// recordsErr is why the last read of item records failed; the shelf's copies serve then.
 	recordsErr error
-	itemsLost  bool
+	lost       Losses
 	shelf      *shelf
 }
 

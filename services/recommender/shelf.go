@@ -122,10 +122,10 @@ func (s *Service) readShelf(ctx context.Context, last *shelf) (*shelf, error) {
 	if sh.recentIDs, err = s.Items.Recent(ctx, s.config.ShelfSize); err != nil {
 		return nil, fmt.Errorf("reading the recent items: %w", err)
 	}
-	if lost.profiles != "" && len(sh.scored) < len(last.scored) {
+	if lost.Profiles != "" && len(sh.scored) < len(last.scored) {
 		sh.scored = last.scored
 	}
-	if lost.items != "" && len(sh.recentIDs) < len(last.recentIDs) {
+	if lost.Items != "" && len(sh.recentIDs) < len(last.recentIDs) {
 		sh.recentIDs = last.recentIDs
 	}
 	ids := sh.listed()
@@ -138,7 +138,7 @@ func (s *Service) readShelf(ctx context.Context, last *shelf) (*shelf, error) {
 	} else if again != lost {
 		return nil, errLostMeanwhile
 	}
-	if lost.items != "" {
+	if lost.Items != "" {
 		for i, id := range ids {
 			records[i] = cmp.Or(records[i], last.record(id))
 		}
