@@ -7,6 +7,7 @@ import (
 
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/dataset/tables"
+	"github.com/freshet/freshet/schemas"
 )
 
 // data is what to train on and to evaluate with. Both commands part it alike, so that nobody is asked for what was learnt.
