@@ -156,7 +156,7 @@ func (h *Handler) countPopularity(ctx context.Context, events []profiles.Event, 
 	weights := make(map[string]float64, len(newly))
 	var latest time.Time
 	for _, i := range newly {
-		if w := popularityWeight(events[i].Type); w > 0 {
+		if w := popularityWeight(h.profiles.Ratings().KindOf(&events[i].Interaction)); w > 0 {
 			weights[events[i].ItemID] += w
 		}
 		if events[i].Time.After(latest) {

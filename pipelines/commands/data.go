@@ -3,9 +3,11 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/dataset/tables"
+	"github.com/freshet/freshet/schemas"
 )
 
 // data is what to train on and to evaluate with. Both commands part it alike, so that nobody is asked for what was learnt.
@@ -134,7 +136,39 @@ func readTables(env *Env, dir string, columns tables.Columns) (*dataset.Dataset,
 		return nil, err
 	}
 	tellRepeated(env, once)
-	return read, nil
+	return judged(env, read)
+}
+
+// judged has a data set judge ratings as the roles do, and says what comes of it.
+func judged(env *Env, d *dataset.Dataset) (*dataset.Dataset, error) {
+	s, err := env.Settings()
+	if err != nil {
+		return nil, err
+	}
+	d.Ratings = s.Profiles.Ratings
+	var given, low, outside int
+	for i := range d.Events {
+		e := &d.Events[i]
+		if e.Type != schemas.Rating || math.IsNaN(float64(e.Value)) {
+			continue
+		}
+		given++
+		switch {
+		case d.Kind(e) != e.Type:
+			low++
+		case d.Ratings.Highest > d.Ratings.Lowest && !d.Ratings.Holds(e.Value):
+			outside++
+		}
+	}
+	if low > 0 || outside > 0 {
+		_, _ = fmt.Fprintf(env.Err, "%d of %d ratings are below the middle of %v to %v and count as dislikes (profiles.ratings)\n",
+			low, given, d.Ratings.Lowest, d.Ratings.Highest)
+	}
+	if outside > 0 {
+		_, _ = fmt.Fprintf(env.Err, "%d ratings are outside of %v to %v and count as choices: set profiles.ratings to the scale of the data\n",
+			outside, d.Ratings.Lowest, d.Ratings.Highest)
+	}
+	return d, nil
 }
 
 func openTables(env *Env, dir string, columns tables.Columns) (*dataset.Once, error) {

@@ -78,6 +78,7 @@ func (c *InspectUser) print(env *Env, p *profiles.Profile, model string) error {
 	}
 	facts.AppendRow(table.Row{"events", eventsLine(p.Counters)})
 	facts.AppendRow(table.Row{"seen items", p.SeenCount()})
+	facts.AppendRow(table.Row{"turned down", p.TurnedDownCount()})
 	facts.AppendRow(table.Row{"model", model})
 	facts.AppendRow(table.Row{"embedding", vectorLine(p.Embedding)})
 	facts.AppendRow(table.Row{"tower state", vectorLine(p.State)})

@@ -43,7 +43,7 @@ func (d *topicData) read(env *Env) (*dataset.Dataset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the topics: %w", online.Explain(err))
 	}
-	return read, nil
+	return judged(env, read)
 }
 
 // open prepares reading the topics of the configuration.

@@ -18,6 +18,9 @@ type Dataset struct {
 	Items  []schemas.ItemChange
 	Users  []User
 	Events []Event
+	// Ratings says how the values of ratings count: the data's own scale, or that of the configuration. The zero scale takes each
+	// rating for a choice, as published protocols do.
+	Ratings schemas.RatingScale
 	// Searches is what people searched for, where the data tells.
 	Searches []Search
 }
@@ -59,12 +62,15 @@ func (d *Dataset) Interaction(i int) schemas.Interaction {
 	return interaction
 }
 
+// Kind is as which an event counts: its type, but for a low rating, which is a dislike.
+func (d *Dataset) Kind(e *Event) schemas.InteractionType { return d.Ratings.Judge(e.Type, e.Value) }
+
 // Histories are each user's items by which the user tower moves, oldest first, repeats included.
 func (d *Dataset) Histories() [][]int32 {
 	counts := make([]int, len(d.Users))
 	total := 0
 	for i := range d.Events {
-		if towers.CountsForTaste(d.Events[i].Type) {
+		if towers.CountsForTaste(d.Kind(&d.Events[i])) {
 			counts[d.Events[i].User]++
 			total++
 		}
@@ -76,7 +82,7 @@ func (d *Dataset) Histories() [][]int32 {
 		all = all[:len(all)+n]
 	}
 	for i := range d.Events {
-		if e := &d.Events[i]; towers.CountsForTaste(e.Type) {
+		if e := &d.Events[i]; towers.CountsForTaste(d.Kind(e)) {
 			histories[e.User] = append(histories[e.User], e.Item)
 		}
 	}

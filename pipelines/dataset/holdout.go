@@ -41,7 +41,7 @@ func firstLater(past, later *Dataset, all bool) []Case {
 	seen := make([]map[int32]bool, len(histories))
 	for i := range later.Events {
 		e := &later.Events[i]
-		if !towers.CountsForTaste(e.Type) {
+		if !towers.CountsForTaste(later.Kind(e)) {
 			continue
 		}
 		c := &cases[e.User]

@@ -16,27 +16,29 @@ import (
 // movieLensFormat is one of the formats in which GroupLens has published MovieLens.
 type movieLensFormat struct {
 	name string
+	// lowest is the worst rating; the best is 5.
+	lowest float64
 	// files are those without which the format is not this one.
 	files []string
 	read  func(dir string, b *movieLensBuilder) error
 }
 
 var movieLensFormats = []movieLensFormat{
-	{"ml-latest-small", []string{"movies.csv", "ratings.csv"}, readCSV},
-	{"ml-100k", []string{"u.item", "u.data", "u.genre"}, readHundredK},
-	{"ml-1m", []string{"movies.dat", "ratings.dat"}, readDoubleColon},
+	{"ml-latest-small", 0.5, []string{"movies.csv", "ratings.csv"}, readCSV},
+	{"ml-100k", 1, []string{"u.item", "u.data", "u.genre"}, readHundredK},
+	{"ml-1m", 1, []string{"movies.dat", "ratings.dat"}, readDoubleColon},
 }
 
 // ReadMovieLens reads the folder of a MovieLens data set as GroupLens publishes it, and finds out by the names of the files which
 // format it has: that of ml-latest-small (also ml-20m and later), of ml-100k, or of ml-1m (also ml-10m). Each rating becomes
-// an event of type Rating with the stars as its value, each film an item with the year of its title as its date.
+// an event of type Rating with the stars as its value, of which those below the middle count as dislikes (Ratings), each film an item with the year of its title as its date.
 func ReadMovieLens(dir string) (*Dataset, error) {
 	for _, format := range movieLensFormats {
 		if !allExist(dir, format.files) {
 			continue
 		}
 		b := &movieLensBuilder{
-			d:     &Dataset{Name: "movielens"},
+			d:     &Dataset{Name: "movielens", Ratings: schemas.RatingScale{Lowest: format.lowest, Highest: 5}},
 			items: map[string]int32{}, users: map[string]int32{}, ages: map[string]int32{},
 		}
 		if err := format.read(dir, b); err != nil {

@@ -83,7 +83,7 @@ func TestReadMovieLensDoubleColon(t *testing.T) {
 	require.Equal(t, "The Postman (Postino, Il)", d.Items[1].Title)
 	require.True(t, d.Items[3].PublishedAt.IsZero())
 	require.Equal(t, []User{{ID: "2", Age: 56}, {ID: "1"}, {ID: "3", Age: 25}}, d.Users)
-	require.Equal(t, [][]int32{{2, 0}, {0, 1}, {0}}, d.Histories())
+	require.Equal(t, [][]int32{{2}, {0, 1}, {0}}, d.Histories()) // one star counts as a dislike
 }
 
 func TestReadMovieLensRefuses(t *testing.T) {

@@ -52,7 +52,7 @@ func LeaveLastOut(d *Dataset) (rest *Dataset, cases []Case) {
 	part.Events = make([]Event, 0, len(d.Events))
 	for i := range d.Events {
 		e := &d.Events[i]
-		tastes := towers.CountsForTaste(e.Type)
+		tastes := towers.CountsForTaste(d.Kind(e))
 		if keep[e.User] == 0 {
 			if c := &cases[asked[e.User]]; tastes && c.Type == schemas.UnknownInteraction {
 				c.At, c.Type = e.At, e.Type

@@ -3,6 +3,7 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"github.com/freshet/freshet/schemas"
 	"math"
 	"math/rand/v2"
 	"sort"
@@ -63,7 +64,7 @@ func Synthetic(c SyntheticConfig) (*Dataset, error) {
 		return nil, fmt.Errorf("making a synthetic world: %w", err)
 	}
 	shop := newShop(c)
-	d := &Dataset{Name: fmt.Sprintf("synthetic-%d", c.Seed), Items: shop.items, Users: make([]User, c.Users)}
+	d := &Dataset{Name: fmt.Sprintf("synthetic-%d", c.Seed), Items: shop.items, Users: make([]User, c.Users), Ratings: schemas.DefaultRatingScale()}
 	d.Events = make([]Event, 0, c.Events)
 	for u, share := range shares(c) {
 		p := newPerson(shop, c, u)

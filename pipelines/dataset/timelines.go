@@ -6,12 +6,12 @@ import (
 )
 
 // Timelines are each user's events in the order of time, impressions left out: Histories, with kinds and times, and with what the
-// user turned down.
+// user turned down. The type of each is as which it counts (Kind).
 func (d *Dataset) Timelines() [][]Event {
 	counts := make([]int, len(d.Users))
 	total := 0
 	for i := range d.Events {
-		if onTimeline(d.Events[i].Type) {
+		if onTimeline(d.Kind(&d.Events[i])) {
 			counts[d.Events[i].User]++
 			total++
 		}
@@ -23,8 +23,9 @@ func (d *Dataset) Timelines() [][]Event {
 		all = all[:len(all)+n]
 	}
 	for i := range d.Events {
-		if e := &d.Events[i]; onTimeline(e.Type) {
-			timelines[e.User] = append(timelines[e.User], *e)
+		e := d.Events[i]
+		if e.Type = d.Kind(&e); onTimeline(e.Type) {
+			timelines[e.User] = append(timelines[e.User], e)
 		}
 	}
 	return timelines

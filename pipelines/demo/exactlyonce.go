@@ -165,9 +165,10 @@ func (d *Demo) encodeAll(ctx context.Context, events []schemas.Interaction) (sta
 	var history []towers.Event
 	before := int64(towers.Never)
 	for i := range events {
-		if e := &events[i]; d.tower.Reads(e.Type) {
+		e := &events[i]
+		if kind := d.settings.Profiles.Ratings.KindOf(e); d.tower.Reads(kind) {
 			at := e.OccurredAt.UnixMilli()
-			ids, history = append(ids, e.ItemID), append(history, towers.Event{Kind: e.Type, Gap: towers.GapBetween(before, at)})
+			ids, history = append(ids, e.ItemID), append(history, towers.Event{Kind: kind, Gap: towers.GapBetween(before, at)})
 			before = at
 		}
 	}

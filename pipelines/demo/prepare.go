@@ -63,6 +63,7 @@ func (d *Demo) startServers(ctx context.Context) (string, error) {
 	s.Kafka.Brokers = []string{stack.Kafka.Addr()}
 	s.Redis.Addresses = []string{stack.Redis.Addr()}
 	s.Milvus.Address = stack.Milvus.Addr()
+	s.Profiles.Ratings = d.world.data.Ratings
 	s.Bundle = filepath.Join(d.folder, "bundle")
 	s.RulesFile = filepath.Join(d.folder, "rules.yaml")
 	if err := os.WriteFile(s.RulesFile, rules.DefaultSource(), 0o600); err != nil {

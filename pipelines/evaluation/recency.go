@@ -29,7 +29,7 @@ func NewRecentPopularity(d *dataset.Dataset) *RecentPopularity {
 	last := d.Events[len(d.Events)-1].At
 	span := float64(max(last-d.Events[0].At, 1))
 	for i := range d.Events {
-		if e := &d.Events[i]; towers.CountsForTaste(e.Type) {
+		if e := &d.Events[i]; towers.CountsForTaste(d.Kind(e)) {
 			p.counts[e.Item] += decayed(float64(last-e.At) * halfLives / span)
 		}
 	}

@@ -67,7 +67,7 @@ func (l *load) judge(v *verdict) {
 	connected, err := online.Connect(l.t.Context(), l.direct, []online.Role{online.Interactions}, quiet()) // knows the tower
 	require.NoError(l.t, err)
 	defer func() { require.NoError(l.t, connected.Close()) }()
-	by := &oracle.World{Vectors: map[string][]float32{}, HistoryLength: l.s.Profiles.HistoryLength}
+	by := &oracle.World{Vectors: map[string][]float32{}, HistoryLength: l.s.Profiles.HistoryLength, Ratings: l.s.Profiles.Ratings}
 	for i := range shop {
 		by.Items = append(by.Items, itemID(i))
 	}

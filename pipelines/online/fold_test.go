@@ -9,7 +9,7 @@ import (
 // foldTopic folds all events of the interactions topic.
 func (w *world) foldTopic(vectors map[string][]float32) oracle.Topic {
 	w.t.Helper()
-	by := &oracle.World{Tower: w.userTower(), Vectors: vectors, HistoryLength: w.settings.Profiles.HistoryLength}
+	by := &oracle.World{Tower: w.userTower(), Vectors: vectors, HistoryLength: w.settings.Profiles.HistoryLength, Ratings: w.settings.Profiles.Ratings}
 	for i := range knownItems + unknownItems {
 		by.Items = append(by.Items, itemID(i))
 	}

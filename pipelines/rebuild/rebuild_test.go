@@ -135,7 +135,7 @@ func (w *world) check() {
 // compare says how the first profile that is another one differs from the fold over the topic.
 func (w *world) compare() error {
 	w.t.Helper()
-	by := &oracle.World{Vectors: map[string][]float32{}, HistoryLength: w.s.Profiles.HistoryLength}
+	by := &oracle.World{Vectors: map[string][]float32{}, HistoryLength: w.s.Profiles.HistoryLength, Ratings: w.s.Profiles.Ratings}
 	for i := range shop {
 		by.Items = append(by.Items, fmt.Sprint("item", i))
 	}

@@ -140,7 +140,7 @@ func (o *observer) foldInteraction(ctx context.Context, r *stream.Record) error 
 		return nil
 	}
 	u.see(row)
-	if o.open != nil && !seen && !effect.Late && towers.CountsForTaste(e.Type) {
+	if o.open != nil && !seen && !effect.Late && towers.CountsForTaste(o.profiles.Ratings.KindOf(&e)) {
 		o.ask(q, events, u.page(e.RequestID))
 	}
 	return nil

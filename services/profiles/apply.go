@@ -191,6 +191,10 @@ func (b *batch) writeCall(w *work) redisdb.Call {
 	if p.kept {
 		args = append(args, fieldHistory, packHistory(p.history))
 	}
+	// What a profile of an earlier release turned down is known by its history alone, until it leaves that.
+	if p.turns || p.kept && len(p.turned) > 0 && !p.turnedStored {
+		args = append(args, fieldTurned, packTurned(p.turned))
+	}
 	if p.passed {
 		args = append(args, fieldPast, packPast(&p.past))
 		p.past.each(func(kind string, w *window) {

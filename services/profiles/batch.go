@@ -36,7 +36,7 @@ func newBatch(s *Store, events []Event) *batch {
 			b.users = append(b.users, w)
 		}
 		w.events, w.indexes = append(w.events, e), append(w.indexes, i)
-		if !e.Erase && b.vectors.readsAny(e.Type) && !known[e.ItemID] {
+		if !e.Erase && b.vectors.readsAny(s.cfg.Ratings.KindOf(&e.Interaction)) && !known[e.ItemID] {
 			known[e.ItemID] = true
 			b.items = append(b.items, e.ItemID)
 		}

@@ -91,7 +91,7 @@ func BenchmarkFold(b *testing.B) {
 	h := history{}
 	for i := range int64(64) {
 		e := at(i, i, schemas.Click, fmt.Sprint("item-", i))
-		h, _, _ = h.insert(entryOf(&e), 64, func(*Entry) {})
+		h, _, _ = h.insert(entryOf(&e, schemas.RatingScale{}), 64, func(*Entry) {})
 	}
 	packed, e := string(packHistory(h)), at(100, 100, schemas.Click, "item-3")
 	for b.Loop() {

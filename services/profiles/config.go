@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/redisdb"
 )
 
@@ -19,6 +20,9 @@ type Config struct {
 	EventIDs int `yaml:"event_ids" env:"EVENT_IDS"`
 	// SeenItems is how many items a profile knows as seen, in 4 to 6 bytes each: those that the user met last.
 	SeenItems int `yaml:"seen_items" env:"SEEN_ITEMS"`
+	// Ratings is the scale of the values of ratings. A rating below its middle counts as a dislike wherever events are read:
+	// in profiles, popularity, reasons, recall and training. What was turned down before a change stays so until a rebuild.
+	Ratings schemas.RatingScale `yaml:"ratings" envPrefix:"RATINGS_"`
 	// InactiveTTL is how long a profile lives after its user's last event, to within a hundredth.
 	InactiveTTL time.Duration `yaml:"inactive_ttl" env:"INACTIVE_TTL"`
 	// ErasedRetention is how long an erased user's watermarks (nothing else of the user is kept) still refuse a replay of
@@ -51,6 +55,7 @@ func DefaultConfig() Config {
 		HistoryLength:   64,
 		EventIDs:        4096,
 		SeenItems:       1 << 16,
+		Ratings:         schemas.DefaultRatingScale(),
 		InactiveTTL:     180 * 24 * time.Hour,
 		ErasedRetention: 30 * 24 * time.Hour,
 		RememberedUsers: 8192,
@@ -71,6 +76,9 @@ func (c Config) Validate() error {
 	}
 	if c.SeenItems < 1 || c.SeenItems > maxSeen {
 		return fmt.Errorf("seen_items is %d: give 1 to %d", c.SeenItems, maxSeen)
+	}
+	if err := c.Ratings.Validate(); err != nil {
+		return err
 	}
 	for _, d := range []struct {
 		field string

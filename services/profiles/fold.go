@@ -20,6 +20,8 @@ type plan struct {
 	erasedAt int64
 	// kept: the history has changed; passed: the past has.
 	kept, passed bool
+	// turns: the items turned down have changed.
+	turns bool
 	// seen is appended to the set of seen items.
 	seen []byte
 	// moves has, for each live model, how its taste moves.
@@ -51,10 +53,14 @@ type move struct {
 }
 
 // limits bound what a profile keeps of its events: the history's length, and how many ids make a block of the past.
-type limits struct{ history, block int }
+// ratings says how ratings count.
+type limits struct {
+	history, block int
+	ratings        schemas.RatingScale
+}
 
 func (c Config) limits() limits {
-	return limits{history: c.HistoryLength, block: c.EventIDs / ringBlocks}
+	return limits{history: c.HistoryLength, block: c.EventIDs / ringBlocks, ratings: c.Ratings}
 }
 
 // reader says what moves a model's taste.
@@ -89,7 +95,7 @@ func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, keep 
 		if !e.Time.IsZero() {
 			p.updated = max(p.updated, e.Time.UnixMilli())
 		}
-		entry := entryOf(e)
+		entry := entryOf(e, keep.ratings)
 		switch p.met(&entry, keep) {
 		case repeated:
 			p.duplicates++
@@ -148,6 +154,8 @@ func entersHistory(t schemas.InteractionType) bool {
 
 func (p *plan) remember(e Entry, keep limits, r reader) {
 	var late, kept bool
+	turned, changed := p.turned.turn(&e, p.history)
+	p.turned, p.turns = turned, p.turns || changed
 	p.history, late, kept = p.history.insert(e, keep.history, func(gone *Entry) { p.pass(gone, keep) })
 	if late {
 		p.late++
@@ -158,7 +166,7 @@ func (p *plan) remember(e Entry, keep limits, r reader) {
 	p.kept = true
 	for m := range p.moves {
 		switch {
-		case !r.reads(m, e.Type):
+		case !r.reads(m, e.Kind):
 		case !r.has(m, e.ItemID):
 			p.moves[m].missed = append(p.moves[m].missed, e.ItemID)
 		default:
@@ -176,7 +184,7 @@ func (mv *move) by(s step, whole bool, h history, reads func(schemas.Interaction
 	}
 	mv.taste, mv.anew, mv.steps = &taste{moved: towers.Never}, true, nil
 	for _, entry := range slices.Backward(h) {
-		if reads(entry.Type) {
+		if reads(entry.Kind) {
 			mv.steps = append(mv.steps, entry.step())
 		}
 	}
@@ -191,6 +199,7 @@ func (p *plan) erase(at time.Time) {
 	}
 	p.erased, p.kept, p.seen = true, false, nil
 	p.history, p.counters, p.updated, p.past, p.passed = nil, nil, 0, newPast(), false
+	p.turned, p.turns, p.turnedStored = nil, false, false
 	for m := range p.moves {
 		p.moves[m] = move{}
 	}

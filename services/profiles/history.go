@@ -15,8 +15,10 @@ import (
 
 // Entry is an event of a user's history.
 type Entry struct {
-	ItemID     string
-	Type       schemas.InteractionType
+	ItemID string
+	Type   schemas.InteractionType
+	// Kind is as which it counts: Type, but for a low rating, which is a dislike.
+	Kind       schemas.InteractionType
 	OccurredAt time.Time
 	// Value counts only with HasValue.
 	Value    float32
@@ -35,9 +37,9 @@ func fingerprintOf(eventID string) uint64 {
 	return xxhash.Sum64String(eventID)
 }
 
-func entryOf(e *Event) Entry {
+func entryOf(e *Event, ratings schemas.RatingScale) Entry {
 	entry := Entry{
-		ItemID: e.ItemID, Type: e.Type, OccurredAt: time.UnixMilli(e.OccurredAt.UnixMilli()).UTC(),
+		ItemID: e.ItemID, Type: e.Type, Kind: ratings.KindOf(&e.Interaction), OccurredAt: time.UnixMilli(e.OccurredAt.UnixMilli()).UTC(),
 		Position:    schemas.Position{Partition: e.Partition, Offset: e.Offset},
 		fingerprint: fingerprintOf(e.EventID),
 	}

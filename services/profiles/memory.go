@@ -93,6 +93,7 @@ func (b *batch) remember(w *work) {
 	}
 	r := &remembered{stored: w.plan.stored, at: time.Now(), models: b.models, tastes: w.tastes, lacking: w.lacking}
 	r.revision = w.revision
+	r.turnedStored = r.turnedStored || w.plan.turns || w.plan.kept && len(r.turned) > 0
 	r.past.left.settle()
 	r.past.shown.settle()
 	for m := range w.plan.moves {

@@ -31,6 +31,39 @@ type oracle struct {
 	left, shown []Event
 	untold      int
 	lacks       map[string]map[string]bool // by model, items whose events came before their vectors
+	// said is what was said of each item last, and when, of what turns it down or takes that back.
+	said map[string]Event
+}
+
+// countsAs is a rating of the worse half's dislike.
+func countsAs(e Event) schemas.InteractionType {
+	if e.Type == schemas.Rating && e.Value != nil && (*e.Value == 1 || *e.Value == 2) {
+		return schemas.Dislike
+	}
+	return e.Type
+}
+
+// say notes an event by when it occurred. Of what took something back nothing is known any more once it left the history.
+func (o *oracle) say(e Event) {
+	before, known := o.said[e.ItemID]
+	switch countsAs(e) {
+	case schemas.Like, schemas.AddToCart, schemas.Purchase, schemas.Rating, schemas.Complete:
+		if known && e.OccurredAt.UnixMilli() >= before.OccurredAt.UnixMilli() {
+			delete(o.said, e.ItemID)
+		}
+	case schemas.Hide, schemas.Dislike:
+		for _, h := range o.history {
+			switch countsAs(h) {
+			case schemas.Like, schemas.AddToCart, schemas.Purchase, schemas.Rating, schemas.Complete:
+				if h.ItemID == e.ItemID && older(e, h) {
+					return
+				}
+			}
+		}
+		if !known || e.OccurredAt.After(before.OccurredAt) {
+			o.said[e.ItemID] = e
+		}
+	}
 }
 
 // oracleEventIDs is how many ids the oracle's profiles keep: blocks of two.
@@ -83,6 +116,7 @@ func newOracle(limit int) *oracle {
 		limit: limit, marks: map[int32]int64{}, counters: map[schemas.InteractionType]uint64{}, tastes: map[string]*oracleTaste{},
 		seen:  map[uint32]bool{},
 		lacks: map[string]map[string]bool{"m1": {}, "m2": {}},
+		said:  map[string]Event{},
 	}
 }
 
@@ -101,7 +135,7 @@ var oracleReads = map[string]map[schemas.InteractionType]bool{
 // advance moves a taste by one event.
 func (t *oracleTaste) advance(tower *towers.UserTower, e Event, vector []float32) {
 	at := e.OccurredAt.UnixMilli()
-	tower.Advance(t.state, t.embedding, towers.Event{Item: vector, Kind: e.Type, Gap: towers.GapBetween(t.moved, at)})
+	tower.Advance(t.state, t.embedding, towers.Event{Item: vector, Kind: countsAs(e), Gap: towers.GapBetween(t.moved, at)})
 	t.moved = at
 }
 
@@ -145,6 +179,7 @@ func (o *oracle) apply(r *rig, e Event) {
 		o.forgetAnonymous()
 		return
 	}
+	o.say(e)
 	o.history = append(o.history, e)
 	sort.SliceStable(o.history, func(i, j int) bool { return older(o.history[i], o.history[j]) })
 	at := func(i int) bool { return o.history[i].Partition == e.Partition && o.history[i].Offset == e.Offset }
@@ -181,7 +216,7 @@ func (o *oracle) taste(r *rig, e Event, late, kept bool) {
 		model := tower.Version()
 		liveNow[model] = true
 		vector := r.vectors[model][e.ItemID]
-		if !kept || !oracleReads[model][e.Type] {
+		if !kept || !oracleReads[model][countsAs(e)] {
 			continue
 		}
 		if vector == nil {
@@ -204,7 +239,7 @@ func (o *oracle) encode(r *rig, tower *towers.UserTower) {
 	t := &oracleTaste{state: make([]float32, tower.StateSize()), embedding: make([]float32, tower.Dim()), moved: towers.Never}
 	for _, h := range o.history {
 		switch v := r.vectors[model][h.ItemID]; {
-		case !oracleReads[model][h.Type]:
+		case !oracleReads[model][countsAs(h)]:
 		case v == nil:
 			o.lacks[model][h.ItemID] = true
 		default:
@@ -220,7 +255,7 @@ func (o *oracle) arrive(r *rig) {
 	for _, tower := range r.live {
 		model := tower.Version()
 		if slices.ContainsFunc(o.history, func(h Event) bool {
-			return oracleReads[model][h.Type] && o.lacks[model][h.ItemID] && r.vectors[model][h.ItemID] != nil
+			return oracleReads[model][countsAs(h)] && o.lacks[model][h.ItemID] && r.vectors[model][h.ItemID] != nil
 		}) {
 			o.encode(r, tower)
 		}
@@ -254,6 +289,12 @@ func (o *oracle) check(t testing.TB, r *rig, user string) {
 		}
 		require.Equal(t, o.updated.UnixMilli(), time.Time.UnixMilli(p.UpdatedAt), user)
 		require.Equal(t, o.seen, seenOf(p), user)
+		require.Equal(t, len(o.said), p.TurnedDownCount(), user)
+		for item, e := range o.said {
+			at, turned := p.TurnedDown(item)
+			require.True(t, turned, "user %s item %s", user, item)
+			require.Equal(t, e.OccurredAt.UnixMilli(), at)
+		}
 		want := o.tastes[model]
 		if want == nil || want.behind {
 			require.Nil(t, p.Embedding, "user %s model %s", user, model)

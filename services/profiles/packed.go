@@ -100,4 +100,6 @@ func (u *unpacker) end() error {
 	return u.err
 }
 
+func appendVarint(dst []byte, x int64) []byte { return binary.AppendVarint(dst, x) }
+
 func appendUvarint(dst []byte, x int64) []byte { return binary.AppendUvarint(dst, uint64(x)) }

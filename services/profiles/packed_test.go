@@ -43,6 +43,13 @@ func TestPackedValuesComeBack(t *testing.T) {
 	p, err := unpackPast(string(packPast(samplePast())))
 	require.NoError(t, err)
 	require.Equal(t, *samplePast(), p)
+
+	turned, err := unpackTurned(string(packTurned(sampleTurned())))
+	require.NoError(t, err)
+	require.Equal(t, sampleTurned(), turned)
+	turned, err = unpackTurned("\x01\x01\x01\x02\x03\x04\x06") // format 1, by hand
+	require.NoError(t, err)
+	require.Equal(t, turnedDown{{item: 0x04030201, at: 3}}, turned)
 }
 
 // The bytes of format 1, written by hand: what is in Redis must stay readable.
@@ -180,6 +187,25 @@ func FuzzUnpackCounters(f *testing.F) {
 	})
 }
 
+func sampleTurned() turnedDown {
+	return turnedDown{{item: 7, at: -3}, {item: math.MaxUint32, at: 1_700_000_000_000}}
+}
+
+func FuzzUnpackTurned(f *testing.F) {
+	good := string(packTurned(sampleTurned()))
+	for n := range len(good) {
+		f.Add(good[:n])
+	}
+	f.Add(good)
+	f.Fuzz(func(t *testing.T, value string) {
+		if turned, err := unpackTurned(value); err == nil {
+			again, err := unpackTurned(string(packTurned(turned)))
+			require.NoError(t, err)
+			require.Equal(t, turned, again)
+		}
+	})
+}
+
 func samplePast() *past {
 	p := newPast()
 	p.compactAt, p.shown.horizon = 1500, math.MaxInt64
@@ -215,11 +241,11 @@ func FuzzUnpackTaste(f *testing.F) {
 
 // A fuzzed profile hash is read or refused, with the key's name, and never both.
 func FuzzReadStored(f *testing.F) {
-	f.Add("r", string(packHistory(sampleHistory())), "\x01\x00", "\x01\x00", "12", string(packPast(samplePast())))
-	f.Add("", "", "", "", "", "")
+	f.Add("r", string(packHistory(sampleHistory())), "\x01\x00", "\x01\x00", "12", string(packPast(samplePast())), string(packTurned(sampleTurned())))
+	f.Add("", "", "", "", "", "", "")
 	s := &Store{cfg: DefaultConfig()}
-	f.Fuzz(func(t *testing.T, r, h, w, c, u, p string) {
-		st, err := s.readStored("ann", []any{r, h, w, c, u, p})
+	f.Fuzz(func(t *testing.T, r, h, w, c, u, p, d string) {
+		st, err := s.readStored("ann", []any{r, h, w, c, u, p, d})
 		if err == nil {
 			require.NotNil(t, st)
 			return

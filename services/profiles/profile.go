@@ -29,6 +29,7 @@ type Profile struct {
 
 	last      *schemas.Position
 	seen      string
+	turned    turnedDown
 	indexOnce sync.Once
 	index     *fingerprints
 }

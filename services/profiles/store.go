@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/items"
 	"github.com/freshet/freshet/services/redisdb"
 	"github.com/freshet/freshet/services/towers"
@@ -42,11 +43,15 @@ const (
 	fieldUpdated    = "u" // broker's time of the newest event, ms, decimal
 	fieldErasedAt   = "e" // broker's time of the newest tombstone, ms, decimal; stays when the user comes back
 	fieldPast       = "p" // absent while there is none
+	fieldTurned     = "d" // items turned down; absent while none ever was
 )
 
-var profileFields = []string{fieldRevision, fieldHistory, fieldWatermarks, fieldCounters, fieldUpdated, fieldPast}
+var profileFields = []string{fieldRevision, fieldHistory, fieldWatermarks, fieldCounters, fieldUpdated, fieldPast, fieldTurned}
 
 const remedyProfile = "delete the user's keys :profile and :seen and send the user's events again (dead letters can be redriven)"
+
+// Ratings is how the profiles judge ratings.
+func (s *Store) Ratings() schemas.RatingScale { return s.cfg.Ratings }
 
 func (s *Store) profileKey(user string) string { return redisdb.Key(s.cfg.KeyPrefix, user, "profile") }
 func (s *Store) seenKey(user string) string    { return redisdb.Key(s.cfg.KeyPrefix, user, "seen") }
@@ -59,6 +64,9 @@ type stored struct {
 	counters Counters
 	updated  int64
 	past     past
+	turned   turnedDown
+	// turnedStored: turned lies in Redis, and is not what the history tells.
+	turnedStored bool
 }
 
 // readStored takes the answer to an HMGET of profileFields (and possibly more) apart; a profile that is not there is empty.
@@ -66,6 +74,12 @@ func (s *Store) readStored(user string, fields []any) (*stored, error) {
 	st, err := unpackStored(fields)
 	if err != nil {
 		return nil, redisdb.ReadError(s.profileKey(user), remedyProfile, err)
+	}
+	for i := range st.history {
+		st.history[i].Kind = kindOf(s.cfg.Ratings, &st.history[i])
+	}
+	if !st.turnedStored {
+		st.turned = turnedDownOf(st.history)
 	}
 	return st, nil
 }
@@ -96,6 +110,12 @@ func unpackStored(fields []any) (st *stored, err error) {
 		st.past = st.pastOf()
 	} else if st.past, err = unpackPast(text(fields[5])); err != nil {
 		return nil, err
+	}
+	if fields[6] != nil {
+		if st.turned, err = unpackTurned(text(fields[6])); err != nil {
+			return nil, err
+		}
+		st.turnedStored = true
 	}
 	return st, nil
 }
@@ -160,7 +180,7 @@ func ignoreNil(err error) error {
 
 func (st *stored) profile(user, seen string) *Profile {
 	p := &Profile{
-		UserID: user, History: st.history, Counters: st.counters, seen: seen,
+		UserID: user, History: st.history, Counters: st.counters, seen: seen, turned: st.turned,
 		Watermarks: make(map[int32]int64, len(st.marks)),
 	}
 	if st.updated != 0 {

@@ -28,7 +28,7 @@ type step struct {
 	at   int64 // ms
 }
 
-func (e *Entry) step() step { return step{e.ItemID, e.Type, e.OccurredAt.UnixMilli()} }
+func (e *Entry) step() step { return step{e.ItemID, e.Kind, e.OccurredAt.UnixMilli()} }
 
 // events makes the tower's events of steps, oldest first, and leaves out items without a vector: they do not move the tower,
 // and no time counts from them.

@@ -2,6 +2,7 @@ package recommender
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/freshet/freshet/services/profiles"
 	"github.com/freshet/freshet/services/ranking"
 	"github.com/freshet/freshet/services/rules"
+	"github.com/freshet/freshet/services/towers"
 )
 
 // job is one request on its way. Only the batch that holds it touches it, but for deliverOnce, which the watchdog calls too.
@@ -126,13 +128,31 @@ func (j *job) ruleRequest(filter *rules.Filter, now time.Time) rules.Request {
 	}
 	return rules.Request{
 		UserID: r.UserID, Surface: r.Surface, Region: r.Region, Age: r.Age, Now: now, IncludeSeen: r.IncludeSeen, Explain: r.Explain,
-		Query: r.Query, Exclude: exclude, Seen: j.hasSeen, Filter: filter, Count: int(r.Count),
+		Query: r.Query, Exclude: exclude, Seen: j.hasSeen, TurnedDown: j.hasTurnedDown, Filter: filter, Count: int(r.Count),
 	}
 }
 
 // hasSeen also counts what the request itself carries: the profile may not hold it yet.
 func (j *job) hasSeen(itemID string) bool {
 	return j.sawRecently(itemID) || j.profile != nil && j.profile.HasSeen(itemID)
+}
+
+// hasTurnedDown goes by the last that the user said of an item, to the profile or along with the request.
+func (j *job) hasTurnedDown(itemID string) bool {
+	at, turned := int64(math.MinInt64), false
+	if j.profile != nil {
+		if when, is := j.profile.TurnedDown(itemID); is {
+			at, turned = when, true
+		}
+	}
+	for i := range j.request.Recent {
+		e := &j.request.Recent[i]
+		said := profiles.TakesBack(e.Type) || towers.TurnsDown(e.Type)
+		if said && e.ItemID == itemID && e.OccurredAt.UnixMilli() >= at {
+			at, turned = e.OccurredAt.UnixMilli(), towers.TurnsDown(e.Type)
+		}
+	}
+	return turned
 }
 
 // sawRecently leaves out impressions, as a profile does: what was merely shown is not seen.

@@ -15,6 +15,7 @@ import (
 	"github.com/freshet/freshet/services/profiles"
 	"github.com/freshet/freshet/services/ranking"
 	"github.com/freshet/freshet/services/rules"
+	"github.com/freshet/freshet/services/towers"
 )
 
 // The recommender's own steps in a reply's waterfall; the others are named by their rules.
@@ -88,11 +89,18 @@ func (b *batch) query(j *job) *ranking.Query {
 	return q
 }
 
+// newestHistory leaves out what the user turned down.
 func (j *job) newestHistory() []profiles.Entry {
 	if j.profile == nil {
 		return nil
 	}
-	return j.profile.History[:min(len(j.profile.History), tasteItems)]
+	newest := make([]profiles.Entry, 0, tasteItems)
+	for _, e := range j.profile.History {
+		if len(newest) < tasteItems && !towers.TurnsDown(e.Kind) {
+			newest = append(newest, e)
+		}
+	}
+	return newest
 }
 
 // fillFromShelf completes the pages that retrieval left short with popular, then recent items, under the same rules.
@@ -187,7 +195,7 @@ func (s *Service) outOfTime(j *job) schemas.RecommendationReply {
 	if j.request.SeenThrough != nil {
 		late.freshness.SeenThroughSatisfied = new(bool) // nobody knows
 	}
-	late.rules.Seen = late.sawRecently
+	late.rules.Seen, late.rules.TurnedDown = late.sawRecently, late.hasTurnedDown
 	if j.awaits.Load() {
 		late.trouble("seen_through: partition %d had not reached offset %d in time, and none was left for a page of the user's own; "+
 			"popular items are shown, and seen ones may be among them", j.request.SeenThrough.Partition, j.request.SeenThrough.Offset)

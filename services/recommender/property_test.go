@@ -42,8 +42,9 @@ type world struct {
 	// indexed are the items as the index has them.
 	indexed map[string]schemas.ItemChange
 	seen    map[string]map[string]bool
-	sorted  bool // the rules do not arrange
-	reach   bool // retrieval and shelf reach the whole catalogue
+	turned  map[string]bool // by user/item: turned down
+	sorted  bool            // the rules do not arrange
+	reach   bool            // retrieval and shelf reach the whole catalogue
 }
 
 const worldItems, worldUsers = 120, 6
@@ -68,7 +69,7 @@ var (
 
 func newWorld(t *testing.T, rng *rand.Rand) *world {
 	t.Helper()
-	w := &world{rng: rng, items: map[string]schemas.ItemChange{}, seen: map[string]map[string]bool{}, reach: rng.IntN(2) == 0}
+	w := &world{rng: rng, items: map[string]schemas.ItemChange{}, seen: map[string]map[string]bool{}, turned: map[string]bool{}, reach: rng.IntN(2) == 0}
 	w.rig = newRig(t, func(o *options) {
 		o.ranking = ranking.DefaultConfig()
 		o.StageTimeout = patience // a machine that is busy is no server that is away
@@ -133,6 +134,9 @@ func (w *world) act(t *testing.T, user string) {
 			w.seen[user] = map[string]bool{}
 		}
 		w.seen[user][e.ItemID] = true
+		if e.Type == schemas.Like || e.Type == schemas.Dislike { // the last that was said
+			w.turned[user+"/"+e.ItemID] = e.Type == schemas.Dislike
+		}
 	}
 }
 
@@ -189,7 +193,7 @@ func (w *world) may(q *schemas.RecommendationRequest, it *schemas.ItemChange) bo
 	return it.Op != schemas.DeleteItem && it.Available && it.MinAge <= age &&
 		(q.Region == "" || len(it.Regions) == 0 || slices.Contains(it.Regions, q.Region)) &&
 		!slices.Contains(q.ExcludeItemIDs, it.ItemID) && it.ItemID != q.SeedItemID &&
-		(q.IncludeSeen || !w.seen[q.UserID][it.ItemID] && !recently) && worldFilters[filter].keeps(it)
+		!w.turned[q.UserID+"/"+it.ItemID] && (q.IncludeSeen || !w.seen[q.UserID][it.ItemID] && !recently) && worldFilters[filter].keeps(it)
 }
 
 func (w *world) check(t *testing.T, q *schemas.RecommendationRequest, reply schemas.RecommendationReply) {

@@ -161,8 +161,8 @@ func (j *job) actsToRead(reads func(schemas.InteractionType) bool) []act {
 	}
 	var all []act
 	for _, e := range slices.Backward(j.profile.History) {
-		if reads(e.Type) {
-			all = append(all, act{e.ItemID, e.Type, e.OccurredAt.UnixMilli()})
+		if reads(e.Kind) {
+			all = append(all, act{e.ItemID, e.Kind, e.OccurredAt.UnixMilli()})
 		}
 	}
 	all = append(all, j.recent...)

@@ -102,16 +102,20 @@ func (x *excludeListedRule) push(r *Request, _ *evaluator) string {
 	return "not (item_id in " + quoteList(ids[:min(len(ids), maxPushedTexts)]) + ")"
 }
 
-// excludeSeenRule drops what the user has interacted with, unless the request asks for it.
+// excludeSeenRule drops what the user has interacted with, unless the request asks for it, and what the user turned down whatever the
+// request asks for.
 type excludeSeenRule struct{ named }
 
 func (x *excludeSeenRule) test(p *pass) func(*schemas.ItemChange) verdict {
-	seen := p.request.Seen
-	if p.request.IncludeSeen || seen == nil {
+	seen, turnedDown := p.request.Seen, p.request.TurnedDown
+	if p.request.IncludeSeen {
+		seen = nil
+	}
+	if seen == nil && turnedDown == nil {
 		return nil
 	}
 	return func(it *schemas.ItemChange) verdict {
-		if seen(it.ItemID) {
+		if seen != nil && seen(it.ItemID) || turnedDown != nil && turnedDown(it.ItemID) {
 			return dropped
 		}
 		return kept

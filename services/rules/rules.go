@@ -19,7 +19,7 @@ type Request struct {
 	// Age is nil where unknown.
 	Age *int32
 	Now time.Time
-	// IncludeSeen turns exclude_seen off.
+	// IncludeSeen has exclude_seen drop what the user turned down alone.
 	IncludeSeen bool
 	// Query is the text that is searched for; empty where the page is for the user's taste.
 	Query string
@@ -27,6 +27,8 @@ type Request struct {
 	Exclude map[string]struct{}
 	// Seen tells whether the user has interacted with an item; nil means with none.
 	Seen func(itemID string) bool
+	// TurnedDown tells whether the user turned an item down; nil means none.
+	TurnedDown func(itemID string) bool
 	// Filter is the request's own; nil where it has none.
 	Filter *Filter
 	// Count is the wished length of the page: rules that arrange it work on so many places. 0 means the whole list.

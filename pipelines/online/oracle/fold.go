@@ -33,6 +33,8 @@ type World struct {
 	Items []string
 	// HistoryLength is that of the profiles.
 	HistoryLength int
+	// Ratings is the profiles' scale.
+	Ratings schemas.RatingScale
 }
 
 // Fold is one user's profile as the topic says it.
@@ -105,14 +107,24 @@ var movesTaste = map[schemas.InteractionType]bool{
 
 // moves says whether the tower reads an event: what the user chose, and what the user turned down where the tower knows such.
 func (f *Fold) moves(e fact) bool {
-	turnedDown := e.Type == schemas.Dislike || e.Type == schemas.Hide
-	return movesTaste[e.Type] || turnedDown && slices.Contains(f.Tower.Inputs().Kinds, e.Type)
+	kind := f.kind(e)
+	turnedDown := kind == schemas.Dislike || kind == schemas.Hide
+	return movesTaste[kind] || turnedDown && slices.Contains(f.Tower.Inputs().Kinds, kind)
+}
+
+// kind is as which an event counts: a rating below the middle is a dislike.
+func (f *Fold) kind(e fact) schemas.InteractionType {
+	s := f.Ratings
+	if e.Type == schemas.Rating && e.Value != nil && *e.Value >= s.Lowest && *e.Value <= s.Highest && *e.Value < (s.Lowest+s.Highest)/2 {
+		return schemas.Dislike
+	}
+	return e.Type
 }
 
 // advance moves the tower by an event.
 func (f *Fold) advance(e fact, vector []float32) {
 	at := e.OccurredAt.UnixMilli()
-	f.Tower.Advance(f.state, f.taste, towers.Event{Item: vector, Kind: e.Type, Gap: towers.GapBetween(f.moved, at)})
+	f.Tower.Advance(f.state, f.taste, towers.Event{Item: vector, Kind: f.kind(e), Gap: towers.GapBetween(f.moved, at)})
 	f.moved = at
 }
 
