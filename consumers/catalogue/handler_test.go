@@ -98,7 +98,7 @@ func deletion(id string, version int64) schemas.ItemChange {
 
 func (r *rig) raw(key string, value []byte) stream.Record {
 	r.offset++
-	return stream.Record{Topic: topic, Offset: r.offset, Key: []byte(key), Value: value, Time: time.Now()}
+	return stream.Record{Topic: topic, Offset: r.offset, Key: []byte(key), Value: value, Time: time.Now(), Arrived: time.Now()}
 }
 
 func (r *rig) record(c schemas.ItemChange) stream.Record {

@@ -78,7 +78,7 @@ func event(id, user, item string, kind schemas.InteractionType) schemas.Interact
 func (r *rig) record(key string, value []byte) stream.Record {
 	at := r.offset
 	r.offset++
-	return stream.Record{Topic: topic, Partition: 3, Offset: at, Key: []byte(key), Value: value, Time: time.Now()}
+	return stream.Record{Topic: topic, Partition: 3, Offset: at, Key: []byte(key), Value: value, Time: time.Now(), Arrived: time.Now()}
 }
 
 func (r *rig) eventRecord(e schemas.Interaction) stream.Record {
