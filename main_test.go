@@ -65,7 +65,7 @@ var owners = map[string][]string{
 // entries are what the repository's root holds beside dot-files and what git ignores.
 var entries = []string{
 	"CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md", "LICENSE", "README.md", "Taskfile.yml", "freshet.example.yaml",
-	"consumers", "docs", "infra", "pipelines", "producers", "schemas", "services", "go.mod", "go.sum", "main.go", "main_test.go",
+	"consumers", "docs", "findings", "infra", "pipelines", "producers", "schemas", "services", "go.mod", "go.sum", "main.go", "main_test.go",
 }
 
 // mostLines is where a file has more than one reason to exist.

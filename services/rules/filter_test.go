@@ -99,7 +99,8 @@ func TestBadFilters(t *testing.T) {
 		`item.brand in [item.title]`:               "lists may hold plain values only",
 		`item.brand in [` + strings.Repeat(`"",`, 70) + `""]`: "the list has 71 values",
 		strings.Repeat("not ", 200) + "true":                  "maximum allowed nodes: use a shorter expression",
-		strings.Repeat(" ", 2000) + "true":                    "the filter has 2004 bytes",
+		strings.Repeat(" ", 4093) + "true":                    "the filter has 4097 bytes",
+		strings.Repeat(" ", 4092) + "true":                    "",
 		"item.brand == \"\xff\"":                              "not UTF-8",
 	} {
 		f, err := CompileFilter(source)
