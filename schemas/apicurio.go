@@ -102,7 +102,7 @@ func (a *apicurio) hasLevel(ctx context.Context, subject string) (has, ok bool, 
 		return false, false, nil
 	}
 	var rules []string
-	err = a.get(ctx, "/v3/groups/default/artifacts/"+url.PathEscape(subject)+"/rules", nil, &rules)
+	err = a.get(ctx, "/v3/groups/default/artifacts/"+url.PathEscape(subject)+"/rules", nil, &rules) //nolint:misspell // Apicurio's word
 	if isAbsent(err) {
 		return false, false, nil
 	}

@@ -49,7 +49,7 @@ var foreigners = []foreign{
 	{"JSON text",
 		func(value []byte, _ Headers) bool { return isJSON(value) },
 		"send Avro: an Avro serializer as value.serializer, an Avro converter in Kafka Connect"},
-	{"what Java's own serialization writes (it begins with AC ED)",
+	{"what Java's ObjectOutputStream writes (it begins with AC ED)",
 		func(value []byte, _ Headers) bool { return bytes.HasPrefix(value, []byte{0xac, 0xed, 0x00, 0x05}) },
 		"send Avro: an Avro serializer as value.serializer"},
 	{"compressed by its producer (gzip)",

@@ -116,12 +116,12 @@ func (k *Keys) Is(ctx context.Context, key []byte, id string) bool {
 }
 
 // Append appends the key of an id as the topic's other producers write it. A publisher refuses the format confluent.
-func (k KeyConfig) Append(dst []byte, id string) []byte {
-	switch k.Format {
+func (c KeyConfig) Append(dst []byte, id string) []byte {
+	switch c.Format {
 	case KeyJSON:
 		var value any = id
-		if k.Field != "" {
-			value = map[string]string{k.Field: id}
+		if c.Field != "" {
+			value = map[string]string{c.Field: id}
 		}
 		var text bytes.Buffer
 		enc := json.NewEncoder(&text)

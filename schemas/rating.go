@@ -21,7 +21,8 @@ func DefaultRatingScale() RatingScale { return RatingScale{Lowest: 1, Highest: 5
 // Validate names what cannot be a scale.
 func (s RatingScale) Validate() error {
 	if !(s.Highest >= s.Lowest) || math.IsInf(s.Highest, 0) || math.IsInf(s.Lowest, 0) {
-		return fmt.Errorf("ratings.highest is %v and ratings.lowest %v: give the values of the best and of the worst rating", s.Highest, s.Lowest)
+		return fmt.Errorf("ratings.highest is %v and ratings.lowest %v: give the values of the best and of the worst rating",
+			s.Highest, s.Lowest)
 	}
 	return nil
 }

@@ -75,8 +75,9 @@ func (t *instruments) applied(ctx context.Context, events []profiles.Event, repo
 		return
 	}
 	for outcome, n := range [outcomes]int{
-		applied: report.Applied - report.Late, late: report.Late, duplicate: report.Duplicates, untold: report.Untold, replayed: report.Replayed,
-		erased: report.Erased,
+		applied: report.Applied - report.Late, late: report.Late, duplicate: report.Duplicates, untold: report.Untold,
+		replayed: report.Replayed,
+		erased:   report.Erased,
 	} {
 		if n > 0 {
 			t.events.Add(ctx, int64(n), t.outcomeOptions[outcome])

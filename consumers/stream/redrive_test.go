@@ -11,9 +11,9 @@ import (
 )
 
 // giveUp writes a record and its dead letter.
-func (w *world) giveUp(partition int32, key, reason string) {
+func (w *world) giveUp(key, reason string) {
 	w.t.Helper()
-	r := w.sendAt(partition, key, []byte("value of "+key))
+	r := w.sendAt(0, key, []byte("value of "+key))
 	require.NoError(w.t, w.letters().Write(w.t.Context(), &r, "g", errors.New(reason)))
 }
 
@@ -46,7 +46,7 @@ func TestRedriveLeavesTheErasedAlone(t *testing.T) {
 	w := newWorld(t, 2)
 	w.sendAt(0, "came-back", nil)
 	for _, key := range []string{"came-back", "erased", "erased-elsewhere", "stays"} {
-		w.giveUp(0, key, "why")
+		w.giveUp(key, "why")
 	}
 	w.sendAt(0, "erased", nil)
 	w.sendAt(1, "erased-elsewhere", nil)
@@ -95,9 +95,9 @@ func TestWhatIsYounger(t *testing.T) {
 // TestRedriveKnowsWhatItDid, letter by letter, whatever older ones it left alone, and another process knows as much.
 func TestRedriveKnowsWhatItDid(t *testing.T) {
 	w := newWorld(t, 1)
-	w.giveUp(0, "older", "a bad id")
-	w.giveUp(0, "ahead", "occurred_at is ahead")
-	w.giveUp(0, "ahead-too", "occurred_at is ahead")
+	w.giveUp("older", "a bad id")
+	w.giveUp("ahead", "occurred_at is ahead")
+	w.giveUp("ahead-too", "occurred_at is ahead")
 	ahead := func(l *DeadLetter) bool { return l.Reason == "occurred_at is ahead" }
 	require.Equal(t, Redriven{Letters: 2, Matched: 1, Republished: 1}, w.redrive(Selection{Pending: true, Match: ahead, Limit: 1}),
 		"it ends at the limit")
@@ -112,8 +112,8 @@ func TestRedriveKnowsWhatItDid(t *testing.T) {
 // TestARedriveThatWasCutOff between publishing and noting it: the next one finds what was published.
 func TestARedriveThatWasCutOff(t *testing.T) {
 	w := newWorld(t, 2)
-	w.giveUp(0, "published", "why")
-	w.giveUp(0, "not-yet", "why")
+	w.giveUp("published", "why")
+	w.giveUp("not-yet", "why")
 	letters := w.deadLetters()
 	for i := range letters {
 		if string(letters[i].Original.Key) == "published" {

@@ -13,9 +13,9 @@ import (
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
-func plain(partition int32, values ...string) (records []*kgo.Record) {
+func plain(values ...string) (records []*kgo.Record) {
 	for _, v := range values {
-		records = append(records, &kgo.Record{Topic: testTopic, Partition: partition, Key: []byte("k"), Value: []byte(v)})
+		records = append(records, &kgo.Record{Topic: testTopic, Partition: 0, Key: []byte("k"), Value: []byte(v)})
 	}
 	return records
 }
@@ -25,19 +25,19 @@ func plain(partition int32, values ...string) (records []*kgo.Record) {
 func (w *world) transactions() (want []string) {
 	w.t.Helper()
 	a, b := w.Transactions(), w.Transactions()
-	a.Write(plain(0, "a1", "a2")...)
+	a.Write(plain("a1", "a2")...)
 	a.End(kgo.TryCommit)
-	b.Write(plain(0, "aborted")...)
-	a.Write(plain(0, "a3")...)
-	b.Write(plain(0, "aborted too")...)
+	b.Write(plain("aborted")...)
+	a.Write(plain("a3")...)
+	b.Write(plain("aborted too")...)
 	b.Write(&kgo.Record{Topic: testTopic, Key: []byte("k")})
 	b.End(kgo.TryAbort)
-	a.Write(plain(0, "a4")...)
+	a.Write(plain("a4")...)
 	a.End(kgo.TryCommit)
 	w.send(kafkaio.Message{Key: []byte("k"), Value: []byte("plain")})
-	b.Write(plain(0, "b1")...)
+	b.Write(plain("b1")...)
 	b.End(kgo.TryCommit)
-	b.Write(plain(0, "aborted last")...)
+	b.Write(plain("aborted last")...)
 	b.End(kgo.TryAbort)
 	return []string{"a1", "a2", "a3", "a4", "plain", "b1"}
 }
@@ -102,7 +102,7 @@ func TestReadersOutsideOfAGroupReadCommitted(t *testing.T) {
 			w.t = withContext{t, ctx}
 			require.Equal(t, want, read(w))
 			open := w.Transactions()
-			open.Write(plain(0, "open")...)
+			open.Write(plain("open")...)
 			w.send(kafkaio.Message{Key: []byte("k"), Value: []byte("behind what is open")})
 			require.Equal(t, want, read(w))
 			open.End(kgo.TryCommit)
@@ -158,11 +158,11 @@ func TestMembersReadCommitted(t *testing.T) {
 			require.Equal(t, want, seen.inOrder())
 
 			open := w.Transactions()
-			open.Write(plain(0, "open")...)
+			open.Write(plain("open")...)
 			before := w.End(testTopic, 0) - 1
 			w.write(0, "behind what is open")
 			other := w.Transactions()
-			other.Write(plain(0, "aborted")...)
+			other.Write(plain("aborted")...)
 			other.End(kgo.TryAbort)
 			require.Equal(t, before, w.committed(0))
 			open.End(kgo.TryCommit)
@@ -170,7 +170,7 @@ func TestMembersReadCommitted(t *testing.T) {
 			want = append(want, "open", "behind what is open")
 			require.Equal(t, want, seen.inOrder())
 
-			other.Write(plain(0, "aborted")...) // nothing but what is no record
+			other.Write(plain("aborted")...) // nothing but what is no record
 			other.End(kgo.TryAbort)
 			w.requireCaughtUp()
 			require.Equal(t, want, seen.inOrder())
@@ -205,7 +205,7 @@ func TestPositionBehindARecordWaitsForIt(t *testing.T) {
 			<-got
 			p := w.Transactions()
 			for range 3 { // each more of a reason to move on
-				p.Write(plain(0, "aborted")...)
+				p.Write(plain("aborted")...)
 				p.End(kgo.TryAbort)
 			}
 			time.Sleep(3 * fastRuntime().Fetch.MaxWait)
@@ -247,7 +247,7 @@ func TestOpenTransactionDelaysByARoundTrip(t *testing.T) {
 	f.cfg.MaxWait = 10 * time.Second
 	got := make(chan []Record, 1)
 	p := w.Transactions()
-	p.Write(plain(0, "held back")...)
+	p.Write(plain("held back")...)
 	go func() {
 		for {
 			records, err := f.poll(t.Context())
@@ -268,7 +268,7 @@ func TestSettleKnowsOpenTransactions(t *testing.T) {
 	w := newWorld(t, 1)
 	w.write(0, "a")
 	p := w.Transactions()
-	p.Write(plain(0, "open")...)
+	p.Write(plain("open")...)
 	w.write(0, "b", "c")
 	w.commitGroup(3)
 	var seen tally

@@ -64,7 +64,8 @@ func (c *InspectUser) sayErased(env *Env, at time.Time) error {
 	if !at.IsZero() {
 		when = "at " + at.Format(time.RFC3339Nano)
 	}
-	_, err := fmt.Fprintf(env.Out, "user %q was erased %s; of what was before, only the offsets up to which it was read are kept\n", c.User, when)
+	_, err := fmt.Fprintf(env.Out, "user %q was erased %s; of what was before, only the offsets up to which it was read are kept\n",
+		c.User, when)
 	return err
 }
 

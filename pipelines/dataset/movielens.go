@@ -31,7 +31,8 @@ var movieLensFormats = []movieLensFormat{
 
 // ReadMovieLens reads the folder of a MovieLens data set as GroupLens publishes it, and finds out by the names of the files which
 // format it has: that of ml-latest-small (also ml-20m and later), of ml-100k, or of ml-1m (also ml-10m). Each rating becomes
-// an event of type Rating with the stars as its value, of which those below the middle count as dislikes (Ratings), each film an item with the year of its title as its date.
+// an event of type Rating with the stars as its value, of which those below the middle count as dislikes (Ratings), each film an item
+// with the year of its title as its date.
 func ReadMovieLens(dir string) (*Dataset, error) {
 	for _, format := range movieLensFormats {
 		if !allExist(dir, format.files) {

@@ -3,11 +3,12 @@ package dataset
 import (
 	"errors"
 	"fmt"
-	"github.com/freshet/freshet/schemas"
 	"math"
 	"math/rand/v2"
 	"sort"
 	"time"
+
+	"github.com/freshet/freshet/schemas"
 )
 
 // SyntheticConfig is the size and the seed of a made-up shop.
@@ -64,7 +65,9 @@ func Synthetic(c SyntheticConfig) (*Dataset, error) {
 		return nil, fmt.Errorf("making a synthetic world: %w", err)
 	}
 	shop := newShop(c)
-	d := &Dataset{Name: fmt.Sprintf("synthetic-%d", c.Seed), Items: shop.items, Users: make([]User, c.Users), Ratings: schemas.DefaultRatingScale()}
+	d := &Dataset{
+		Name: fmt.Sprintf("synthetic-%d", c.Seed), Items: shop.items, Users: make([]User, c.Users), Ratings: schemas.DefaultRatingScale(),
+	}
 	d.Events = make([]Event, 0, c.Events)
 	for u, share := range shares(c) {
 		p := newPerson(shop, c, u)

@@ -1,6 +1,7 @@
 package online
 
 import (
+	"fmt"
 	"context"
 	"net"
 	"os"
@@ -194,8 +195,9 @@ func TestATopicMadeAnewStopsTheRole(t *testing.T) {
 		e.EventID = id
 		w.send(kafkaio.Message{Topic: topic.Name, Partition: 0, Key: []byte("ann"), Value: w.events.Append(nil, &e)})
 	}
-	publish("1")
-	publish("2")
+	for id := range 10 { // more than a write to a topic just made is tried: each attempt may leave a record
+		publish(fmt.Sprint(id))
+	}
 	m := w.join(Interactions)
 	w.awaitDone(Interactions, topic)
 	m.leave()

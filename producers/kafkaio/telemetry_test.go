@@ -213,7 +213,7 @@ func TestUnsampledSendCostsNothing(t *testing.T) {
 	without := allocations(unsampled)
 	observe(t, sdktrace.ParentBased(sdktrace.AlwaysSample()))
 	otel.SetMeterProvider(metricnoop.NewMeterProvider()) // its two allocations are a request's, not a message's
-	require.InDelta(t, without, allocations(unsampled), 0.5)
+	require.InDelta(t, without, allocations(unsampled), 1.5) // AllocsPerRun rounds down, so that a busy machine moves it by one; a span takes more
 }
 
 func TestConversationID(t *testing.T) {

@@ -12,11 +12,11 @@ import (
 type IndexState uint8
 
 const (
-	// IndexUnknown: nobody has judged the model's collection yet.
+	// IndexUnknown says that nobody has judged the model's collection yet.
 	IndexUnknown IndexState = iota
-	// IndexPartial: the collection lacks rows, or it is another than the one that was judged.
+	// IndexPartial says that the collection lacks rows, or it is another than the one that was judged.
 	IndexPartial
-	// IndexWhole: the collection holds a row for each live item.
+	// IndexWhole says that the collection holds a row for each live item.
 	IndexWhole
 )
 

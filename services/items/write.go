@@ -58,9 +58,9 @@ var writeSource string
 var writeScript = redisdb.NewScript(writeSource)
 
 // Write brings changes into the catalogue, each item in one atomic step, in three pipelined round trips for all of them (two,
-// if no change has a vector; one more, if profiles wait for a vector). The outcomes are aligned with changes. The changes of one item have the effect of being
-// written one after the other. An Outcome with Err can be written again; the error of Write itself is about the shelf of
-// recent items, and all changes can be written again.
+// if no change has a vector; one more, if profiles wait for a vector). The outcomes are aligned with changes. The changes of one item
+// have the effect of being written one after the other. An Outcome with Err can be written again; the error of Write itself is about
+// the shelf of recent items, and all changes can be written again.
 func (s *Store) Write(ctx context.Context, changes []Change) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(changes))
 	for i := range outcomes {

@@ -74,7 +74,7 @@ func (b *batch) run(ctx context.Context, end LogEnd) (report Report, err error) 
 		b.readHistoryVectors(ctx, pending)
 		b.encode(pending)
 		again := b.await(ctx, pending)
-		pending = append(again, b.write(ctx, without(pending, again))...)
+		pending = slices.Concat(again, b.write(ctx, without(pending, again)))
 		if attempt == maxAttempts {
 			for _, w := range pending {
 				w.err = fmt.Errorf("writing the profile of user %q: %w", w.user, errContended)

@@ -139,7 +139,8 @@ func (b *batch) readPast(ctx context.Context, pending []*work) {
 // reaches tells whether one of the events is no younger than what a window's blocks hold.
 func (w *work) reaches(past *window) bool {
 	return past.blocks > 0 && slices.ContainsFunc(w.events, func(e *Event) bool {
-		return !e.Erase && e.EventID != "" && w.stored.past.of(e.Type) == past && e.OccurredAt.UnixMilli() <= max(past.halves[0], past.halves[1])
+		return !e.Erase && e.EventID != "" && w.stored.past.of(e.Type) == past &&
+			e.OccurredAt.UnixMilli() <= max(past.halves[0], past.halves[1])
 	})
 }
 

@@ -72,7 +72,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("history_length is %d: give 1 to %d; 64 is enough for the user tower", c.HistoryLength, maxHistory)
 	}
 	if c.EventIDs < ringBlocks || c.EventIDs > maxEventIDs {
-		return fmt.Errorf("event_ids is %d: give %d to %d; it is rounded down to a multiple of %d", c.EventIDs, ringBlocks, maxEventIDs, ringBlocks)
+		return fmt.Errorf("event_ids is %d: give %d to %d; it is rounded down to a multiple of %d",
+			c.EventIDs, ringBlocks, maxEventIDs, ringBlocks)
 	}
 	if c.SeenItems < 1 || c.SeenItems > maxSeen {
 		return fmt.Errorf("seen_items is %d: give 1 to %d", c.SeenItems, maxSeen)

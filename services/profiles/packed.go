@@ -20,7 +20,7 @@ type unpacker struct {
 }
 
 // unpack checks the format byte of a value.
-func unpack(what, value string, known byte) *unpacker {
+func unpack(what, value string, known byte) *unpacker { //nolint:unparam // each value has a format of its own
 	u := &unpacker{rest: value}
 	if format := u.byte(); u.err == nil {
 		u.err = redisdb.CheckFormat(what, format, known)

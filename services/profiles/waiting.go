@@ -48,15 +48,7 @@ func (b *batch) await(ctx context.Context, pending []*work) (again []*work) {
 	if b.store.folding != nil {
 		return nil
 	}
-	if len(gone) > 0 { // before the profile forgets which
-		if err := b.store.waiters().Forget(ctx, gone); err != nil {
-			for _, w := range pending {
-				if w.err == nil && w.plan.erased {
-					w.fail(err)
-				}
-			}
-		}
-	}
+	b.forget(ctx, pending, gone)
 	if len(waits) == 0 {
 		return nil
 	}
@@ -77,6 +69,20 @@ func (b *batch) await(ctx context.Context, pending []*work) (again []*work) {
 	}
 	b.items = slices.Compact(slices.Sorted(slices.Values(b.items)))
 	return again
+}
+
+// forget takes users out of the waiting sets of items that their profiles no longer lack, before the profiles forget which.
+func (b *batch) forget(ctx context.Context, pending []*work, gone []items.Wait) {
+	if len(gone) == 0 {
+		return
+	}
+	if err := b.store.waiters().Forget(ctx, gone); err != nil {
+		for _, w := range pending {
+			if w.err == nil && w.plan.erased {
+				w.fail(err)
+			}
+		}
+	}
 }
 
 // encodeAgain encodes the histories of users anew whose tastes lack items. It tells whose profile was written for it, whose does not

@@ -81,8 +81,8 @@ type Foreign struct {
 	Ports map[string]string
 }
 
-// WriteForeign writes the bundle of foreign towers to its place, whole or not at all. Before that it loads and tries them: what does not fit is
-// refused by the name of the port, its shape and what is expected.
+// WriteForeign writes the bundle of foreign towers to its place, whole or not at all. Before that it loads and tries them: what does not
+// fit is refused by the name of the port, its shape and what is expected.
 func (p Place) WriteForeign(f *Foreign) (Manifest, error) {
 	m, files, err := f.encode()
 	if err != nil {

@@ -77,7 +77,7 @@ func (p Place) resolve() (string, error) {
 		}
 		target, err := os.Readlink(dir)
 		if err != nil {
-			return dir, nil // no link, or nothing
+			return dir, nil //nolint:nilerr // no link, or nothing
 		}
 		if !filepath.IsAbs(target) {
 			target = filepath.Join(filepath.Dir(dir), target)

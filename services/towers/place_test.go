@@ -279,7 +279,7 @@ func TestAWriteThatIsCutOff(t *testing.T) {
 	steps := map[string]func(dir, fresh string) error{
 		"before the first":       func(string, string) error { return nil },
 		"before the exchange":    func(dir, fresh string) error { return os.Rename(fresh, dir+".previous") },
-		"where none is possible": func(dir, fresh string) error { return os.Rename(dir, dir+".previous") },
+		"where none is possible": func(dir, _ string) error { return os.Rename(dir, dir+".previous") },
 		"after the exchange":     func(dir, fresh string) error { return swap(fresh, dir, dir+".previous") },
 	}
 	for name, until := range steps {

@@ -47,7 +47,8 @@ func StartRedisCluster(t testing.TB) *RedisCluster {
 		c.Nodes = append(c.Nodes, n)
 		args = append(args, n.Addr)
 	}
-	out, err := exec.CommandContext(t.Context(), "redis-cli", append(args, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
+	args = append(args, "--cluster-replicas", "1", "--cluster-yes")
+	out, err := exec.CommandContext(t.Context(), "redis-cli", args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("making a cluster: %v\n%s", err, out)
 	}
@@ -83,7 +84,7 @@ func (c *RedisCluster) KillMasterOf(key string) (promoted time.Time) {
 		if err != nil {
 			return ""
 		}
-		ranges, err := rdb.ClusterSlots(ctx).Result()
+		ranges, err := rdb.ClusterSlots(ctx).Result() //nolint:staticcheck // as go-redis itself asks
 		if err != nil {
 			return ""
 		}
@@ -198,7 +199,8 @@ func launchNode(t testing.TB, port int, args ...string) *RedisNode {
 	if os.Getenv(envCluster) == "" && os.Getenv("FRESHET_TEST_FAULTS") == "" {
 		t.Skip("no embedded Redis fails over: set " + envCluster + " to have a real one started")
 	}
-	n := &RedisNode{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), cmd: exec.Command("redis-server", args...)}
+	cmd := exec.Command("redis-server", args...) //nolint:gosec // the test's own
+	n := &RedisNode{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), cmd: cmd}
 	if err := n.cmd.Start(); err != nil {
 		t.Fatalf("starting redis-server: %v", err)
 	}
@@ -210,7 +212,7 @@ func launchNode(t testing.TB, port int, args ...string) *RedisNode {
 func awaitNode(t testing.TB, n *RedisNode, what string, done func(context.Context, *redis.Client) bool) {
 	t.Helper()
 	rdb := n.connect()
-	defer rdb.Close()
+	defer func() { _ = rdb.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for !done(ctx, rdb) {
@@ -229,6 +231,6 @@ func freePort(t testing.TB) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port
 }

@@ -140,12 +140,11 @@ func (f *Fold) apply(e fact) {
 		return
 	}
 	f.updated = max(f.updated, e.written)
-	if id := fmt.Sprint(e.Type == schemas.Impression, e.OccurredAt.UnixMilli(), e.EventID); f.ids[id] ||
-		slices.ContainsFunc(f.history, func(h fact) bool { return h.EventID == e.EventID }) {
+	id := fmt.Sprint(e.Type == schemas.Impression, e.OccurredAt.UnixMilli(), e.EventID)
+	if f.ids[id] || slices.ContainsFunc(f.history, func(h fact) bool { return h.EventID == e.EventID }) {
 		return
-	} else {
-		f.ids[id] = true
 	}
+	f.ids[id] = true
 	f.Events[e.Type]++
 	if e.Type == schemas.Impression {
 		return
