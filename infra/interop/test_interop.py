@@ -187,9 +187,11 @@ def test_a_reply_stays_in_the_trace_of_its_request(shelf, recommender):
     ({"seed_item_id": "x" * 300}, "invalid_request", "seed_item_id"),
     ({"query": "?!"}, "invalid_request", "query"),
     ({"query": "tea", "seed_item_id": "coffee-1"}, "invalid_request", "seed_item_id"),
-    ({"deadline": 1}, "deadline_exceeded", "deadline"),
+    ({"deadline": 1}, "invalid_request", "deadline"),
+    ({"deadline": lambda: int(time.time() * 1000) - 1000}, "deadline_exceeded", "deadline"),
 ])
 def test_error_replies(shelf, recommender, request_, status, says):
+    request_ = {name: value() if callable(value) else value for name, value in request_.items()}  # of now
     with pytest.raises(ReplyError) as refused:
         recommender.recommend(user(), timeout=10, **request_)
     assert refused.value.status == status
@@ -265,7 +267,6 @@ def test_a_malformed_request_gets_an_error_reply_and_becomes_a_dead_letter(fresh
 
 @pytest.mark.parametrize("header, value, says", [
     ("kafka_replyTopic", b"freshet.interactions", "reply_topic_prefixes"),
-    ("kafka_replyPartition", b"\x00\x01", "kafka_replyPartition"),
     ("kafka_replyPartition", struct.pack(">i", 99), "partition 99"),
     ("kafka_correlationId", b"", "kafka_correlationId"),
 ])
@@ -278,6 +279,14 @@ def test_a_request_that_cannot_be_answered_becomes_a_dead_letter(freshet, shelf,
     assert letter.value() == request
     assert not answer.done()
     answer.cancel()
+
+
+def test_a_reply_partition_that_cannot_be_read_is_refused(freshet, shelf, recommender):
+    request = recommender.requests.encode({"request_id": "r", "user_id": user()})
+    message = recommender.send(user(), request, [("kafka_replyPartition", b"\x00\x01")]).result(PATIENCE)
+    reply = recommender.replies.decode(message.value())
+    assert reply["status"] == "invalid_request"
+    assert "kafka_replyPartition" in reply["error"]
 
 
 def test_plain_consumers_read_each_topic(freshet, shelf, publisher, recommender):

@@ -1,8 +1,8 @@
 package online
 
 import (
-	"fmt"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
