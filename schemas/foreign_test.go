@@ -55,7 +55,7 @@ func TestForeignFramings(t *testing.T) {
 		{"JSON by a header", text, headerMap{headerApicurioForm: []byte("JSON"), headerApicurioContent: eight(1)}, "is JSON", "BINARY"},
 		{"JSON Schema", frame(41, text), nil, "schema id 41: unknown schema: in the registry it is a JSON Schema", "KafkaAvroSerializer"},
 		{"Protobuf", frame(42, body), nil, "schema id 42: unknown schema: in the registry it is Protobuf", "KafkaAvroSerializer"},
-		{"Java", []byte("\xac\xed\x00\x05sr\x00"), nil, "Java's own serialization", "send Avro"},
+		{"Java", []byte("\xac\xed\x00\x05sr\x00"), nil, "Java's ObjectOutputStream", "send Avro"},
 		{"gzip", []byte("\x1f\x8b\x08\x00abc"), nil, "gzip", "compression.type"},
 		{"zstd", []byte("\x28\xb5\x2f\xfdabc"), nil, "zstd", "compression.type"},
 		{"bare Avro", body, nil, "Avro without a schema id", "put a zero byte"},

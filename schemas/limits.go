@@ -159,7 +159,7 @@ func (l Limits) Request(q *RecommendationRequest, now time.Time) error {
 		c.atLeast("seen_through.offset", p.Offset, 0)
 	}
 	if !q.Deadline.IsZero() {
-		c.moment("deadline", q.Deadline, deadlineRemedy(q.Deadline))
+		c.moment("deadline", q.Deadline, DeadlineRemedy(q.Deadline))
 	}
 	c.text("variant", q.Variant, l.MaxStringBytes)
 	c.query(q)

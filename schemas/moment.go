@@ -89,8 +89,8 @@ func PublishedRemedy(t time.Time) string {
 	return ""
 }
 
-// deadlineRemedy is HappenedRemedy for a deadline, which has passed, or is to come.
-func deadlineRemedy(t time.Time) string {
+// DeadlineRemedy is HappenedRemedy for a deadline, which has passed, or is to come.
+func DeadlineRemedy(t time.Time) string {
 	switch unit := likelyUnit(t); {
 	case unit != "":
 		return unit

@@ -73,10 +73,12 @@ func (h *Handler) Gather(ctx context.Context, batch []*stream.Delivery) {
 			d.Done(err) // the schema registry is out of reach: delivered again
 			continue
 		}
-		request.Deadline = h.deadline(&d.Record, request.Deadline)
-		if time.Since(request.Deadline) > forgotten {
-			h.forget(ctx, d)
-			continue
+		if request.Deadline.IsZero() || schemas.DeadlineRemedy(request.Deadline) == "" { // else the limits refuse it as it is
+			request.Deadline = h.deadline(&d.Record, request.Deadline)
+			if time.Since(request.Deadline) > forgotten {
+				h.forget(ctx, d)
+				continue
+			}
 		}
 		asks = append(asks, ask{d, to})
 		requests = append(requests, request)

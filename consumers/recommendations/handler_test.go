@@ -241,6 +241,11 @@ func TestDeadlines(t *testing.T) {
 	late := request("ann")
 	late.Deadline = time.Now().Add(-time.Second)
 	r.ask(late, headers(replyTopic, 0, "late"))
+	for name, unit := range map[string]int64{"one": 1, "seconds": time.Now().Unix(), "micros": time.Now().Add(time.Minute).UnixMicro()} {
+		slip := request("ann")
+		slip.Deadline = time.UnixMilli(unit)
+		r.ask(slip, headers(replyTopic, 0, name))
+	}
 	unbounded := request("ann")
 	unbounded.Deadline = time.Time{}
 	r.ask(unbounded, headers(replyTopic, 0, "unbounded"))
@@ -248,6 +253,11 @@ func TestDeadlines(t *testing.T) {
 	r.askAt(time.Now().Add(-time.Minute), "ann", stale, headers(replyTopic, 0, "stale"))
 	replies := r.settle()
 	require.Equal(t, schemas.StatusDeadlineExceeded, r.decode(replies["late"]).Status)
+	for _, name := range []string{"one", "seconds", "micros"} {
+		reply := r.decode(replies[name])
+		require.Equal(t, schemas.StatusInvalidRequest, reply.Status, name)
+		require.Contains(t, reply.Error, "deadline", name)
+	}
 	require.Equal(t, schemas.StatusOK, r.decode(replies["unbounded"]).Status)
 	require.Equal(t, schemas.StatusDeadlineExceeded, r.decode(replies["stale"]).Status, "the time in the queue counts")
 }

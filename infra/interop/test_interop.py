@@ -281,14 +281,6 @@ def test_a_request_that_cannot_be_answered_becomes_a_dead_letter(freshet, shelf,
     answer.cancel()
 
 
-def test_a_reply_partition_that_cannot_be_read_is_refused(freshet, shelf, recommender):
-    request = recommender.requests.encode({"request_id": "r", "user_id": user()})
-    message = recommender.send(user(), request, [("kafka_replyPartition", b"\x00\x01")]).result(PATIENCE)
-    reply = recommender.replies.decode(message.value())
-    assert reply["status"] == "invalid_request"
-    assert "kafka_replyPartition" in reply["error"]
-
-
 def test_plain_consumers_read_each_topic(freshet, shelf, publisher, recommender):
     publisher.interaction(**event(user(), "tea-3")).result(PATIENCE)
     publisher.writer.write(freshet.topics["items"], f"bad-{uuid.uuid4().hex}", b"no item").result(PATIENCE)
