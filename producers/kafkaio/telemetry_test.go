@@ -212,7 +212,7 @@ func TestUnsampledSendCostsNothing(t *testing.T) {
 		trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}}))
 	without := allocations(unsampled)
 	observe(t, sdktrace.ParentBased(sdktrace.AlwaysSample()))
-	otel.SetMeterProvider(metricnoop.NewMeterProvider()) // its two allocations are a request's, not a message's
+	otel.SetMeterProvider(metricnoop.NewMeterProvider())     // its two allocations are a request's, not a message's
 	require.InDelta(t, without, allocations(unsampled), 1.5) // AllocsPerRun rounds down, so that a busy machine moves it by one; a span takes more
 }
 

@@ -199,7 +199,7 @@ func launchNode(t testing.TB, port int, args ...string) *RedisNode {
 	if os.Getenv(envCluster) == "" && os.Getenv("FRESHET_TEST_FAULTS") == "" {
 		t.Skip("no embedded Redis fails over: set " + envCluster + " to have a real one started")
 	}
-	cmd := exec.Command("redis-server", args...) //nolint:gosec // the test's own
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "redis-server", args...) //nolint:gosec // the test's own
 	n := &RedisNode{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), cmd: cmd}
 	if err := n.cmd.Start(); err != nil {
 		t.Fatalf("starting redis-server: %v", err)
