@@ -115,7 +115,8 @@ func (k *Keys) Is(ctx context.Context, key []byte, id string) bool {
 	return of == id
 }
 
-// Append appends the key of an id as the topic's other producers write it. A publisher refuses the format confluent.
+// Append appends the key of an id in this format, raw where it is confluent, which takes a registry to write. No publisher asks for
+// it yet: they write raw keys.
 func (c KeyConfig) Append(dst []byte, id string) []byte {
 	switch c.Format {
 	case KeyJSON:
