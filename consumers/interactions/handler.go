@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
@@ -26,9 +25,11 @@ type Handler struct {
 	// tally is nil while the past is replayed, whose popularity is counted at once.
 	tally     *items.Tally
 	telemetry *instruments
-	// saidUntold is when it was said last that events were too old to be counted, in ms since 1970.
-	saidUntold *atomic.Int64
+	paces     *paces
 }
+
+// paces are those of the log lines that would come with every batch.
+type paces struct{ untold, unheard, offScale pace }
 
 // New returns a Handler that keeps profiles up to date and counts the popularity of items. Close ends it.
 func New(
@@ -37,7 +38,7 @@ func New(
 ) *Handler {
 	return &Handler{
 		serde: serde, keys: keys, limits: limits, profiles: profiles, items: items, end: end, log: log, tally: items.NewTally(log),
-		telemetry: newInstruments(), saidUntold: new(atomic.Int64),
+		telemetry: newInstruments(), paces: new(paces),
 	}
 }
 
@@ -80,7 +81,8 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 	}
 	h.telemetry.applied(ctx, events, &report)
 	h.sayUntold(report.Untold)
-	if report.Unheard > 0 {
+	h.tellOffScale(ctx, events, report.NewlyApplied)
+	if report.Unheard > 0 && h.paces.unheard.due() {
 		h.log.Warn("events came before their items' records, and too many users wait for these: their embeddings will not have them",
 			"events", report.Unheard, "remedy", "publish items before events with them, or raise profiles.waiting_users")
 	}
@@ -97,12 +99,8 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 	return nil
 }
 
-// untoldEvery is how often a log line says that events were too old to be counted; the metric counts all of them.
-const untoldEvery = time.Minute
-
 func (h *Handler) sayUntold(events int) {
-	last, now := h.saidUntold.Load(), time.Now().UnixMilli()
-	if events == 0 || now-last < untoldEvery.Milliseconds() || !h.saidUntold.CompareAndSwap(last, now) {
+	if events == 0 || !h.paces.untold.due() {
 		return
 	}
 	h.log.Warn("events came so long after younger ones of their users that nobody knows whether they were counted before: "+

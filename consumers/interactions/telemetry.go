@@ -18,6 +18,7 @@ type instruments struct {
 	freshness      metric.Float64Histogram
 	events         metric.Int64Counter
 	profiles       metric.Int64Counter
+	ratings        metric.Int64Counter
 	sinceOccurred  metric.MeasurementOption
 	sinceBroker    metric.MeasurementOption
 	outcomeOptions [outcomes]metric.MeasurementOption
@@ -65,7 +66,17 @@ func newInstruments() *instruments {
 		metric.WithDescription("Users' profiles that a batch's events moved, by where they were taken from.")); err != nil {
 		otel.Handle(err)
 	}
+	if t.ratings, err = meter.Int64Counter("freshet.ratings.off_scale", metric.WithUnit("{event}"),
+		metric.WithDescription("Ratings whose value is not on the scale of the configuration, and which count as choices.")); err != nil {
+		otel.Handle(err)
+	}
 	return t
+}
+
+func (t *instruments) offScale(ctx context.Context, events int64) {
+	if t != nil {
+		t.ratings.Add(ctx, events)
+	}
 }
 
 // applied measures a batch whose embeddings can be read from now on. A clock that is behind the producers' makes an event 0 s

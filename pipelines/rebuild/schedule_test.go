@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -19,35 +20,49 @@ import (
 )
 
 // schedule interleaves events with the records of their items, which come late, while both rebuilds run and a second group writes
-// to the same profiles.
+// to the same profiles. Some records are in transactions, of which some abort, some stay open for a while, and their producers'
+// clocks are off by minutes or days.
 type schedule struct {
 	*world
 	rng     *rand.Rand
 	waiting []int // items that have no record yet
 	foreign bool  // a second group runs
+	open    []*transaction
+	events  *schemas.Serde[schemas.Interaction]
+	changes *schemas.Serde[schemas.ItemChange]
 	ran     ran
 }
 
 // ran is what was tried.
-type ran struct{ schedules, events, early, items, erased, rebuilds, foreign int }
+type ran struct{ schedules, events, early, items, erased, rebuilds, foreign, committed, aborted int }
 
 func (r *ran) add(o ran) {
 	r.schedules, r.events, r.early, r.items = r.schedules+o.schedules, r.events+o.events, r.early+o.early, r.items+o.items
 	r.erased, r.rebuilds, r.foreign = r.erased+o.erased, r.rebuilds+o.rebuilds, r.foreign+o.foreign
+	r.committed, r.aborted = r.committed+o.committed, r.aborted+o.aborted
 }
 
 func (r ran) String() string {
-	return fmt.Sprintf("%d schedules: %d events, %d of them before their item's record, %d items, %d erasures, %d rebuilds, %d foreign groups",
-		r.schedules, r.events, r.early, r.items, r.erased, r.rebuilds, r.foreign)
+	return fmt.Sprintf("%d schedules: %d events, %d of them before their item's record, %d items, %d erasures, %d rebuilds, "+
+		"%d foreign groups, %d transactions committed and %d aborted",
+		r.schedules, r.events, r.early, r.items, r.erased, r.rebuilds, r.foreign, r.committed, r.aborted)
 }
 
 func runSchedule(t *testing.T, seed uint64) ran {
 	w := newWorld(t)
 	s := &schedule{world: w, rng: rand.New(rand.NewPCG(seed, 9)), ran: ran{schedules: 1}}
 	s.waiting = s.rng.Perm(shop)
+	var err error
+	s.events, err = schemas.NewSerde[schemas.Interaction](t.Context(), schemas.EmbeddedRegistry(), w.s.Topics.Interactions.Name)
+	require.NoError(t, err)
+	s.changes, err = schemas.NewSerde[schemas.ItemChange](t.Context(), schemas.EmbeddedRegistry(), w.s.Topics.Items.Name)
+	require.NoError(t, err)
 	w.start()
 	for range 5 + s.rng.IntN(15) {
 		s.step()
+	}
+	for len(s.open) > 0 {
+		s.endOne()
 	}
 	for len(s.waiting) > 0 {
 		s.publishItem()
@@ -65,7 +80,7 @@ func runSchedule(t *testing.T, seed uint64) ran {
 const foreignGroup = "foreign"
 
 func (s *schedule) step() {
-	switch s.rng.IntN(12) {
+	switch s.rng.IntN(16) {
 	case 0, 1, 2:
 		for range 1 + s.rng.IntN(4) {
 			s.publishItem()
@@ -95,6 +110,10 @@ func (s *schedule) step() {
 		require.NoError(s.t, err)
 		s.published++
 		s.ran.erased++
+	case 7, 8, 9:
+		s.transact()
+	case 10:
+		s.endOne()
 	default:
 		s.publish(1 + s.rng.IntN(80))
 	}
@@ -112,18 +131,21 @@ func (s *schedule) publishItem() {
 func (s *schedule) publish(n int) {
 	for range n {
 		s.published++
-		item := s.rng.IntN(shop)
-		for _, w := range s.waiting {
-			if w == item {
-				s.ran.early++
-			}
-		}
 		s.ran.events++
-		_, err := s.publisher.PublishInteraction(s.t.Context(), &schemas.Interaction{
-			EventID: fmt.Sprint("e", s.published), UserID: fmt.Sprint("user", s.rng.IntN(people)), ItemID: fmt.Sprint("item", item),
-			Type: schemas.InteractionType(1 + s.rng.IntN(10)), OccurredAt: time.Now().Add(-time.Duration(s.rng.IntN(3000)) * time.Millisecond),
-		})
+		e := s.event(fmt.Sprint("e", s.published))
+		_, err := s.publisher.PublishInteraction(s.t.Context(), &e)
 		require.NoError(s.t, err)
+	}
+}
+
+func (s *schedule) event(id string) schemas.Interaction {
+	item := s.rng.IntN(shop)
+	if slices.Contains(s.waiting, item) {
+		s.ran.early++
+	}
+	return schemas.Interaction{
+		EventID: id, UserID: fmt.Sprint("user", s.rng.IntN(people)), ItemID: fmt.Sprint("item", item),
+		Type: schemas.InteractionType(1 + s.rng.IntN(10)), OccurredAt: time.Now().Add(-time.Duration(s.rng.IntN(3000)) * time.Millisecond),
 	}
 }
 
@@ -156,6 +178,7 @@ func (s *schedule) equal(when string) {
 	for {
 		err := s.compare()
 		if err == nil {
+			s.noneAborted()
 			return
 		}
 		select {
@@ -193,4 +216,5 @@ func TestEverythingEqualsTheFoldOverBothTopics(t *testing.T) {
 	}
 	t.Log(all)
 	require.Positive(t, all.early, errors.New("no event came before its item's record"))
+	require.Positive(t, all.aborted, "no transaction was aborted")
 }

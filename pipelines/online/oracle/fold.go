@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/producers/kafkaio"
@@ -48,7 +49,9 @@ type Fold struct {
 	history []fact // oldest first
 	ids     map[string]bool
 	seen    map[string]bool
-	updated int64
+	updated int64 // ms
+	// undated says that an event's record is of a time that has not come: nobody but the role knows when it came.
+	undated bool
 	state   []float32 // nil before the first event that moves the tower
 	taste   []float32
 	moved   int64 // ms
@@ -91,12 +94,13 @@ func FoldTopic(
 }
 
 func factOf(ctx context.Context, serde *schemas.Serde[schemas.Interaction], r stream.Record) (e fact, err error) {
-	e = fact{partition: r.Partition, offset: r.Offset, written: r.Time.UnixMilli()}
+	e = fact{partition: r.Partition, offset: r.Offset}
 	if r.Value == nil {
 		e.erase, e.UserID = true, string(r.Key)
 		return e, nil
 	}
 	e.Interaction, err = serde.Decode(ctx, r.Value, &r)
+	e.written = max(r.Time.UnixMilli(), e.OccurredAt.UnixMilli())
 	return e, err
 }
 
@@ -130,7 +134,7 @@ func (f *Fold) advance(e fact, vector []float32) {
 
 func (f *Fold) forget() {
 	f.history, f.ids, f.Events, f.seen = nil, map[string]bool{}, map[schemas.InteractionType]uint64{}, map[string]bool{}
-	f.updated, f.state, f.taste = 0, nil, nil
+	f.updated, f.undated, f.state, f.taste = 0, false, nil, nil
 }
 
 func (f *Fold) apply(e fact) {
@@ -139,7 +143,7 @@ func (f *Fold) apply(e fact) {
 		f.forget()
 		return
 	}
-	f.updated = max(f.updated, e.written)
+	f.updated, f.undated = max(f.updated, e.written), f.undated || e.written > time.Now().UnixMilli()
 	id := fmt.Sprint(e.Type == schemas.Impression, e.OccurredAt.UnixMilli(), e.EventID)
 	if f.ids[id] || slices.ContainsFunc(f.history, func(h fact) bool { return h.EventID == e.EventID }) {
 		return
@@ -227,7 +231,7 @@ func (f *Fold) Compare(p *profiles.Profile) error {
 		}
 	}
 	switch {
-	case f.updated != 0 && f.updated != p.UpdatedAt.UnixMilli():
+	case f.updated != 0 && !f.undated && f.updated != p.UpdatedAt.UnixMilli():
 		return fmt.Errorf("updated at %d, not %d", p.UpdatedAt.UnixMilli(), f.updated)
 	case !slices.Equal(f.state, p.State):
 		return errors.New("another state of the tower")
