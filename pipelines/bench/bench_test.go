@@ -18,6 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+const patience = 30 * time.Second
+
 // small is a run on embedded servers that takes a second or two.
 func small(t *testing.T) (o Options, progress *bytes.Buffer) {
 	t.Helper()
@@ -25,6 +27,8 @@ func small(t *testing.T) (o Options, progress *bytes.Buffer) {
 	o = DefaultOptions()
 	o.Embedded, o.Users, o.Items, o.Events, o.Repeats, o.Warmup, o.Duration = true, 60, 300, 1500, 2, 300, 100*time.Millisecond
 	o.Progress = progress
+	// What is slow because the machine is busy must not look like a server that is away.
+	o.Settings.Redis.ReadTimeout, o.Settings.Redis.WriteTimeout, o.Settings.Milvus.CallTimeout = patience, patience, patience
 	return o, progress
 }
 

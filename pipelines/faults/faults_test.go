@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -17,7 +18,8 @@ type fault struct {
 	name string
 	// prepare changes what the roles connect to; may be nil.
 	prepare func(w *world, s *settings.Settings)
-	// strike does harm, heal ends it; may be nil. Both may take their time.
+	// strike does harm, heal ends it. Both may take their time. heal may be nil: then strike says when all was well again, but for
+	// the roles, in healedAt.
 	strike, heal func(l *load)
 	// hold is how long the harm lasts.
 	hold time.Duration
@@ -26,6 +28,10 @@ type fault struct {
 	late   int
 	// says is what degraded replies name at least once; "" where replies need not be degraded.
 	says string
+	// logs is what the roles' log has; "" for anything.
+	logs string
+	// maybeLost says that a server may lose what it had not passed on to its replica when it died: then a rebuild brings it back.
+	maybeLost bool
 }
 
 // warmUp is how long all is well before the fault.
@@ -53,6 +59,9 @@ func (f *fault) run(t *testing.T) {
 		f.heal(l)
 	}
 	healed := time.Now()
+	if f.heal == nil {
+		healed = l.healedAt
+	}
 	v := &verdict{fault: f.name, recovered: l.awaitRecovery().Sub(healed)}
 	w.alive()
 	l.stop()
@@ -60,6 +69,10 @@ func (f *fault) run(t *testing.T) {
 	l.awaitReplies()
 	v.count(l.since(struck))
 	defer v.enter(t)
+	if f.maybeLost {
+		t.Log(l.command("rebuild", "candidates"))
+		t.Log(l.command("rebuild", "profiles"))
+	}
 	l.judge(v)
 
 	require.Zero(t, v.lost, "requests without a reply")
@@ -68,6 +81,7 @@ func (f *fault) run(t *testing.T) {
 	require.Zero(t, l.unsure, "what was published came through in the end")
 	require.LessOrEqual(t, v.recovered, f.within)
 	require.LessOrEqual(t, v.late, f.late)
+	require.Contains(t, w.log(), f.logs)
 	if f.says != "" {
 		require.NotZero(t, v.reasons[f.says], "degraded replies say so: %v", v.reasons)
 	}
@@ -236,7 +250,7 @@ func networkCases() []fault {
 }
 
 func TestFaults(t *testing.T) {
-	for _, f := range append(cases, networkCases()...) {
+	for _, f := range slices.Concat(cases, networkCases(), clusterCases()) {
 		t.Run(f.name, f.run)
 	}
 }

@@ -45,6 +45,8 @@ type load struct {
 	hear     context.CancelFunc
 	inFlight sync.WaitGroup
 
+	healedAt time.Time // of a fault that nobody heals
+
 	mu         sync.Mutex
 	hearingErr error
 	requests   []*request

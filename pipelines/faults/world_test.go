@@ -20,6 +20,7 @@ import (
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
+	"github.com/freshet/freshet/services/redisdb"
 	"github.com/freshet/freshet/services/towers/towertest"
 )
 
@@ -71,7 +72,7 @@ func newWorld(t *testing.T, change func(w *world, s *settings.Settings)) *world 
 	if change != nil {
 		change(w, s)
 	}
-	w.direct.Redis.Addresses = w.around(s)
+	w.direct.Redis = w.around(s)
 	require.NoError(t, s.Validate())
 	text, err := s.YAML()
 	require.NoError(t, err)
@@ -87,12 +88,12 @@ func newWorld(t *testing.T, change func(w *world, s *settings.Settings)) *world 
 	return w
 }
 
-// around keeps a cluster's addresses, and goes by no proxy otherwise.
-func (w *world) around(s *settings.Settings) []string {
-	if len(s.Redis.Addresses) > 1 {
-		return s.Redis.Addresses
+// around keeps a cluster and its sentinels, and goes by no proxy otherwise.
+func (w *world) around(s *settings.Settings) redisdb.Config {
+	if len(s.Redis.Addresses) > 1 || s.Redis.Sentinel.Master != "" {
+		return s.Redis
 	}
-	return w.direct.Redis.Addresses
+	return w.direct.Redis
 }
 
 // start runs a role in a process of its own.
@@ -167,10 +168,16 @@ func (w *world) eventually(what string, done func(ctx context.Context) bool) {
 	}
 }
 
+// log is all that the roles have said.
+func (w *world) log() string {
+	text, _ := os.ReadFile(w.logs)
+	return string(text)
+}
+
 // tail is the end of the roles' log.
 func (w *world) tail() string {
-	text, _ := os.ReadFile(w.logs)
-	return string(text[max(0, len(text)-6000):])
+	text := w.log()
+	return text[max(0, len(text)-6000):]
 }
 
 func (w *world) lag(ctx context.Context, role online.Role, topic string) (int64, error) {
@@ -224,5 +231,8 @@ func (w *world) clean() {
 
 // redis is a connection of the test's own.
 func (w *world) redis() redis.UniversalClient {
-	return redis.NewUniversalClient(&redis.UniversalOptions{Addrs: w.direct.Redis.Addresses})
+	w.t.Helper()
+	rdb, err := redisdb.Connect(context.WithoutCancel(w.t.Context()), w.direct.Redis)
+	require.NoError(w.t, err)
+	return rdb
 }

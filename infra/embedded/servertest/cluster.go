@@ -78,36 +78,13 @@ func (c *RedisCluster) Addresses() (addresses []string) {
 // KillMasterOf kills the master of a key's slot, for good, and returns when its replica has been promoted.
 func (c *RedisCluster) KillMasterOf(key string) (promoted time.Time) {
 	c.t.Helper()
-	ctx := context.WithoutCancel(c.t.Context())
-	owner := func(rdb *redis.Client) string {
-		slot, err := rdb.ClusterKeySlot(ctx, key).Result()
-		if err != nil {
-			return ""
-		}
-		ranges, err := rdb.ClusterSlots(ctx).Result() //nolint:staticcheck // as go-redis itself asks
-		if err != nil {
-			return ""
-		}
-		for _, r := range ranges {
-			if int(slot) >= r.Start && int(slot) <= r.End {
-				return r.Nodes[0].Addr
-			}
-		}
-		return ""
-	}
-	first := c.Nodes[0].connect()
-	master := owner(first)
-	_ = first.Close()
-	for _, n := range c.Nodes {
-		if n.Addr == master {
-			n.Kill()
-		}
-	}
+	killed, _ := c.MastersFor(key)
+	killed.Kill()
 	for _, n := range c.Nodes {
 		if !n.dead {
-			c.await(n, "a promotion", func(_ context.Context, rdb *redis.Client) bool {
-				now := owner(rdb)
-				return now != "" && now != master
+			c.await(n, "a promotion", func(ctx context.Context, rdb *redis.Client) bool {
+				now := c.owner(ctx, rdb, key)
+				return now != "" && now != killed.Addr
 			})
 			if promoted.IsZero() {
 				promoted = time.Now()
