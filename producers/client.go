@@ -77,7 +77,7 @@ func (c *RecommendationClient) Recommend(
 ) (schemas.RecommendationReply, error) {
 	reply, err := c.recommend(ctx, *request)
 	if err != nil {
-		return reply, fmt.Errorf("asking for recommendations for %q: %w", request.UserID, err)
+		return reply, fmt.Errorf("asking for recommendations: %w", err)
 	}
 	return reply, nil
 }
@@ -101,7 +101,7 @@ func (c *RecommendationClient) recommend(
 	if err := c.cfg.Limits.Request(&q, time.Now()); err != nil {
 		return reply, err
 	}
-	m := keyed(c.cfg.Topics.Requests, q.UserID, c.requests.Append(nil, &q))
+	m := keyed(c.cfg.Topics.Requests, []byte(q.UserID), c.requests.Append(nil, &q))
 	m.Headers = append([]kafkaio.Header{{Key: kafkaio.HeaderCorrelationID, Value: correlation}}, c.headers...)
 	err = c.writer.Enqueue(ctx, m, func(_ kafkaio.Position, err error) {
 		if err != nil {

@@ -28,6 +28,10 @@ type Topics struct {
 	Items        string `yaml:"items" env:"ITEMS"`
 	Requests     string `yaml:"requests" env:"REQUESTS"`
 	Replies      string `yaml:"replies" env:"REPLIES"`
+	// How the ids stand in the keys of interactions and items, as the roles have it in topics.interactions and topics.items; raw where
+	// nothing is set. Keys of requests are the user's id.
+	InteractionKeys schemas.KeyConfig `yaml:"interaction_keys" envPrefix:"INTERACTION_"`
+	ItemKeys        schemas.KeyConfig `yaml:"item_keys" envPrefix:"ITEM_"`
 }
 
 // Replies says where a RecommendationClient gets its answers and for how long it waits.
@@ -58,6 +62,9 @@ func DefaultConfig() Config {
 			Items:        "freshet.items",
 			Requests:     "freshet.requests",
 			Replies:      "freshet.replies",
+
+			InteractionKeys: schemas.KeyConfig{Format: schemas.KeyRaw},
+			ItemKeys:        schemas.KeyConfig{Format: schemas.KeyRaw},
 		},
 		Replies: Replies{Partition: kafkaio.AnyPartition, Timeout: 2 * time.Second},
 	}
@@ -91,6 +98,14 @@ func (t Topics) validate() error {
 	} {
 		if name == "" {
 			errs = append(errs, fmt.Errorf("%s is empty: name the topic, such as freshet.%s", field, field))
+		}
+	}
+	for field, keys := range map[string]schemas.KeyConfig{"interaction_keys": t.InteractionKeys, "item_keys": t.ItemKeys} {
+		if keys == (schemas.KeyConfig{}) {
+			continue
+		}
+		if err := keys.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("%s.%w", field, err))
 		}
 	}
 	return errors.Join(errs...)

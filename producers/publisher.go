@@ -16,6 +16,8 @@ type EventPublisher struct {
 	writer       *kafkaio.Writer
 	interactions *schemas.Serde[schemas.Interaction]
 	items        *schemas.Serde[schemas.ItemChange]
+	userKeys     *schemas.KeyWriter
+	itemKeys     *schemas.KeyWriter
 }
 
 // NewEventPublisher makes a publisher. It asks the schema registry, if there is one, but not Kafka: that is first asked with
@@ -33,6 +35,15 @@ func NewEventPublisher(ctx context.Context, cfg Config) (*EventPublisher, error)
 		return nil, err
 	}
 	if p.items, err = schemas.NewSerde[schemas.ItemChange](ctx, registry, cfg.Topics.Items); err != nil {
+		return nil, err
+	}
+	topics := cfg.Topics
+	p.userKeys, err = schemas.NewKeyWriter(ctx, topics.InteractionKeys, "topics.interactions", topics.Interactions, cfg.Limits, registry)
+	if err != nil {
+		return nil, err
+	}
+	p.itemKeys, err = schemas.NewKeyWriter(ctx, topics.ItemKeys, "topics.items", topics.Items, cfg.Limits, registry)
+	if err != nil {
 		return nil, err
 	}
 	p.writer = kafkaio.NewWriter(cfg.Kafka, cfg.Writer, cfg.logger())
@@ -83,15 +94,16 @@ func (p *EventPublisher) PublishItemAsync(
 }
 
 // EraseUser makes Freshet forget a user: a tombstone on the interactions topic. The user's events that are in the topic stay
-// there until its retention ends.
+// there until its retention ends. It refuses an id that no reader would take from the key, and a context's end means that the
+// tombstone may be there or not: publish it again, which is harmless.
 func (p *EventPublisher) EraseUser(ctx context.Context, userID string) (schemas.Position, error) {
-	return p.tombstone(ctx, p.cfg.Topics.Interactions, "user_id", userID)
+	return p.tombstone(ctx, p.cfg.Topics.Interactions, p.userKeys, "user_id", userID)
 }
 
 // RemoveItem takes an item out of the catalogue for good, whatever its version: a tombstone on the items topic, which also
 // lets compaction remove what was said about it. To hide an item for a while, publish it with Available false.
 func (p *EventPublisher) RemoveItem(ctx context.Context, itemID string) (schemas.Position, error) {
-	return p.tombstone(ctx, p.cfg.Topics.Items, "item_id", itemID)
+	return p.tombstone(ctx, p.cfg.Topics.Items, p.itemKeys, "item_id", itemID)
 }
 
 // Close takes no more events and returns when all that were taken are written, or with an error when ctx ends first.
@@ -106,25 +118,32 @@ func (p *EventPublisher) interaction(e *schemas.Interaction) (kafkaio.Message, e
 	if err := p.cfg.Limits.Interaction(e, time.Now()); err != nil {
 		return kafkaio.Message{}, fmt.Errorf("checking an interaction: %w", err)
 	}
-	return keyed(p.cfg.Topics.Interactions, e.UserID, p.interactions.Append(nil, e)), nil
+	key, err := p.userKeys.Append(nil, e.UserID)
+	if err != nil {
+		return kafkaio.Message{}, fmt.Errorf("making the key of an interaction: %w", err)
+	}
+	return keyed(p.cfg.Topics.Interactions, key, p.interactions.Append(nil, e)), nil
 }
 
 func (p *EventPublisher) item(change *schemas.ItemChange) (kafkaio.Message, error) {
 	if err := p.cfg.Limits.ItemChange(change, time.Now()); err != nil {
 		return kafkaio.Message{}, fmt.Errorf("checking an item change: %w", err)
 	}
-	return keyed(p.cfg.Topics.Items, change.ItemID, p.items.Append(nil, change)), nil
+	key, err := p.itemKeys.Append(nil, change.ItemID)
+	if err != nil {
+		return kafkaio.Message{}, fmt.Errorf("making the key of an item change: %w", err)
+	}
+	return keyed(p.cfg.Topics.Items, key, p.items.Append(nil, change)), nil
 }
 
-func (p *EventPublisher) tombstone(ctx context.Context, topic, field, id string) (schemas.Position, error) {
-	if n := len(id); n == 0 || n > p.cfg.Limits.MaxIDBytes {
-		return schemas.Position{}, fmt.Errorf("checking a tombstone: %w", &schemas.InvalidError{
-			Field:  field,
-			Value:  fmt.Sprintf("of %d bytes", n),
-			Remedy: fmt.Sprintf("give an id of 1 to %d bytes", p.cfg.Limits.MaxIDBytes),
-		})
+func (p *EventPublisher) tombstone(
+	ctx context.Context, topic string, keys *schemas.KeyWriter, field, id string,
+) (schemas.Position, error) {
+	key, err := keys.Tombstone(ctx, field, id)
+	if err != nil {
+		return schemas.Position{}, fmt.Errorf("checking a tombstone: %w", err)
 	}
-	return p.write(ctx, keyed(topic, id, nil))
+	return p.write(ctx, keyed(topic, key, nil))
 }
 
 func (p *EventPublisher) write(ctx context.Context, m kafkaio.Message) (schemas.Position, error) {
@@ -137,6 +156,6 @@ func (p *EventPublisher) enqueue(ctx context.Context, m kafkaio.Message, done fu
 }
 
 // keyed is a message whose key chooses the partition.
-func keyed(topic, key string, value []byte) kafkaio.Message {
-	return kafkaio.Message{Topic: topic, Partition: kafkaio.AnyPartition, Key: []byte(key), Value: value}
+func keyed(topic string, key, value []byte) kafkaio.Message {
+	return kafkaio.Message{Topic: topic, Partition: kafkaio.AnyPartition, Key: key, Value: value}
 }

@@ -100,11 +100,13 @@ func TestInvalidRecordsDoNotReachKafka(t *testing.T) {
 	future := click("u-1", "e-1")
 	future.OccurredAt = time.Now().Add(time.Hour)
 	for name, err := range map[string]error{
-		"user_id":              func() error { _, err := p.PublishInteraction(t.Context(), noUser); return err }(),
-		"occurred_at":          p.PublishInteractionAsync(t.Context(), future, never),
-		"item_id":              p.PublishItemAsync(t.Context(), noItem, never),
-		"user_id of 0 bytes":   func() error { _, err := p.EraseUser(t.Context(), ""); return err }(),
-		"item_id of 999 bytes": func() error { _, err := p.RemoveItem(t.Context(), string(make([]byte, 999))); return err }(),
+		"user_id":           func() error { _, err := p.PublishInteraction(t.Context(), noUser); return err }(),
+		"occurred_at":       p.PublishInteractionAsync(t.Context(), future, never),
+		"item_id":           p.PublishItemAsync(t.Context(), noItem, never),
+		`user_id ""`:        func() error { _, err := p.EraseUser(t.Context(), ""); return err }(),
+		"(999 bytes)":       func() error { _, err := p.RemoveItem(t.Context(), string(make([]byte, 999))); return err }(),
+		`user_id "a\nb"`:    func() error { _, err := p.EraseUser(t.Context(), "a\nb"); return err }(),
+		"looks like a JSON": func() error { _, err := p.EraseUser(t.Context(), `"u-1"`); return err }(),
 	} {
 		require.True(t, schemas.IsInvalid(err), "%s: %v", name, err)
 		require.ErrorContains(t, err, name)
@@ -163,4 +165,36 @@ func TestConfigValidate(t *testing.T) {
 		_, err = producers.NewRecommendationClient(t.Context(), cfg)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// TestKeysAreWrittenInTheTopicsFormat: events, items, erasures and removals alike, partitioned by the bytes.
+func TestKeysAreWrittenInTheTopicsFormat(t *testing.T) {
+	c := start(t)
+	c.cfg.Topics.InteractionKeys = schemas.KeyConfig{Format: schemas.KeyJSON, Field: "user_id"}
+	c.cfg.Topics.ItemKeys = schemas.KeyConfig{Format: schemas.KeyAvro}
+	p := c.publisher(t)
+	for _, publish := range []func() (schemas.Position, error){
+		func() (schemas.Position, error) { return p.PublishInteraction(t.Context(), click("u-1", "e-1")) },
+		func() (schemas.Position, error) { return p.EraseUser(t.Context(), "u-1") },
+	} {
+		at, err := publish()
+		require.NoError(t, err)
+		require.Equal(t, kafkaio.JavaPartition([]byte(`{"user_id":"u-1"}`), partitions), at.Partition)
+		require.Equal(t, `{"user_id":"u-1"}`, string(c.record(t, c.cfg.Topics.Interactions, at).Key))
+	}
+	for _, publish := range []func() (schemas.Position, error){
+		func() (schemas.Position, error) { return p.PublishItem(t.Context(), hat("i-9")) },
+		func() (schemas.Position, error) { return p.RemoveItem(t.Context(), "i-9") },
+	} {
+		at, err := publish()
+		require.NoError(t, err)
+		require.Equal(t, "\x06i-9", string(c.record(t, c.cfg.Topics.Items, at).Key))
+	}
+	require.NoError(t, p.Close(t.Context()))
+
+	c.cfg.Topics.ItemKeys.Format = schemas.KeyConfluent
+	_, err := producers.NewEventPublisher(t.Context(), c.cfg)
+	require.ErrorContains(t, err, "preparing the keys of "+c.cfg.Topics.Items+" (topics.items.key_format: confluent)")
+	c.cfg.Topics.ItemKeys.Format = "xml"
+	require.ErrorContains(t, c.cfg.Validate(), `topics: item_keys.key_format is "xml"`)
 }

@@ -30,6 +30,13 @@ func (c *checker) id(field, id string) {
 	}
 }
 
+// ID checks an id that comes without a record, by the rules for the ids in records. field names it in the error.
+func (l Limits) ID(field, id string) error {
+	c := checker{limits: l}
+	c.id(field, id)
+	return c.err
+}
+
 func (c *checker) optionalID(field, id string) {
 	if id != "" {
 		c.id(field, id)

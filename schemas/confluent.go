@@ -88,6 +88,20 @@ func (r *confluentRegistry) Schema(ctx context.Context, id SchemaID) (Schema, er
 	return schema, nil
 }
 
+func (r *confluentRegistry) Latest(ctx context.Context, subject string) (int, Schema, error) {
+	asking, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	found, err := r.client.SchemaByVersion(asking, subject, -1)
+	switch {
+	case hasCode(err, sr.ErrSubjectNotFound, sr.ErrVersionNotFound):
+		return 0, Schema{}, fmt.Errorf("subject %s: %w", subject, ErrUnknownSchema)
+	case err != nil:
+		return 0, Schema{}, &RegistryError{fmt.Errorf("asking the registry for subject %s: %w", subject, refused(err))}
+	}
+	schema, err := r.Schema(ctx, ByID(found.ID))
+	return found.ID, schema, err
+}
+
 // fetch asks for the schema and for all that it refers to.
 func (r *confluentRegistry) fetch(ctx context.Context, id SchemaID) (Schema, error) {
 	if id.space == globalIDs {

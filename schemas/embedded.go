@@ -82,6 +82,10 @@ func (embeddedRegistry) Schema(_ context.Context, id SchemaID) (Schema, error) {
 		"the writer uses", id, ErrUnknownSchema)
 }
 
+func (embeddedRegistry) Latest(_ context.Context, subject string) (int, Schema, error) {
+	return 0, Schema{}, fmt.Errorf("subject %s: %w: no schema registry is set: set registry.url", subject, ErrUnknownSchema)
+}
+
 func embeddedText(id SchemaID) (string, bool) {
 	if id.space != registryIDs {
 		return "", false

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -52,11 +53,21 @@ type Keys struct {
 	setting  string // the topic's section of the configuration, for remedies
 	limits   Limits
 	registry Registry
+
+	mu     sync.RWMutex
+	framed map[SchemaID]keyReader
+}
+
+// keyReader reads the ids in keys of one schema, or says why that can never be.
+type keyReader struct {
+	resolution *avro.Resolution
+	number     bool
+	problem    string
 }
 
 // NewKeys returns the Keys of a topic whose settings are a section such as topics.interactions.
 func NewKeys(config KeyConfig, setting string, limits Limits, registry Registry) *Keys {
-	return &Keys{config: config, setting: setting, limits: limits, registry: registry}
+	return &Keys{config: config, setting: setting, limits: limits, registry: registry, framed: map[SchemaID]keyReader{}}
 }
 
 // Tombstone returns the id that a record without a value is about. It is strict, since an erasure that reaches nobody is told by
@@ -113,26 +124,6 @@ func (k *Keys) Is(ctx context.Context, key []byte, id string) bool {
 		return !IsInvalid(err)
 	}
 	return of == id
-}
-
-// Append appends the key of an id in this format, raw where it is confluent, which takes a registry to write. No publisher asks for
-// it yet: they write raw keys.
-func (c KeyConfig) Append(dst []byte, id string) []byte {
-	switch c.Format {
-	case KeyJSON:
-		var value any = id
-		if c.Field != "" {
-			value = map[string]string{c.Field: id}
-		}
-		var text bytes.Buffer
-		enc := json.NewEncoder(&text)
-		enc.SetEscapeHTML(false) // as Jackson, so that the bytes choose the same partition
-		_ = enc.Encode(value)    // a string, or a map of strings
-		return append(dst, bytes.TrimSuffix(text.Bytes(), []byte("\n"))...)
-	case KeyAvro:
-		return avro.AppendString(dst, id)
-	}
-	return append(dst, id...)
 }
 
 func (k *Keys) describe() string {
@@ -251,30 +242,57 @@ func (k *Keys) fromConfluent(ctx context.Context, key []byte) (string, error) {
 		return "", k.refuse(key, "this has no Confluent frame, which "+k.describe()+" asks for: see what the producer's key serializer writes")
 	}
 	id := ByID(int(binary.BigEndian.Uint32(key[1:])))
-	schema, err := k.registry.Schema(ctx, id)
+	of, err := k.keyReader(ctx, id)
 	switch {
 	case IsMalformed(err):
 		return "", k.refuse(key, fmt.Sprintf("its %s is in no schema registry that is known here: set registry.url as the producer has it", id))
 	case err != nil:
 		return "", fmt.Errorf("reading a key: %w", err)
+	case of.problem != "":
+		return "", k.refuse(key, of.problem)
 	}
-	writer, err := avro.Parse(schema.Text, schema.Named...)
-	if err != nil {
-		return "", k.refuse(key, fmt.Sprintf("the schema of its %s cannot be read: %v", id, err))
-	}
-	reader, number, problem := k.reader(writer)
-	if problem != "" {
-		return "", k.refuse(key, problem)
-	}
-	body, _, err := avro.Resolve(writer, reader).Append(nil, key[frameBytes:])
+	body, _, err := of.resolution.Append(nil, key[frameBytes:])
 	if err != nil {
 		return "", k.refuse(key, fmt.Sprintf("it does not read as its %s says: %v", id, err))
 	}
 	r := avro.NewReader(body)
-	if number {
+	if of.number {
 		return strconv.FormatInt(r.Long(), 10), nil
 	}
 	return r.Text(), nil
+}
+
+// maxKeyReaders bounds how many schemas are remembered: a registry has few for the keys of one topic.
+const maxKeyReaders = 256
+
+// keyReader prepares reading the keys of a schema, once: each record's key is compared with its value.
+func (k *Keys) keyReader(ctx context.Context, id SchemaID) (keyReader, error) {
+	k.mu.RLock()
+	of, known := k.framed[id]
+	k.mu.RUnlock()
+	if known {
+		return of, nil
+	}
+	schema, err := k.registry.Schema(ctx, id)
+	if err != nil {
+		return keyReader{}, err
+	}
+	writer, err := avro.Parse(schema.Text, schema.Named...)
+	if err != nil {
+		of.problem = fmt.Sprintf("the schema of its %s cannot be read: %v", id, err)
+	} else {
+		var reader *avro.Schema
+		if reader, of.number, of.problem = k.reader(writer); of.problem == "" {
+			of.resolution = avro.Resolve(writer, reader)
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.framed) >= maxKeyReaders {
+		clear(k.framed)
+	}
+	k.framed[id] = of
+	return of, nil
 }
 
 // reader is the schema of the id alone, as it stands in what writer wrote.

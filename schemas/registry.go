@@ -22,6 +22,8 @@ type Registry interface {
 	Register(ctx context.Context, subject, schema string) (id int, err error)
 	// Schema returns the schema with this id. The error is ErrUnknownSchema where no such schema exists; any other error may pass.
 	Schema(ctx context.Context, id SchemaID) (Schema, error)
+	// Latest returns the latest schema of a subject, and its id. The error is ErrUnknownSchema where the subject has none.
+	Latest(ctx context.Context, subject string) (id int, schema Schema, err error)
 }
 
 // Schema is an Avro schema as a registry holds it: its text and, where that names types which are registered apart, their texts, each

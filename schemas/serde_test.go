@@ -51,6 +51,10 @@ var errDown = errors.New("connection refused")
 
 func (r *scripted) Register(context.Context, string, string) (int, error) { return 1, nil }
 
+func (r *scripted) Latest(context.Context, string) (int, Schema, error) {
+	return 0, Schema{}, ErrUnknownSchema
+}
+
 func (r *scripted) Schema(_ context.Context, id SchemaID) (Schema, error) {
 	r.asked.Add(1)
 	if r.down.Load() {
@@ -180,6 +184,10 @@ type refusing struct{ scripted }
 func (*refusing) Register(context.Context, string, string) (int, error) { return 0, errDown }
 
 type givingID int
+
+func (givingID) Latest(context.Context, string) (int, Schema, error) {
+	return 0, Schema{}, ErrUnknownSchema
+}
 
 func (id givingID) Register(context.Context, string, string) (int, error) { return int(id), nil }
 func (givingID) Schema(context.Context, SchemaID) (Schema, error) {

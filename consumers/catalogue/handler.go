@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
@@ -19,17 +20,29 @@ type Handler struct {
 	limits    schemas.Limits
 	indexer   *Indexer
 	telemetry *instruments
+	// What looks like a mistake of the publisher is told once, and not while the past is replayed.
+	keyWatch *stream.KeyWatch
+	unknown  *stream.Notice
 }
 
 // New returns a Handler that writes through indexer.
-func New(serde *schemas.Serde[schemas.ItemChange], keys *schemas.Keys, limits schemas.Limits, indexer *Indexer) *Handler {
-	return &Handler{serde: serde, keys: keys, limits: limits, indexer: indexer, telemetry: newInstruments()}
+func New(
+	serde *schemas.Serde[schemas.ItemChange], keys *schemas.Keys, limits schemas.Limits, indexer *Indexer, log *slog.Logger,
+) *Handler {
+	return &Handler{
+		serde: serde, keys: keys, limits: limits, indexer: indexer, telemetry: newInstruments(),
+		keyWatch: stream.NewKeyWatch(keys, stream.NewNotice(log, "records have a key that is not their item_id; they "+
+			"were applied by their item_id", "send the item_id as the key, see topics.items.key_format: of several records under one key "+
+			"a compaction keeps the last alone, and a rebuild will miss the others")),
+		unknown: stream.NewNotice(log, "tombstones of items that nobody knows: they took nothing down", "see whether their keys are the "+
+			"item_id, as topics.items.key_format says, and whether the items were ever published"),
+	}
 }
 
 // Replaying returns the same handler for records of the past.
 func (h *Handler) Replaying() *Handler {
 	replaying := *h
-	replaying.telemetry = nil
+	replaying.telemetry, replaying.keyWatch, replaying.unknown = nil, nil, nil
 	return &replaying
 }
 
@@ -48,6 +61,9 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 			failures = append(failures, stream.Failure{Index: i, Err: err})
 			continue
 		}
+		if !change.Tombstone {
+			h.keyWatch.Look(ctx, &batch[i], change.ItemID)
+		}
 		changes = append(changes, change)
 		origin = append(origin, i)
 	}
@@ -56,6 +72,11 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 		return fmt.Errorf("indexing %d item changes: %w", len(changes), err)
 	}
 	h.telemetry.done(ctx, changes, func(i int) *stream.Record { return &batch[origin[i]] }, outcomes, failed)
+	for i := range outcomes {
+		if failed[i] == nil && changes[i].Tombstone && outcomes[i].OfNobody() {
+			h.unknown.Of(&batch[origin[i]])
+		}
+	}
 	for i, err := range failed {
 		failures = append(failures, stream.Failure{Index: origin[i], Err: verdict(err)})
 	}
@@ -98,4 +119,10 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (Change, error) 
 		return Change{}, stream.PermanentFor(stream.ReasonInvalid, err)
 	}
 	return Change{ItemChange: change}, nil
+}
+
+// Subject implements stream.Subjects.
+func (h *Handler) Subject(ctx context.Context, r *stream.Record) (string, error) {
+	change, err := h.decode(ctx, r)
+	return change.ItemID, err
 }

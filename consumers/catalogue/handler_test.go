@@ -1,9 +1,11 @@
 package catalogue
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strings"
 	"testing"
@@ -41,6 +43,7 @@ type rig struct {
 	index  *candidates.Index
 	tower  *towers.ItemTower
 	offset int64
+	logged bytes.Buffer
 }
 
 func newRig(t testing.TB) *rig {
@@ -77,7 +80,7 @@ func (r *rig) member() *Handler {
 	serde, err := schemas.NewSerde[schemas.ItemChange](r.t.Context(), schemas.EmbeddedRegistry(), topic)
 	require.NoError(r.t, err)
 	keys := schemas.NewKeys(schemas.KeyConfig{Format: schemas.KeyRaw}, "topics.items", schemas.DefaultLimits(), nil)
-	return New(serde, keys, schemas.DefaultLimits(), NewIndexer(r.store, r.index, r.tower))
+	return New(serde, keys, schemas.DefaultLimits(), NewIndexer(r.store, r.index, r.tower), slog.New(slog.NewTextHandler(&r.logged, nil)))
 }
 
 func change(id string, version int64, with ...func(*schemas.ItemChange)) schemas.ItemChange {

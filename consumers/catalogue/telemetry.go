@@ -46,6 +46,7 @@ const (
 	indexed    = "indexed"    // its row can be searched
 	recorded   = "recorded"   // its record is new, and its row need not change
 	deleted    = "deleted"    // its item is gone
+	unknown    = "unknown"    // a tombstone of an item that nobody knows
 	unchanged  = "unchanged"  // it was there already
 	stale      = "stale"      // there is a newer one
 	superseded = "superseded" // a newer one came in the same batch
@@ -59,6 +60,8 @@ func outcomeOf(c *Change, o *items.Outcome) string {
 		return stale
 	case o.Status == items.Replayed && !o.NeedsIndex:
 		return unchanged
+	case c.Tombstone && o.OfNobody():
+		return unknown
 	case c.Tombstone || c.Op == schemas.DeleteItem:
 		return deleted
 	case o.NeedsIndex:

@@ -26,6 +26,9 @@ type Handler struct {
 	tally     *items.Tally
 	telemetry *instruments
 	paces     *paces
+	// What looks like a mistake of the publisher is told, and not while the past is replayed.
+	keyWatch *stream.KeyWatch
+	unknown  *stream.Notice
 }
 
 // paces are those of the log lines that would come with every batch.
@@ -39,6 +42,11 @@ func New(
 	return &Handler{
 		serde: serde, keys: keys, limits: limits, profiles: profiles, items: items, end: end, log: log, tally: items.NewTally(log),
 		telemetry: newInstruments(), paces: new(paces),
+		keyWatch: stream.NewKeyWatch(keys, stream.NewNotice(log, "records have a key that is not their user_id; they "+
+			"were applied by their user_id", "send the user_id as the key, see topics.interactions.key_format: under several keys a user's "+
+			"events lie on several partitions, and what lags there is applied after an erasure")),
+		unknown: stream.NewNotice(log, "tombstones of users of whom nothing is known: they erased nobody", "see whether their keys are the "+
+			"user_id, as topics.interactions.key_format says; a user whose events are still to come is erased up to the tombstone"),
 	}
 }
 
@@ -49,7 +57,7 @@ func (h *Handler) Close() { h.tally.Close() }
 // restored whatever a record's timestamp says, which is only its producer's word.
 func (h *Handler) Replaying() *Handler {
 	replaying := *h
-	replaying.telemetry, replaying.tally = nil, nil
+	replaying.telemetry, replaying.tally, replaying.keyWatch, replaying.unknown = nil, nil, nil, nil
 	return &replaying
 }
 
@@ -68,6 +76,9 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 			failures = append(failures, stream.Failure{Index: i, Err: err})
 			continue
 		}
+		if !event.Erase {
+			h.keyWatch.Look(ctx, &batch[i], event.UserID)
+		}
 		events = append(events, event)
 		origin = append(origin, i)
 	}
@@ -82,6 +93,9 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 	h.telemetry.applied(ctx, events, &report)
 	h.sayUntold(report.Untold)
 	h.tellOffScale(ctx, events, report.NewlyApplied)
+	for _, i := range report.Unknown {
+		h.unknown.Of(&batch[origin[i]])
+	}
 	if report.Unheard > 0 && h.paces.unheard.due() {
 		h.log.Warn("events came before their items' records, and too many users wait for these: their embeddings will not have them",
 			"events", report.Unheard, "remedy", "publish items before events with them, or raise profiles.waiting_users")
@@ -131,6 +145,12 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event,
 	}
 	event.Interaction, event.Time = interaction, published(r, interaction.OccurredAt)
 	return event, nil
+}
+
+// Subject implements stream.Subjects.
+func (h *Handler) Subject(ctx context.Context, r *stream.Record) (string, error) {
+	event, err := h.decode(ctx, r)
+	return event.UserID, err
 }
 
 // published is when an event was published: not before it occurred, whatever the record's timestamp says, and not after now.

@@ -1,6 +1,7 @@
 package interactions
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type rig struct {
 	tower  *towers.UserTower
 	offset int64
 	end    func() (int64, error)
+	logged bytes.Buffer
 }
 
 func newRig(t testing.TB, change ...func(*profiles.Config)) *rig {
@@ -63,7 +65,7 @@ func newRig(t testing.TB, change ...func(*profiles.Config)) *rig {
 	r.end = func() (int64, error) { return r.offset, nil }
 	end := func(context.Context, int32) (int64, error) { return r.end() }
 	keys := schemas.NewKeys(schemas.KeyConfig{Format: schemas.KeyRaw}, "topics.interactions", schemas.DefaultLimits(), nil)
-	r.Handler = New(serde, keys, schemas.DefaultLimits(), store, catalogue, end, slog.New(slog.DiscardHandler))
+	r.Handler = New(serde, keys, schemas.DefaultLimits(), store, catalogue, end, slog.New(slog.NewTextHandler(&r.logged, nil)))
 	t.Cleanup(r.Close)
 	return r
 }

@@ -34,6 +34,7 @@ const (
 	untold // so old that nobody knows whether it was counted before
 	replayed
 	erased
+	unknown // a tombstone of a user of whom nothing was known
 	outcomes
 )
 
@@ -50,7 +51,7 @@ func newInstruments() *instruments {
 		outcomeOptions: [outcomes]metric.MeasurementOption{
 			applied: with("outcome", "applied"), late: with("outcome", "late"), duplicate: with("outcome", "duplicate"),
 			untold:   with("outcome", "untold"),
-			replayed: with("outcome", "replayed"), erased: with("outcome", "erased"),
+			replayed: with("outcome", "replayed"), erased: with("outcome", "erased"), unknown: with("outcome", "unknown"),
 		},
 	}
 	var err error
@@ -88,7 +89,7 @@ func (t *instruments) applied(ctx context.Context, events []profiles.Event, repo
 	for outcome, n := range [outcomes]int{
 		applied: report.Applied - report.Late, late: report.Late, duplicate: report.Duplicates, untold: report.Untold,
 		replayed: report.Replayed,
-		erased:   report.Erased,
+		erased:   report.Erased - len(report.Unknown), unknown: len(report.Unknown),
 	} {
 		if n > 0 {
 			t.events.Add(ctx, int64(n), t.outcomeOptions[outcome])

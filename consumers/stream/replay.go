@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
@@ -62,7 +61,7 @@ func (r *Replay) End(ctx context.Context, partition int32) (int64, error) {
 }
 
 // Advance hands the records that the topic holds as of now, and that were not handed over before, to h: in batches of records
-// of any partitions, several at a time, but all records of one key in their order. What h fails with a permanent error is
+// of any partitions, several at a time, but all records of one subject in their order (of one key, where h is no Subjects). What h fails with a permanent error is
 // counted as refused and left out: the role that consumes the topic has made a dead letter of it. Anything else is tried
 // again until it succeeds or ctx ends. Advance may be called again to follow the topic, after an error too: the batch in work
 // is then handed over a second time.
@@ -234,15 +233,9 @@ func (t *tail) fill() error {
 	return nil
 }
 
-var shardSeed = maphash.MakeSeed()
-
-// handleSharded has a batch handled in parts, all records of one key in the same part.
+// handleSharded has a batch handled in parts, all records of one subject in the same part.
 func (r *Replay) handleSharded(ctx context.Context, h Handler, batch []Record) (refused int64, err error) {
-	parts := make([][]Record, shards())
-	for i := range batch {
-		at := maphash.Bytes(shardSeed, batch[i].Key) % uint64(len(parts))
-		parts[at] = append(parts[at], batch[i])
-	}
+	parts := sharded(ctx, h, batch, shards())
 	var count atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for _, part := range parts {

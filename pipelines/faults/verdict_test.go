@@ -79,7 +79,8 @@ func (l *load) judge(v *verdict) {
 	}
 	by.Tower, err = towers.LoadUserTower(l.s.Bundle)
 	require.NoError(l.t, err)
-	topic, err := oracle.FoldTopic(l.t.Context(), l.direct.Kafka, l.s.Topics.Interactions.Name, l.events, by)
+	keys := l.s.Topics.InteractionKeys(l.s.Limits, schemas.EmbeddedRegistry())
+	topic, err := oracle.FoldTopic(l.t.Context(), l.direct.Kafka, l.s.Topics.Interactions.Name, l.events, keys, by)
 	require.NoError(l.t, err)
 	v.events = topic.Events
 	require.GreaterOrEqual(l.t, topic.Events, len(l.eventIDs), "the brokers have lost what they had taken")

@@ -4,6 +4,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/pipelines/online/oracle"
+	"github.com/freshet/freshet/schemas"
 )
 
 // foldTopic folds all events of the interactions topic.
@@ -13,7 +14,8 @@ func (w *world) foldTopic(vectors map[string][]float32) oracle.Topic {
 	for i := range knownItems + unknownItems {
 		by.Items = append(by.Items, itemID(i))
 	}
-	topic, err := oracle.FoldTopic(w.t.Context(), w.settings.Kafka, w.settings.Topics.Interactions.Name, w.events, by)
+	keys := w.settings.Topics.InteractionKeys(w.settings.Limits, schemas.EmbeddedRegistry())
+	topic, err := oracle.FoldTopic(w.t.Context(), w.settings.Kafka, w.settings.Topics.Interactions.Name, w.events, keys, by)
 	require.NoError(w.t, err)
 	return topic
 }

@@ -46,7 +46,7 @@ func Candidates(ctx context.Context, s settings.Settings, report Reporter, log *
 	indexer := catalogue.NewIndexer(c.Items, c.Index, c.ItemTower())
 	r := &candidatesRebuild{
 		Connections: c, model: c.ItemTower().Version(), replay: replay, indexer: indexer, report: report,
-		handler: catalogue.New(serde, s.Topics.ItemKeys(s.Limits, c.Registry), s.Limits, indexer).Replaying(),
+		handler: catalogue.New(serde, s.Topics.ItemKeys(s.Limits, c.Registry), s.Limits, indexer, log).Replaying(),
 	}
 	r.result.Model = r.model
 	err = r.run(held)

@@ -151,7 +151,8 @@ func (w *world) compare() error {
 	require.NoError(w.t, err)
 	serde, err := schemas.NewSerde[schemas.Interaction](w.t.Context(), schemas.EmbeddedRegistry(), w.s.Topics.Interactions.Name)
 	require.NoError(w.t, err)
-	topic, err := oracle.FoldTopic(w.t.Context(), w.s.Kafka, w.s.Topics.Interactions.Name, serde, by)
+	keys := w.s.Topics.InteractionKeys(w.s.Limits, schemas.EmbeddedRegistry())
+	topic, err := oracle.FoldTopic(w.t.Context(), w.s.Kafka, w.s.Topics.Interactions.Name, serde, keys, by)
 	require.NoError(w.t, err)
 	require.Equal(w.t, w.published-w.aborted, topic.Events)
 	connected, err := online.Connect(w.t.Context(), w.s, []online.Role{online.Interactions}, quiet()) // knows the tower

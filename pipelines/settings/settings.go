@@ -254,6 +254,7 @@ func (s Settings) Producer(log *slog.Logger) producers.Config {
 	c.Topics = producers.Topics{
 		Interactions: s.Topics.Interactions.Name, Items: s.Topics.Items.Name,
 		Requests: s.Topics.Requests.Name, Replies: s.Topics.Replies.Name,
+		InteractionKeys: s.Topics.Interactions.KeyConfig, ItemKeys: s.Topics.Items.KeyConfig,
 	}
 	return c
 }

@@ -26,6 +26,11 @@ type Change struct {
 	FilterDigest uint64
 }
 
+// OfNobody says that the change was a tombstone of an item of which nothing was known.
+func (o *Outcome) OfNobody() bool {
+	return o.Status == Applied && o.Mark.Deleted && o.Mark.Version == math.MinInt64
+}
+
 // Status says what became of a change.
 type Status uint8
 

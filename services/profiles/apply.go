@@ -112,6 +112,7 @@ func (r *Report) add(w *work) {
 	r.Untold += w.plan.untold
 	r.Replayed += w.plan.replayed
 	r.Erased += w.plan.erasures
+	r.Unknown = append(r.Unknown, w.plan.unknown...)
 	r.Unheard += w.unheard
 	r.NewlyApplied = append(r.NewlyApplied, w.plan.applied...)
 	if w.recalled {

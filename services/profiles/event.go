@@ -36,8 +36,9 @@ type Report struct {
 	// Unheard counts items whose events came before their vectors, and for which too many users wait already: their arrival will
 	// not move this user.
 	Unheard int
-	// Erased counts tombstones.
-	Erased int
+	// Erased counts tombstones; those at the indexes Unknown are among them: nothing was known of their users.
+	Erased  int
+	Unknown []int
 	// Failed maps the index of an event to why it was not applied. All events of a user in one batch share their fate. An
 	// error for which redisdb.IsCorrupt holds will not go away by itself; others may.
 	Failed map[int]error

@@ -32,6 +32,7 @@ type plan struct {
 	duplicates, replayed int
 	untold               int
 	erasures             int
+	unknown              []int // of the erasures, indexes into the batch: nothing was known of the user
 }
 
 // move is the way of one model's taste from what is stored to what will be.
@@ -86,9 +87,13 @@ func foldUser(st *stored, tastes []*taste, events []*Event, indexes []int, keep 
 			p.replayed++
 			continue
 		}
+		known := p.changed || p.revision != ""
 		p.changed = true
 		p.marks = p.marks.move(schemas.Position{Partition: e.Partition, Offset: e.Offset})
 		if e.Erase {
+			if !known {
+				p.unknown = append(p.unknown, indexes[i])
+			}
 			p.erase(e.Time)
 			continue
 		}

@@ -68,12 +68,12 @@ type Topic struct {
 // them is anybody's; as long as no history is full, no such user is erased and no two events have one time, the outcome does
 // not depend on it, and floats are equal to the bit even so.
 func FoldTopic(
-	ctx context.Context, k kafkaio.Config, topic string, serde *schemas.Serde[schemas.Interaction], w *World,
+	ctx context.Context, k kafkaio.Config, topic string, serde *schemas.Serde[schemas.Interaction], keys *schemas.Keys, w *World,
 ) (Topic, error) {
 	t := Topic{Users: map[string]*Fold{}}
 	err := stream.Scan(ctx, k, topic, func(r stream.Record) error {
-		e, err := factOf(ctx, serde, r)
-		if schemas.IsMalformed(err) {
+		e, err := factOf(ctx, serde, keys, r)
+		if schemas.IsMalformed(err) || schemas.IsInvalid(err) {
 			t.Poison++
 			return nil
 		}
@@ -93,11 +93,14 @@ func FoldTopic(
 	return t, err
 }
 
-func factOf(ctx context.Context, serde *schemas.Serde[schemas.Interaction], r stream.Record) (e fact, err error) {
+func factOf(
+	ctx context.Context, serde *schemas.Serde[schemas.Interaction], keys *schemas.Keys, r stream.Record,
+) (e fact, err error) {
 	e = fact{partition: r.Partition, offset: r.Offset}
 	if r.Value == nil {
-		e.erase, e.UserID = true, string(r.Key)
-		return e, nil
+		e.erase = true
+		e.UserID, err = keys.Tombstone(ctx, r.Key, &r)
+		return e, err
 	}
 	e.Interaction, err = serde.Decode(ctx, r.Value, &r)
 	e.written = max(r.Time.UnixMilli(), e.OccurredAt.UnixMilli())
