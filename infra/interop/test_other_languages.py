@@ -64,3 +64,4 @@ def test_java(freshet, shelf, publisher, recommender):
     items, said = run(freshet, ["java", "-cp", f"{CACHE}/interop-java/lib/*", str(HERE / "java" / "Client.java")], user, HERE)
     assert_applied(freshet, publisher, recommender, user, items, said, "java")
     assert "aborted" in said
+    assert "coffee-9" in page_of(recommender, user), "what was aborted was not seen"

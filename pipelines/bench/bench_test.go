@@ -124,3 +124,22 @@ func TestFresh(t *testing.T) {
 	require.NoError(t, err, "%s", progress)
 	requireSound(t, r, o)
 }
+
+func TestFlood(t *testing.T) {
+	o, progress := small(t)
+	r, err := Flood(t.Context(), o, 20_000)
+	require.NoError(t, err, "%s", progress)
+	requireRows(t, r)
+	require.Contains(t, progress.String(), "20000 of 20000 events of one id")
+	_, err = Flood(t.Context(), o, 10)
+	require.ErrorContains(t, err, "flood is 10")
+}
+
+// requireRows holds a report of which some rows are measured once against what it must be.
+func requireRows(t *testing.T, r *Report) {
+	t.Helper()
+	for _, row := range r.Rows {
+		require.Positive(t, row.Ours.Median, row.Name)
+		require.Equal(t, row.Floor != nil, row.Ratio != nil, row.Name)
+	}
+}

@@ -19,6 +19,7 @@ type Bench struct {
 	Catalogue BenchCatalogue `cmd:"" help:"Item changes a second that reach Milvus, beside plain upserts of ready rows."`
 	Serve     BenchServe     `cmd:"" help:"Requests for recommendations, alone and under load, beside an echo over Kafka with a plain search in Milvus."`
 	Fresh     BenchFresh     `cmd:"" help:"Time from publishing an event to reading the embedding, beside the same bytes through Kafka into Redis."`
+	Flood     BenchFlood     `cmd:"" help:"What one id with millions of events costs the replies to others, beside an ordinary user in its place."`
 	Memory    BenchMemory    `cmd:"" help:"Bytes of a user and an item in Redis and in the roles, beside those of their values; needs a real Redis."`
 }
 
@@ -107,6 +108,17 @@ type BenchFresh struct{ benchFlags }
 
 // Run measures and prints the report.
 func (c *BenchFresh) Run(env *Env) error { return c.run(env, bench.Fresh) }
+
+// BenchFlood measures what one id with very many events costs the others.
+type BenchFlood struct {
+	benchFlags
+	Flood int `default:"1000000" help:"Events of the one id."`
+}
+
+// Run measures and prints the report.
+func (c *BenchFlood) Run(env *Env) error {
+	return c.run(env, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Flood(ctx, o, c.Flood) })
+}
 
 // BenchMemory measures memory.
 type BenchMemory struct {
