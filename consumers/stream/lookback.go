@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -10,7 +11,7 @@ import (
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
-// lookback is what came into a topic after the records of some dead letters: tombstones of their keys, and letters that were
+// lookback is what came into a topic after the records of some dead letters: tombstones of whom they are about, and letters that were
 // published again.
 //
 // A tombstone is younger than a record if it lies behind it in the same partition. Where partitions were added a key has moved, and
@@ -18,9 +19,12 @@ import (
 // somebody who was erased is worse than to leave a letter alone. So it is where the topic was made anew, and the letter's offset
 // says nothing: the role wrote the letter before the tombstone came.
 type lookback struct {
-	keys       map[string][]tombstone
-	from       map[int32]int64 // the lowest offset of a record, by partition
-	since      time.Time       // the time of the oldest
+	choice     Selection
+	ids        map[string][]tombstone
+	letters    map[kafkaio.Position][]string // whom they are about
+	keys       map[string]bool               // theirs
+	from       map[int32]int64               // the lowest offset of a record, by partition
+	since      time.Time                     // the time of the oldest
 	redelivers map[string]string
 }
 
@@ -33,8 +37,11 @@ type tombstone struct {
 // clocksApart is how far the clocks of two producers may be apart.
 const clocksApart = 5 * time.Minute
 
-func newLookback() *lookback {
-	return &lookback{keys: map[string][]tombstone{}, from: map[int32]int64{}, redelivers: map[string]string{}}
+func newLookback(s Selection) *lookback {
+	return &lookback{
+		choice: s, ids: map[string][]tombstone{}, letters: map[kafkaio.Position][]string{}, keys: map[string]bool{},
+		from: map[int32]int64{}, redelivers: map[string]string{},
+	}
 }
 
 // came is when a letter's record came into its topic, or earlier: its own time may be ahead.
@@ -46,8 +53,16 @@ func (l *DeadLetter) came() time.Time {
 }
 
 // want has read look for what concerns a letter.
-func (b *lookback) want(l *DeadLetter) {
-	b.keys[string(l.Original.Key)] = nil
+func (b *lookback) want(ctx context.Context, l *DeadLetter) error {
+	about, err := b.choice.about(ctx, &l.Original)
+	if err != nil {
+		return fmt.Errorf("asking whom the dead letter at %s is about: %w", letterName(l.Position), err)
+	}
+	b.letters[l.Position] = about
+	for _, id := range about {
+		b.ids[id] = nil
+	}
+	b.keys[string(l.Original.Key)] = true
 	p := l.Original.Partition
 	if at, known := b.from[p]; !known || l.Original.Offset < at {
 		b.from[p] = l.Original.Offset
@@ -55,11 +70,12 @@ func (b *lookback) want(l *DeadLetter) {
 	if came := l.came(); b.since.IsZero() || came.Before(b.since) {
 		b.since = came
 	}
+	return nil
 }
 
 // read reads the topic from the oldest record on.
 func (b *lookback) read(ctx context.Context, k kafkaio.Config, topic string) error {
-	if len(b.keys) == 0 {
+	if len(b.letters) == 0 {
 		return nil
 	}
 	c := newCluster(k, topic)
@@ -84,26 +100,37 @@ func (b *lookback) read(ctx context.Context, k kafkaio.Config, topic string) err
 		spans[p] = span{max(has.first, first), has.end, has.log}
 	}
 	return scanSpans(ctx, c, spans, func(r Record) error {
-		key := string(r.Key)
-		if _, wanted := b.keys[key]; !wanted {
-			return nil
+		if letter, redriven := kafkaio.HeaderValue(r.Headers, headerRedriven); redriven && b.keys[string(r.Key)] {
+			b.redelivers[string(letter)] = string(r.Key)
 		}
 		if r.Value == nil {
-			b.keys[key] = append(b.keys[key], tombstone{r.Partition, r.Offset, r.Time})
-		}
-		if letter, redriven := kafkaio.HeaderValue(r.Headers, headerRedriven); redriven {
-			b.redelivers[string(letter)] = key
+			return b.buried(ctx, &r)
 		}
 		return nil
 	})
 }
 
-// erased tells whether a letter's key has a tombstone that is younger than the record was.
-func (b *lookback) erased(l *DeadLetter) bool {
-	if len(l.Original.Key) == 0 {
-		return false // nobody's
+// buried notes a tombstone.
+func (b *lookback) buried(ctx context.Context, r *Record) error {
+	about, err := b.choice.about(ctx, r)
+	if err != nil {
+		return fmt.Errorf("asking whom the tombstone at %d@%d is about: %w", r.Partition, r.Offset, err)
 	}
-	for _, t := range b.keys[string(l.Original.Key)] {
+	for _, id := range about {
+		if _, wanted := b.ids[id]; wanted {
+			b.ids[id] = append(b.ids[id], tombstone{r.Partition, r.Offset, r.Time})
+		}
+	}
+	return nil
+}
+
+// erased tells whether there is a tombstone of whom a letter is about that is younger than the record was.
+func (b *lookback) erased(l *DeadLetter) bool {
+	return slices.ContainsFunc(b.letters[l.Position], func(id string) bool { return b.younger(id, l) })
+}
+
+func (b *lookback) younger(id string, l *DeadLetter) bool {
+	for _, t := range b.ids[id] {
 		if t.partition != l.Original.Partition {
 			if !t.time.Before(l.came().Add(-clocksApart)) {
 				return true

@@ -16,6 +16,19 @@ type Selection struct {
 	Match func(*DeadLetter) bool
 	// Limit is the most letters, 0 for no limit.
 	Limit int
+	// About returns the ids that a record of the original topic is about, or its key names: Redrive looks for their tombstones. An
+	// error ends the Redrive. Without it keys are compared as bytes.
+	About func(context.Context, *Record) ([]string, error)
+}
+
+func (s Selection) about(ctx context.Context, r *Record) ([]string, error) {
+	switch {
+	case s.About != nil:
+		return s.About(ctx, r)
+	case len(r.Key) == 0:
+		return nil, nil // nobody's
+	}
+	return []string{string(r.Key)}, nil
 }
 
 func (s Selection) matches(l *DeadLetter) bool { return s.Match == nil || s.Match(l) }
@@ -26,7 +39,7 @@ type Redriven struct {
 	Letters, Matched int
 	// Republished were written to the original topic.
 	Republished int
-	// Erased were left alone: a tombstone of their key is younger than the record was.
+	// Erased were left alone: a tombstone of whom they are about is younger than the record was.
 	Erased int
 	// Found had been published again by a Redrive that ended before it could say so. They count as redriven now.
 	Found int
@@ -66,8 +79,8 @@ func (d *DeadLetters) List(ctx context.Context, topic string, s Selection, each 
 // without those of the dead letter. What a letter says about its original topic is only compared, never trusted: it cannot
 // have anything written elsewhere.
 //
-// A letter whose key has a tombstone that is younger than the record was is left alone: the user was erased, the item taken down,
-// and publishing the record behind the tombstone would bring it back. See lookback for what is younger.
+// A letter is left alone if there is a tombstone of whom it is about that is younger than the record was: the user was erased, the
+// item taken down, and publishing the record behind the tombstone would bring it back. See lookback for what is younger.
 //
 // The letters stay where they are, and what was redriven is noted beside them, letter by letter, in records that have no
 // original topic but the header kafka_dlt-redriven: a note lasts as long as the letters do, for every process that comes later,
@@ -83,11 +96,12 @@ func (d *DeadLetters) Redrive(ctx context.Context, topic string, s Selection) (R
 		return did, err
 	}
 	defer b.close()
-	back := newLookback()
-	err = b.readMarks(ctx, func(r Record) {
+	back := newLookback(s)
+	err = b.readMarks(ctx, func(r Record) error {
 		if letter, usable := b.parse(r); usable && s.matches(letter) {
-			back.want(letter)
+			return back.want(ctx, letter)
 		}
+		return nil
 	})
 	if err != nil {
 		return did, err
@@ -165,10 +179,10 @@ func (d *DeadLetters) open(ctx context.Context, topic string) (*box, error) {
 }
 
 // readMarks learns what was redriven. each, unless it is nil, gets the letters meanwhile, also those that were.
-func (b *box) readMarks(ctx context.Context, each func(Record)) error {
+func (b *box) readMarks(ctx context.Context, each func(Record) error) error {
 	return scanSpans(ctx, b.cluster, b.spans, func(r Record) error {
 		if !b.marks.take(r) && each != nil {
-			each(r)
+			return each(r)
 		}
 		return nil
 	})

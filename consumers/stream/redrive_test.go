@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +61,28 @@ func TestRedriveLeavesTheErasedAlone(t *testing.T) {
 	require.Equal(t, 2, w.redrive(Selection{}).Erased, "not even when all are published again")
 }
 
+// TestRedriveKnowsWhomALetterIsAbout: key and value need not say the same, and a tombstone need not have the same key.
+func TestRedriveKnowsWhomALetterIsAbout(t *testing.T) {
+	w := newWorld(t, 1)
+	for _, key := range []string{`"by-key"`, "someone", "stays"} {
+		w.giveUp(key, "why")
+	}
+	w.sendAt(0, "{by-key}", nil)
+	w.sendAt(0, "by-value", nil)
+	about := func(_ context.Context, r *Record) (ids []string, err error) {
+		if string(r.Value) == "value of someone" {
+			ids = append(ids, "by-value")
+		}
+		return append(ids, strings.Trim(string(r.Key), `"{}`)), nil
+	}
+	require.Equal(t, Redriven{Letters: 3, Matched: 3, Republished: 1, Erased: 2}, w.redrive(Selection{Pending: true, About: about}))
+	require.ElementsMatch(t, []string{`"by-key"`, "someone"}, w.pending())
+	_, err := w.letters().Redrive(t.Context(), testTopic, Selection{About: func(context.Context, *Record) ([]string, error) {
+		return nil, errors.New("the registry is away")
+	}})
+	require.ErrorContains(t, err, "asking whom the dead letter at 0@0 is about: the registry is away")
+}
+
 func TestWhatIsYounger(t *testing.T) {
 	noon := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	letter := func(edit func(*DeadLetter)) *DeadLetter {
@@ -84,9 +108,9 @@ func TestWhatIsYounger(t *testing.T) {
 		"a record without a key": {letter(func(l *DeadLetter) { l.Original.Key = nil }), tombstone{1, 8, noon}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newLookback()
-			b.want(c.letter)
-			b.keys[string(c.letter.Original.Key)] = []tombstone{c.stone}
+			b := newLookback(Selection{})
+			require.NoError(t, b.want(t.Context(), c.letter))
+			b.ids[string(c.letter.Original.Key)] = []tombstone{c.stone}
 			require.Equal(t, c.want, b.erased(c.letter))
 		})
 	}

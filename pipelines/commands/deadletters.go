@@ -101,8 +101,14 @@ func (c *DeadLettersRedrive) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
+	about, err := online.NewAbouts(env.Context, s)
+	if err != nil {
+		return err
+	}
+	selection := c.selection(!c.All)
+	selection.About = about.Of
 	return withLetters(env, s, func(letters *stream.DeadLetters) error {
-		did, err := letters.Redrive(env.Context, c.topic(s), c.selection(!c.All))
+		did, err := letters.Redrive(env.Context, c.topic(s), selection)
 		_, _ = fmt.Fprintln(env.Out, c.summary(did))
 		return err
 	})
