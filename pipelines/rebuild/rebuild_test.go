@@ -32,7 +32,7 @@ const (
 	modelID  = "m1"
 	shop     = 24
 	people   = 40
-	patience = 30 * time.Second
+	patience = 2 * time.Minute // of the long oracle beside other work
 )
 
 // world is a running system.
@@ -46,7 +46,7 @@ type world struct {
 	published, aborted int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, before ...func(*servertest.Stack, *settings.Settings)) *world {
 	t.Helper()
 	stack := servertest.StartStack(t)
 	s := settings.Default()
@@ -60,6 +60,9 @@ func newWorld(t *testing.T) *world {
 	s.Consumers.Replies.ReplyTopicPrefixes = []string{s.Topics.Replies.Name}
 	s.Consumers.Interactions.MaxRecords = 16 // several batches
 	s.Bundle = towertest.Write(t, towertest.Shape{Version: modelID, Dim: 16, Reads: towertest.Everything}, nil)
+	for _, prepare := range before {
+		prepare(stack, &s)
+	}
 	_, err := topics.Ensure(t.Context(), s.Kafka, s.Topics)
 	require.NoError(t, err)
 	w := &world{t: t, stack: stack, s: s}

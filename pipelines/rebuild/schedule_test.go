@@ -13,8 +13,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/rebuild"
+	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/schemas"
 )
@@ -49,7 +51,12 @@ func (r ran) String() string {
 }
 
 func runSchedule(t *testing.T, seed uint64) ran {
-	w := newWorld(t)
+	w := newWorld(t, func(stack *servertest.Stack, s *settings.Settings) {
+		if seed%3 == 2 && stack.Kafka.Real() { // the embedded broker has no such topics
+			of := s.Topics.Interactions
+			require.NoError(t, stack.Kafka.CreateTopic(of.Name, int32(of.Partitions), map[string]string{"message.timestamp.type": "LogAppendTime"}))
+		}
+	})
 	s := &schedule{world: w, rng: rand.New(rand.NewPCG(seed, 9)), ran: ran{schedules: 1}}
 	s.waiting = s.rng.Perm(shop)
 	var err error
