@@ -197,6 +197,43 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 	}
 }
 
+// raw are the files of pipelines that format what is no text for people: pictures, files and checksums.
+var raw = []string{"pipelines/tuning/svg.go", "pipelines/tuning/report.go", "pipelines/training/fingerprint.go"}
+
+// TestWhatOthersWroteIsRenderedBeforeItIsPrinted: whatever pipelines and the tree of traces print goes through services/terminal, which
+// lets no character through that a terminal obeys.
+func TestWhatOthersWroteIsRenderedBeforeItIsPrinted(t *testing.T) {
+	printers := map[string]bool{}
+	for _, s := range sources(t) {
+		if s.test || slices.Contains(raw, s.path) || !within(s.folder, "pipelines") && s.folder != "services/telemetry/collector" {
+			continue
+		}
+		whole, err := parser.ParseFile(token.NewFileSet(), s.path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(whole, func(n ast.Node) bool {
+			called, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			of, _ := called.X.(*ast.Ident)
+			if of == nil {
+				return true
+			}
+			name := of.Name + "." + called.Sel.Name
+			switch {
+			case strings.HasPrefix(name, "fmt.Fprint"), strings.HasPrefix(name, "fmt.Print"), name == "table.NewWriter":
+				t.Errorf("%s: %s prints as it is: take services/terminal", s.path, name)
+			case name == "json.NewEncoder" && s.folder == "pipelines/commands":
+				t.Errorf("%s: %s: take terminal.FprintJSON", s.path, name)
+			case strings.HasPrefix(name, "terminal."):
+				printers[s.folder] = true
+			}
+			return true
+		})
+	}
+	require.True(t, printers["pipelines/commands"] && printers["pipelines/demo"] && printers["pipelines/evaluation"], "%v", printers)
+}
+
 func TestFilesStayShort(t *testing.T) {
 	for _, f := range sources(t) {
 		if f.lines > mostLines {

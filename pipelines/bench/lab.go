@@ -25,6 +25,7 @@ import (
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/redisdb"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Options are what the benches have in common.
@@ -231,7 +232,7 @@ func (l *lab) collection() string { return "freshet_bench_" + l.name }
 
 // say tells the progress.
 func (l *lab) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(l.Progress, format+"\n", args...)
+	_, _ = terminal.Fprintf(l.Progress, format+"\n", args...)
 }
 
 // report begins the report of a bench.

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Report is the outcome of one bench.
@@ -82,9 +83,7 @@ func (r *Report) note(format string, args ...any) {
 
 // WriteJSON writes the report for programs.
 func (r *Report) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	if err := e.Encode(r); err != nil {
+	if err := terminal.FprintJSON(w, r); err != nil {
 		return fmt.Errorf("writing the report of bench %s: %w", r.Bench, err)
 	}
 	return nil
@@ -98,15 +97,10 @@ func (r *Report) WriteTable(w io.Writer) error {
 		"servers: " + r.Servers.String(),
 		"load:    " + strings.Join(r.Load, ", "),
 	}
-	if _, err := fmt.Fprintln(w, strings.Join(lines, "\n")); err != nil {
+	if _, err := terminal.Fprintln(w, terminal.Block(strings.Join(lines, "\n"))); err != nil {
 		return fmt.Errorf("writing the report of bench %s: %w", r.Bench, err)
 	}
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	style := table.StyleLight
-	style.Format.Header = text.FormatDefault
-	t.SetStyle(style)
-	t.AppendHeader(table.Row{"measured", "unit", "ours", "floor", "ours / floor", "goal", "reached"})
+	t := terminal.NewTable(w, terminal.Row{"measured", "unit", "ours", "floor", "ours / floor", "goal", "reached"})
 	t.SetColumnConfigs([]table.ColumnConfig{
 		{Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}, {Number: 5, Align: text.AlignRight},
 	})
@@ -115,15 +109,15 @@ func (r *Report) WriteTable(w io.Writer) error {
 	}
 	t.Render()
 	for _, n := range r.Notes {
-		if _, err := fmt.Fprintln(w, "-", n); err != nil {
+		if _, err := terminal.Fprintln(w, "-", n); err != nil {
 			return fmt.Errorf("writing the report of bench %s: %w", r.Bench, err)
 		}
 	}
 	return nil
 }
 
-func (row *Row) cells() table.Row {
-	cells := table.Row{row.Name, row.Unit, row.Ours.String(), "", "", "", ""}
+func (row *Row) cells() terminal.Row {
+	cells := terminal.Row{row.Name, row.Unit, row.Ours.String(), "", "", "", ""}
 	if row.Floor != nil {
 		cells[3], cells[4] = row.Floor.String(), row.Ratio.String()
 	}

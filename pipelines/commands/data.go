@@ -2,12 +2,12 @@ package commands
 
 import (
 	"errors"
-	"fmt"
 	"math"
 
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/dataset/tables"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // data is what to train on and to evaluate with. Both commands part it alike, so that nobody is asked for what was learnt.
@@ -161,11 +161,11 @@ func judged(env *Env, d *dataset.Dataset) (*dataset.Dataset, error) {
 		}
 	}
 	if low > 0 || outside > 0 {
-		_, _ = fmt.Fprintf(env.Err, "%d of %d ratings are below the middle of %v to %v and count as dislikes (profiles.ratings)\n",
+		_, _ = terminal.Fprintf(env.Err, "%d of %d ratings are below the middle of %v to %v and count as dislikes (profiles.ratings)\n",
 			low, given, d.Ratings.Lowest, d.Ratings.Highest)
 	}
 	if outside > 0 {
-		_, _ = fmt.Fprintf(env.Err, "%d ratings are outside of %v to %v and count as choices: set profiles.ratings to the scale of the data\n",
+		_, _ = terminal.Fprintf(env.Err, "%d ratings are outside of %v to %v and count as choices: set profiles.ratings to the scale of the data\n",
 			outside, d.Ratings.Lowest, d.Ratings.Highest)
 	}
 	return d, nil
@@ -189,6 +189,6 @@ func openTables(env *Env, dir string, columns tables.Columns) (*dataset.Once, er
 // tellRepeated says what was left out, where something was.
 func tellRepeated(env *Env, once *dataset.Once) {
 	if once.Repeated > 0 {
-		_, _ = fmt.Fprintf(env.Err, "%d interactions left out that come again under the same event_id\n", once.Repeated)
+		_, _ = terminal.Fprintf(env.Err, "%d interactions left out that come again under the same event_id\n", once.Repeated)
 	}
 }

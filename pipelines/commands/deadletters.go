@@ -13,6 +13,7 @@ import (
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/producers/kafkaio"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // DeadLetters groups the commands about dead letters.
@@ -32,6 +33,12 @@ func (c *letterChoice) topic(s settings.Settings) string {
 	return map[string]string{
 		"interactions": s.Topics.Interactions.Name, "items": s.Topics.Items.Name, "requests": s.Topics.Requests.Name,
 	}[c.Topic]
+}
+
+// require says which topics are not there.
+func (c *letterChoice) require(env *Env, s settings.Settings) error {
+	topic := c.topic(s)
+	return online.RequireTopics(env.Context, s, topic, stream.DeadLetterTopic(topic))
 }
 
 func (c *letterChoice) selection(pending bool) stream.Selection {
@@ -64,13 +71,16 @@ func (c *DeadLettersList) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	t := newTable(env.Out, table.Row{"letter", "written", "original", "key", "bytes", "reason"})
+	t := terminal.NewTable(env.Out, terminal.Row{"letter", "written", "original", "key", "bytes", "reason"})
 	t.SetColumnConfigs([]table.ColumnConfig{{Name: "reason", WidthMax: reasonWidth}})
 	count := 0
+	if err := c.require(env, s); err != nil {
+		return err
+	}
 	err = withLetters(env, s, func(letters *stream.DeadLetters) error {
 		return letters.List(env.Context, c.topic(s), c.selection(c.Pending), func(l stream.DeadLetter) error {
 			count++
-			t.AppendRow(table.Row{
+			t.AppendRow(terminal.Row{
 				fmt.Sprintf("%d:%d", l.Position.Partition, l.Position.Offset), l.Written.UTC().Format(time.DateTime),
 				fmt.Sprintf("%d:%d", l.Original.Partition, l.Original.Offset), fmt.Sprintf("%.40q", l.Original.Key),
 				len(l.Original.Value), l.Reason,
@@ -82,7 +92,7 @@ func (c *DeadLettersList) Run(env *Env) error {
 		return err
 	}
 	if count == 0 {
-		_, err = fmt.Fprintln(env.Out, "no dead letters")
+		_, err = terminal.Fprintln(env.Out, "no dead letters")
 		return err
 	}
 	t.Render()
@@ -101,6 +111,9 @@ func (c *DeadLettersRedrive) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
+	if err := c.require(env, s); err != nil {
+		return err
+	}
 	about, err := online.NewAbouts(env.Context, s)
 	if err != nil {
 		return err
@@ -109,7 +122,7 @@ func (c *DeadLettersRedrive) Run(env *Env) error {
 	selection.About = about.Of
 	return withLetters(env, s, func(letters *stream.DeadLetters) error {
 		did, err := letters.Redrive(env.Context, c.topic(s), selection)
-		_, _ = fmt.Fprintln(env.Out, c.summary(did))
+		_, _ = terminal.Fprintln(env.Out, c.summary(did))
 		return err
 	})
 }

@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/freshet/freshet/pipelines/evaluation"
 	"github.com/freshet/freshet/pipelines/evaluation/page"
+	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
 )
 
@@ -128,7 +128,7 @@ func (c *EvaluateBundle) keep(env *Env, report *evaluation.Report) error {
 	}
 	name, err := evaluation.Runs{Dir: c.Runs}.Save(report.Run())
 	if err == nil {
-		_, _ = fmt.Fprintf(env.Err, "run kept as %s in %s\n", name, c.Runs)
+		_, _ = terminal.Fprintf(env.Err, "run kept as %s in %s\n", name, c.Runs)
 	}
 	return err
 }
@@ -175,9 +175,7 @@ func (c *EvaluateBundle) print(w io.Writer, report *evaluation.Report) error {
 }
 
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	return terminal.FprintJSON(w, v)
 }
 
 // EvaluateCompare compares two runs.

@@ -1,13 +1,13 @@
 package commands
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/freshet/freshet/infra/embedded"
 	"github.com/freshet/freshet/pipelines/evaluation"
 	"github.com/freshet/freshet/pipelines/production"
 	"github.com/freshet/freshet/pipelines/settings"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // throughProduction is how `freshet evaluate` asks the real recommender.
@@ -51,9 +51,7 @@ func (c *EvaluateBundle) runProduction(
 		return lossesOf(report), false, nil
 	}
 	if c.JSON {
-		e := json.NewEncoder(env.Out)
-		e.SetIndent("", "  ")
-		return nil, true, e.Encode(report)
+		return nil, true, terminal.FprintJSON(env.Out, report)
 	}
 	return nil, true, report.WriteTable(env.Out)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/services/telemetry"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // The exit codes.
@@ -71,7 +72,7 @@ func Execute(ctx context.Context, table any, global *Global, args []string, stre
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {
-		_, _ = fmt.Fprintln(streams.Err, "freshet:", err)
+		terminal.PrintError(streams.Err, "freshet:", err)
 		return exitFailure
 	}
 	chosen, err := parser.Parse(args)
@@ -79,7 +80,8 @@ func Execute(ctx context.Context, table any, global *Global, args []string, stre
 		return exited
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(streams.Err, "freshet: %v\nSee freshet --help.\n", err)
+		terminal.PrintError(streams.Err, "freshet:", err)
+		_, _ = terminal.Fprintln(streams.Err, "See freshet --help.")
 		return exitUsage
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
@@ -93,7 +95,7 @@ func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	_, _ = fmt.Fprintln(stderr, "freshet:", err)
+	terminal.PrintError(stderr, "freshet:", err)
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/freshet/freshet/pipelines/dataset/tables"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Export groups the commands that write for others to read.
@@ -59,7 +60,7 @@ func (c *exported) run(env *Env, interactions, items bool) error {
 	if err != nil {
 		return online.Explain(err)
 	}
-	_, err = fmt.Fprintf(env.Out, "%s written to %s\n", e.summary(interactions, items), c.Out)
+	_, err = terminal.Fprintf(env.Out, "%s written to %s\n", e.summary(interactions, items), c.Out)
 	return err
 }
 

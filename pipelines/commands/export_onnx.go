@@ -3,8 +3,7 @@ package commands
 import (
 	"fmt"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
+	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers/interchange"
 )
 
@@ -44,9 +43,9 @@ func (c *ExportONNX) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	files := newTable(env.Out, table.Row{"file", "bytes"})
+	files := terminal.NewTable(env.Out, terminal.Row{"file", "bytes"})
 	for _, w := range written {
-		files.AppendRow(table.Row{w.Path, fmt.Sprint(w.Bytes)})
+		files.AppendRow(terminal.Row{w.Path, fmt.Sprint(w.Bytes)})
 	}
 	files.Render()
 	return nil

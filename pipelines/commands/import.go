@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/interchange"
 )
@@ -80,9 +81,9 @@ func (c *ImportONNX) report(env *Env, m towers.Manifest, out string) error {
 		costs = "; every event costs its user's history being encoded anew"
 	}
 	if m.MostTokens > 0 {
-		fmt.Fprintf(env.Out, "item tower: an item's first %d tokens count, as the model has room for no more\n", m.MostTokens)
+		_, _ = terminal.Fprintf(env.Out, "item tower: an item's first %d tokens count, as the model has room for no more\n", m.MostTokens)
 	}
-	_, err := fmt.Fprintf(env.Out, "user tower: %s, reading %s%s\nmodel %s of dim %d, %d ids and %d tokens, written to %s\n",
+	_, err := terminal.Fprintf(env.Out, "user tower: %s, reading %s%s\nmodel %s of dim %d, %d ids and %d tokens, written to %s\n",
 		kind, m.Features.Inputs(), costs, m.Version, m.Dim, m.Features.Items, m.Features.Tokens, out)
 	return err
 }

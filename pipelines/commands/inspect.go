@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,12 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Inspect groups the commands that show what is stored.
@@ -64,33 +62,33 @@ func (c *InspectUser) sayErased(env *Env, at time.Time) error {
 	if !at.IsZero() {
 		when = "at " + at.Format(time.RFC3339Nano)
 	}
-	_, err := fmt.Fprintf(env.Out, "user %q was erased %s; of what was before, only the offsets up to which it was read are kept\n",
+	_, err := terminal.Fprintf(env.Out, "user %q was erased %s; of what was before, only the offsets up to which it was read are kept\n",
 		c.User, when)
 	return err
 }
 
 func (c *InspectUser) print(env *Env, p *profiles.Profile, model string) error {
-	facts := newTable(env.Out, table.Row{"user", c.User})
+	facts := terminal.NewTable(env.Out, terminal.Row{"user", c.User})
 	if !p.UpdatedAt.IsZero() {
-		facts.AppendRow(table.Row{"updated", p.UpdatedAt.UTC().Format(time.RFC3339Nano)})
+		facts.AppendRow(terminal.Row{"updated", p.UpdatedAt.UTC().Format(time.RFC3339Nano)})
 	}
 	for _, partition := range slices.Sorted(maps.Keys(p.Watermarks)) {
-		facts.AppendRow(table.Row{"watermark", fmt.Sprintf("partition %d offset %d", partition, p.Watermarks[partition])})
+		facts.AppendRow(terminal.Row{"watermark", fmt.Sprintf("partition %d offset %d", partition, p.Watermarks[partition])})
 	}
-	facts.AppendRow(table.Row{"events", eventsLine(p.Counters)})
-	facts.AppendRow(table.Row{"seen items", p.SeenCount()})
-	facts.AppendRow(table.Row{"turned down", p.TurnedDownCount()})
-	facts.AppendRow(table.Row{"model", model})
-	facts.AppendRow(table.Row{"embedding", vectorLine(p.Embedding)})
-	facts.AppendRow(table.Row{"tower state", vectorLine(p.State)})
+	facts.AppendRow(terminal.Row{"events", eventsLine(p.Counters)})
+	facts.AppendRow(terminal.Row{"seen items", p.SeenCount()})
+	facts.AppendRow(terminal.Row{"turned down", p.TurnedDownCount()})
+	facts.AppendRow(terminal.Row{"model", model})
+	facts.AppendRow(terminal.Row{"embedding", vectorLine(p.Embedding)})
+	facts.AppendRow(terminal.Row{"tower state", vectorLine(p.State)})
 	facts.Render()
-	history := newTable(env.Out, table.Row{"occurred", "type", "item", "value"})
+	history := terminal.NewTable(env.Out, terminal.Row{"occurred", "type", "item", "value"})
 	for _, e := range p.History {
 		value := ""
 		if e.HasValue {
 			value = fmt.Sprint(e.Value)
 		}
-		history.AppendRow(table.Row{e.OccurredAt.UTC().Format(time.DateTime), e.Type.String(), e.ItemID, value})
+		history.AppendRow(terminal.Row{e.OccurredAt.UTC().Format(time.DateTime), e.Type.String(), e.ItemID, value})
 	}
 	history.Render()
 	return nil
@@ -144,26 +142,24 @@ func (c *InspectItem) Run(env *Env) (err error) {
 		return fmt.Errorf("item %q is unknown: no change of it was applied, or it was deleted long ago", c.Item)
 	}
 	if !it.Deleted { // of a deleted item nothing is kept but its version
-		e := json.NewEncoder(env.Out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(it.ItemChange); err != nil {
+		if err := terminal.FprintJSON(env.Out, it.ItemChange); err != nil {
 			return fmt.Errorf("printing the record: %w", err)
 		}
 	}
-	t := newTable(env.Out, table.Row{"item", c.Item})
-	t.AppendRow(table.Row{"deleted", it.Deleted})
-	t.AppendRow(table.Row{"model", model})
+	t := terminal.NewTable(env.Out, terminal.Row{"item", c.Item})
+	t.AppendRow(terminal.Row{"deleted", it.Deleted})
+	t.AppendRow(terminal.Row{"model", model})
 	row, found, err := connections.Index.Get(env.Context, model, c.Item)
 	switch {
 	case model == "":
-		t.AppendRow(table.Row{"candidate", "no collection is live"})
+		t.AppendRow(terminal.Row{"candidate", "no collection is live"})
 	case err != nil:
 		return err
 	case !found:
-		t.AppendRow(table.Row{"candidate", "none"})
+		t.AppendRow(terminal.Row{"candidate", "none"})
 	default:
-		t.AppendRow(table.Row{"candidate vector", vectorLine(row.Vector)})
-		t.AppendRow(table.Row{"filter columns", fmt.Sprintf("available %t, price %g, categories %q, regions %q, brand %q, min age %d",
+		t.AppendRow(terminal.Row{"candidate vector", vectorLine(row.Vector)})
+		t.AppendRow(terminal.Row{"filter columns", fmt.Sprintf("available %t, price %g, categories %q, regions %q, brand %q, min age %d",
 			row.Available, row.Price, row.Categories, row.Regions, row.Brand, row.MinAge)})
 	}
 	t.Render()

@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/recall"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // InspectRecall shows what the role evaluation has found.
@@ -27,6 +26,9 @@ func (c *InspectRecall) Run(env *Env) error {
 	if c.Last < 1 {
 		return usageError{fmt.Errorf("--last is %d: give at least 1", c.Last)}
 	}
+	if err := online.RequireTopics(env.Context, s, s.Topics.Recall.Name); err != nil {
+		return err
+	}
 	registry, err := schemas.NewRegistry(s.Registry, nil)
 	if err != nil {
 		return online.Explain(err)
@@ -43,11 +45,11 @@ func (c *InspectRecall) Run(env *Env) error {
 	if len(shown) == 0 {
 		return errors.New("there are no rows: start `freshet run evaluation`, and publish interactions")
 	}
-	t := newTable(env.Out, table.Row{"model", "window", "k", "events", "unlisted", "recall of embedding", "with page", "recall of page"})
+	t := terminal.NewTable(env.Out, terminal.Row{"model", "window", "k", "events", "unlisted", "recall of embedding", "with page", "recall of page"})
 	for i := range shown {
 		r := &shown[i]
 		window := r.WindowStart.UTC().Format("2006-01-02 15:04:05") + " + " + r.WindowEnd.Sub(r.WindowStart).Round(time.Second).String()
-		t.AppendRow(table.Row{
+		t.AppendRow(terminal.Row{
 			r.ModelVersion, window, r.K, r.Events, r.Unlisted, interval(r.EmbeddingRecall, r.EmbeddingLow, r.EmbeddingHigh),
 			r.Paged, interval(r.PageRecall, r.PageLow, r.PageHigh),
 		})

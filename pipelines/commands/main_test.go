@@ -48,6 +48,7 @@ type cli struct {
 	Topics      commands.Topics      `cmd:""`
 	Deadletters commands.DeadLetters `cmd:""`
 	Inspect     commands.Inspect     `cmd:""`
+	Rebuild     commands.Rebuild     `cmd:""`
 	Traces      commands.Traces      `cmd:""`
 	Config      commands.Config      `cmd:""`
 	Version     commands.Version     `cmd:""`

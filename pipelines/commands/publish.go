@@ -15,8 +15,11 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/freshet/freshet/pipelines/online"
+	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers"
+	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Publish groups the commands that publish.
@@ -44,10 +47,11 @@ func (*PublishInteractions) Help() string {
 
 // Run publishes the lines; see source.publish.
 func (c *PublishInteractions) Run(env *Env) error {
-	return c.publish(env, func(p *producers.EventPublisher, line []byte, done func(error)) error {
+	topic := func(t topics.Config) string { return t.Interactions.Name }
+	return c.publish(env, topic, func(p *producers.EventPublisher, line []byte, done func(error)) error {
 		event, err := schemas.DecodeInteractionJSON(line)
 		if err != nil {
-			return err
+			return badLine{err}
 		}
 		return p.PublishInteractionAsync(env.Context, &event, func(_ schemas.Position, err error) { done(err) })
 	})
@@ -68,10 +72,11 @@ is higher; "op":"delete" takes the item down. For example:
 
 // Run publishes the lines; see source.publish.
 func (c *PublishItems) Run(env *Env) error {
-	return c.publish(env, func(p *producers.EventPublisher, line []byte, done func(error)) error {
+	topic := func(t topics.Config) string { return t.Items.Name }
+	return c.publish(env, topic, func(p *producers.EventPublisher, line []byte, done func(error)) error {
 		change, err := schemas.DecodeItemChangeJSON(line)
 		if err != nil {
-			return err
+			return badLine{err}
 		}
 		return p.PublishItemAsync(env.Context, &change, func(_ schemas.Position, err error) { done(err) })
 	})
@@ -80,7 +85,7 @@ func (c *PublishItems) Run(env *Env) error {
 // publishOne decodes a line and queues its record; done is called once if and only if the error is nil.
 type publishOne func(p *producers.EventPublisher, line []byte, done func(error)) error
 
-func (c *source) publish(env *Env, one publishOne) error {
+func (c *source) publish(env *Env, topic func(topics.Config) string, one publishOne) error {
 	s, err := env.Settings()
 	if err != nil {
 		return err
@@ -102,15 +107,23 @@ func (c *source) publish(env *Env, one publishOne) error {
 		}
 		in = f
 	}
+	if err := online.RequireTopics(env.Context, s, topic(s.Topics)); err != nil {
+		return err
+	}
 	publisher, err := producers.NewEventPublisher(env.Context, s.Producer(env.Log))
 	if err != nil {
 		return online.Explain(err)
 	}
-	lines := &publishing{env: env, publisher: publisher, bar: publishBar(env, size)}
-	readErr := lines.read(in, one)
+	ctx, stop := context.WithCancel(env.Context)
+	defer stop()
+	lines := &publishing{env: env, file: c.File, publisher: publisher, bar: publishBar(env, size), stop: stop}
+	readErr := lines.read(ctx, in, one)
 	closeErr := publisher.Close(env.Context)
 	lines.acknowledged.Wait()
 	_ = lines.bar.Finish()
+	if lines.broken != nil && env.Context.Err() == nil { // which stopped the reading
+		readErr = nil
+	}
 	return errors.Join(readErr, closeErr, lines.verdict())
 }
 
@@ -120,18 +133,24 @@ const maxLine = 4 << 20
 // publishing counts what became of the lines of one run.
 type publishing struct {
 	env          *Env
+	file         string
 	publisher    *producers.EventPublisher
 	bar          *progressbar.ProgressBar
 	acknowledged sync.WaitGroup
 	published    atomic.Int64
 	refused      atomic.Int64
 	printing     sync.Mutex
+
+	// stop ends the reading. broken is why that was before the last line, and from the first line that it kept from being published.
+	stop   context.CancelFunc
+	broken error
+	from   int
 }
 
 // read publishes line by line. A full queue blocks it, so that memory stays bounded however fast the lines come.
-func (p *publishing) read(in io.Reader, one publishOne) error {
-	ctx := p.env.Context
+func (p *publishing) read(ctx context.Context, in io.Reader, one publishOne) error {
 	lines, readErr := scan(ctx, in)
+	begun := false
 	for number := 1; ; number++ {
 		select {
 		case <-ctx.Done():
@@ -142,6 +161,20 @@ func (p *publishing) read(in io.Reader, one publishOne) error {
 					return fmt.Errorf("stopped before line %d: %w", number, err)
 				}
 				return nil
+			}
+			_ = p.bar.Add(len(line) + 1)
+			if number == 1 {
+				line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")) // a mark that some editors begin UTF-8 with
+			}
+			if line = bytes.TrimSpace(line); len(line) == 0 {
+				continue
+			}
+			if !begun {
+				if err := foreign(p.file, line); err != nil {
+					p.stop()
+					return err
+				}
+				begun = true
 			}
 			p.line(number, line, one)
 		}
@@ -175,13 +208,8 @@ func scan(ctx context.Context, in io.Reader) (lines <-chan []byte, readErr func(
 	}
 }
 
-// line publishes one line; an empty one is none.
+// line publishes one line.
 func (p *publishing) line(number int, line []byte, one publishOne) {
-	_ = p.bar.Add(len(line) + 1)
-	line = bytes.TrimSpace(line)
-	if len(line) == 0 {
-		return
-	}
 	p.acknowledged.Add(1)
 	err := one(p.publisher, line, func(err error) {
 		defer p.acknowledged.Done()
@@ -198,18 +226,45 @@ func (p *publishing) count(number int, err error) {
 		p.published.Add(1)
 		return
 	}
-	p.refused.Add(1)
 	p.printing.Lock()
 	defer p.printing.Unlock()
-	_, _ = fmt.Fprintf(p.env.Err, "line %d: %v\n", number, err)
+	if ofAll(err) {
+		if p.broken == nil {
+			p.broken = err
+		}
+		if p.from == 0 || number < p.from {
+			p.from = number
+		}
+		p.stop()
+		return
+	}
+	p.refused.Add(1)
+	_, _ = terminal.Fprintf(p.env.Err, "line %d: %v\n", number, err)
+}
+
+// badLine is an error of reading a line.
+type badLine struct{ error }
+
+func (e badLine) Unwrap() error { return e.error }
+
+// ofAll tells an error that every line would meet from one of a single line: the topic was deleted, a right was taken away, the
+// brokers went and did not come back in time.
+func ofAll(err error) bool {
+	_, ofReading := errors.AsType[badLine](err)
+	return !ofReading && !schemas.IsInvalid(err) && !kafkaio.BlamesRecord(err)
 }
 
 func (p *publishing) verdict() error {
-	_, _ = fmt.Fprintf(p.env.Out, "%d published, %d refused\n", p.published.Load(), p.refused.Load())
+	_, _ = terminal.Fprintf(p.env.Out, "%d published, %d refused\n", p.published.Load(), p.refused.Load())
+	var refused error
 	if n := p.refused.Load(); n > 0 {
-		return fmt.Errorf("%d lines were not published: mend and send them again, the others need not be repeated", n)
+		refused = fmt.Errorf("%d lines were not published: mend and send them again, the others need not be repeated", n)
 	}
-	return nil
+	if p.broken != nil && p.env.Context.Err() == nil {
+		return errors.Join(refused, fmt.Errorf("stopped at line %d: %w; send the lines from this one on again, once that is mended "+
+			"(what is sent twice counts once)", p.from, online.Explain(p.broken)))
+	}
+	return refused
 }
 
 // publishBar shows bytes and speed on a terminal and nothing elsewhere.

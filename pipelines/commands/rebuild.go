@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/pipelines/rebuild"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Rebuild groups the commands that restore from the topics what Redis or Milvus has lost.
@@ -33,7 +34,7 @@ func (RebuildCandidates) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Out, "model %s: %d records read, %d refused; %d rows without an item removed; model %s is live\n",
+	_, err = terminal.Fprintf(env.Out, "model %s: %d records read, %d refused; %d rows without an item removed; model %s is live\n",
 		r.Model, r.Records, r.Refused, r.Stale, r.Live)
 	return err
 }
@@ -57,7 +58,7 @@ func (RebuildProfiles) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Out, "%d records read, %d refused; %d users, %d of them kept as they were, %d expired\n",
+	_, err = terminal.Fprintf(env.Out, "%d records read, %d refused; %d users, %d of them kept as they were, %d expired\n",
 		r.Records, r.Refused, r.Users, r.Kept, r.Expired)
 	return err
 }
@@ -78,6 +79,6 @@ func printProgress(w io.Writer) rebuild.Reporter {
 		if p.Left > 0 {
 			line += fmt.Sprintf(", %s left", max(p.Left.Round(time.Second), time.Second))
 		}
-		_, _ = fmt.Fprintln(w, line)
+		_, _ = terminal.Fprintln(w, line)
 	}
 }

@@ -2,18 +2,16 @@ package commands
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Recommend asks for a page; its flags are the fields of the request.
@@ -54,6 +52,9 @@ func (c *Recommend) Run(env *Env) error {
 	defer end()
 	ctx, cancel := context.WithTimeout(env.Context, c.Timeout)
 	defer cancel()
+	if err := online.RequireTopics(ctx, s, s.Topics.Requests.Name, s.Topics.Replies.Name); err != nil {
+		return err
+	}
 	client, err := producers.NewRecommendationClient(ctx, s.Producer(env.Log))
 	if err != nil {
 		return online.Explain(err)
@@ -105,19 +106,17 @@ func (c *Recommend) request(now time.Time) (*schemas.RecommendationRequest, erro
 }
 
 func (c *Recommend) printJSON(env *Env, reply *schemas.RecommendationReply) error {
-	e := json.NewEncoder(env.Out)
-	e.SetIndent("", "  ")
-	return e.Encode(reply)
+	return terminal.FprintJSON(env.Out, reply)
 }
 
 func (c *Recommend) print(env *Env, reply *schemas.RecommendationReply, title map[string]string) error {
-	header := table.Row{"#", "item", "title", "score", "source"}
+	header := terminal.Row{"#", "item", "title", "score", "source"}
 	if c.Explain {
 		header = append(header, "reasons")
 	}
-	t := newTable(env.Out, header)
+	t := terminal.NewTable(env.Out, header)
 	for i, it := range reply.Items {
-		row := table.Row{i + 1, it.ItemID, title[it.ItemID], fmt.Sprintf("%.3f", it.Score), it.Source}
+		row := terminal.Row{i + 1, it.ItemID, title[it.ItemID], fmt.Sprintf("%.3f", it.Score), it.Source}
 		if c.Explain {
 			row = append(row, strings.Join(it.Reasons, ", "))
 		}
@@ -125,17 +124,17 @@ func (c *Recommend) print(env *Env, reply *schemas.RecommendationReply, title ma
 	}
 	t.Render()
 	if c.Explain {
-		w := newTable(env.Out, table.Row{"stage or rule", "in", "out"})
+		w := terminal.NewTable(env.Out, terminal.Row{"stage or rule", "in", "out"})
 		for _, s := range reply.Waterfall {
-			w.AppendRow(table.Row{s.Stage, s.In, s.Out})
+			w.AppendRow(terminal.Row{s.Stage, s.In, s.Out})
 		}
 		w.Render()
 		for _, s := range reply.Timings {
-			_, _ = fmt.Fprintf(env.Out, "%s %.2f ms  ", s.Stage, float64(s.Micros)/1000)
+			_, _ = terminal.Fprintf(env.Out, "%s %.2f ms  ", s.Stage, float64(s.Micros)/1000)
 		}
-		_, _ = fmt.Fprintln(env.Out)
+		_, _ = terminal.Fprintln(env.Out)
 	}
-	_, err := fmt.Fprintln(env.Out, freshnessLine(reply))
+	_, err := terminal.Fprintln(env.Out, freshnessLine(reply))
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/freshet/freshet/pipelines/dataset/fromtopics"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // window is the time that a data set is taken from.
@@ -111,11 +112,11 @@ func readingBar(env *Env) func(what string, done, total int64) {
 // tellCounts says what became of the records. Nothing that is left out is left out in silence.
 func tellCounts(env *Env, t *fromtopics.Topics, once *dataset.Once) {
 	if c := t.Catalogue; c.Records > 0 {
-		_, _ = fmt.Fprintf(env.Err, "items: %d records, %d items; %d deleted; %d do not decode, %d make no sense\n",
+		_, _ = terminal.Fprintf(env.Err, "items: %d records, %d items; %d deleted; %d do not decode, %d make no sense\n",
 			c.Records, c.Kept, c.Deleted, c.Malformed, c.Invalid)
 	}
 	if c := t.Events; c.Records > 0 {
-		_, _ = fmt.Fprintf(env.Err, "interactions: %d records, %d events; %d repeated, %d of erased users, %d outside the time asked for; "+
+		_, _ = terminal.Fprintf(env.Err, "interactions: %d records, %d events; %d repeated, %d of erased users, %d outside the time asked for; "+
 			"%d do not decode, %d make no sense\n",
 			c.Records, c.Kept-once.Repeated, once.Repeated, c.Erased, c.Outside, c.Malformed, c.Invalid)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Topics groups the commands about topics.
@@ -33,13 +34,13 @@ func (TopicsCreate) Run(env *Env) error {
 		return online.Explain(err)
 	}
 	for _, name := range report.Created {
-		_, _ = fmt.Fprintln(env.Out, "created", name)
+		_, _ = terminal.Fprintln(env.Out, "created", name)
 	}
 	for _, d := range report.Differences {
-		_, _ = fmt.Fprintln(env.Out, "differs:", d.Error())
+		_, _ = terminal.Fprintln(env.Out, "differs:", d.Error())
 	}
 	if len(report.Created)+len(report.Differences) == 0 {
-		_, _ = fmt.Fprintln(env.Out, "all topics are as configured")
+		_, _ = terminal.Fprintln(env.Out, "all topics are as configured")
 	}
 	return nil
 }
@@ -57,14 +58,14 @@ func (TopicsDescribe) Run(env *Env) error {
 	if err != nil {
 		return online.Explain(err)
 	}
-	t := newTable(env.Out, table.Row{"topic", "partition", "leader", "in sync", "begin", "end", "cleanup", "retention"})
+	t := terminal.NewTable(env.Out, terminal.Row{"topic", "partition", "leader", "in sync", "begin", "end", "cleanup", "retention"})
 	for _, d := range described {
 		if d.Missing {
-			t.AppendRow(table.Row{d.Name, "missing: run `freshet topics create`"})
+			t.AppendRow(terminal.Row{d.Name, "missing: run `freshet topics create`"})
 			continue
 		}
 		for _, p := range d.Partitions {
-			t.AppendRow(table.Row{
+			t.AppendRow(terminal.Row{
 				d.Name, p.ID, p.Leader, fmt.Sprintf("%d of %d", len(p.InSync), len(p.Replicas)), p.Begin, p.End,
 				d.Settings["cleanup.policy"], retention(d.Settings),
 			})
@@ -76,7 +77,7 @@ func (TopicsDescribe) Run(env *Env) error {
 
 // describeLag shows how many records of each topic its role has yet to work off.
 func describeLag(env *Env, s settings.Settings, described []topics.Description) error {
-	t := newTable(env.Out, table.Row{"consumer group", "topic", "lag in records"})
+	t := terminal.NewTable(env.Out, terminal.Row{"consumer group", "topic", "lag in records"})
 	for role, topic := range map[online.Role]string{
 		online.Catalogue: s.Topics.Items.Name, online.Interactions: s.Topics.Interactions.Name,
 		online.Recommendations: s.Topics.Requests.Name,
@@ -90,7 +91,7 @@ func describeLag(env *Env, s settings.Settings, described []topics.Description) 
 		if err != nil {
 			return err
 		}
-		t.AppendRow(table.Row{group, topic, lag})
+		t.AppendRow(terminal.Row{group, topic, lag})
 	}
 	t.SortBy([]table.SortBy{{Name: "consumer group"}})
 	t.Render()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/services/telemetry/collector"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Traces shows traces on a laptop.
@@ -79,7 +80,7 @@ func (c *Traces) print(env *Env, spans *collector.Collector, open map[string]*op
 		if err := collector.WriteTree(env.Out, trace); err != nil {
 			return err
 		}
-		_, _ = fmt.Fprintln(env.Out)
+		_, _ = terminal.Fprintln(env.Out)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/pipelines/training"
+	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
 )
 
@@ -66,7 +67,7 @@ func (c *Train) Run(env *Env) error {
 		c.Checkpoint = filepath.Clean(place.Dir) + ".checkpoint"
 	}
 	options := training.Options{
-		Progress: training.NewPrinter(env.Err).Print, Say: func(line string) { fmt.Fprintln(env.Err, line) },
+		Progress: training.NewPrinter(env.Err).Print, Say: func(line string) { _, _ = terminal.Fprintln(env.Err, line) },
 		Checkpoint: c.Checkpoint, Restart: c.Restart,
 	}
 	_, options.Commit = built()
@@ -105,12 +106,12 @@ func (c *Train) train(env *Env, input training.Input, config training.Config, op
 		}
 		return result, err
 	}
-	fmt.Fprintf(env.Out, "%s\nmodel %s written to %s\n", result, manifest.Version, place.Dir)
+	_, _ = terminal.Fprintf(env.Out, "%s\nmodel %s written to %s\n", result, manifest.Version, place.Dir)
 	if result.Stop != training.StopCaller {
 		return result, training.RemoveCheckpoint(c.Checkpoint)
 	}
 	if _, err := os.Stat(c.Checkpoint); err == nil {
-		fmt.Fprintf(env.Out, "the same command goes on from %s\n", c.Checkpoint)
+		_, _ = terminal.Fprintf(env.Out, "the same command goes on from %s\n", c.Checkpoint)
 	}
 	return result, nil
 }

@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/freshet/freshet/pipelines/training"
+	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
 )
 
@@ -20,13 +19,13 @@ func compareStarts(env *Env, input training.Input, config training.Config, from 
 	if earlier.Cases == 0 {
 		return usage("--compare needs cases to compare by: leave out --all, and set training.validation_users above 0")
 	}
-	fmt.Fprintln(env.Err, "training anew, to compare")
+	_, _ = terminal.Fprintln(env.Err, "training anew, to compare")
 	_, anew, err := training.Train(env.Context, input, config, training.NewPrinter(env.Err).Print)
 	if err != nil {
 		return err
 	}
-	t := newTable(env.Out, table.Row{"weights", "epochs", "best epoch", "time", "recall@10", "NDCG@10"})
-	t.AppendRow(table.Row{"bundle " + from.Version, "", "", "", figure(earlier.Recall), figure(earlier.NDCG)})
+	t := terminal.NewTable(env.Out, terminal.Row{"weights", "epochs", "best epoch", "time", "recall@10", "NDCG@10"})
+	t.AppendRow(terminal.Row{"bundle " + from.Version, "", "", "", figure(earlier.Recall), figure(earlier.NDCG)})
 	for _, row := range []struct {
 		name string
 		r    training.Result
@@ -34,7 +33,7 @@ func compareStarts(env *Env, input training.Input, config training.Config, from 
 		if row.r.Stop == training.StopCaller {
 			row.name += " (stopped)"
 		}
-		t.AppendRow(table.Row{row.name, row.r.Epochs, row.r.BestEpoch, row.r.Elapsed.Round(100 * time.Millisecond),
+		t.AppendRow(terminal.Row{row.name, row.r.Epochs, row.r.BestEpoch, row.r.Elapsed.Round(100 * time.Millisecond),
 			figure(row.r.Recall), figure(row.r.NDCG)})
 	}
 	t.Render()
@@ -42,7 +41,7 @@ func compareStarts(env *Env, input training.Input, config training.Config, from 
 	if from.Data.To.IsZero() || input.Times == nil || len(input.Validation) > 0 {
 		which = "the bundle may have learnt from some of them: their times are not known"
 	}
-	_, err = fmt.Fprintf(env.Out, "on %d validation cases, %s\n", earlier.Cases, which)
+	_, err = terminal.Fprintf(env.Out, "on %d validation cases, %s\n", earlier.Cases, which)
 	return err
 }
 

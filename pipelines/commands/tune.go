@@ -7,9 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/freshet/freshet/pipelines/tuning"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Tune searches a recipe for train.
@@ -72,19 +71,19 @@ func (c *Tune) progress(env *Env, begin time.Time) func(tuning.Step) {
 		if s.Done.Diverged {
 			figures = "diverged"
 		}
-		fmt.Fprintf(env.Err, "rung %d/%d  trial %d/%d  number %d, %d epochs  %s  %.1f s, %v in all\n", s.Rung, s.Rungs, s.Trial, s.Trials,
+		_, _ = terminal.Fprintf(env.Err, "rung %d/%d  trial %d/%d  number %d, %d epochs  %s  %.1f s, %v in all\n", s.Rung, s.Rungs, s.Trial, s.Trials,
 			s.Done.Number, s.Epochs, figures, s.Done.Seconds, time.Since(begin).Round(time.Second))
 	}
 }
 
 func (c *Tune) print(env *Env, o *tuning.Outcome) {
-	head := table.Row{"trial", "epochs"}
+	head := terminal.Row{"trial", "epochs"}
 	for _, name := range o.Names {
 		head = append(head, name)
 	}
-	t := newTable(env.Out, append(head, "recall@10", "NDCG@10", "NDCG", "time"))
+	t := terminal.NewTable(env.Out, append(head, "recall@10", "NDCG@10", "NDCG", "time"))
 	for _, trial := range o.Trials[:min(max(c.Top, 0), len(o.Trials))] {
-		row := table.Row{trial.Number, trial.Epochs}
+		row := terminal.Row{trial.Number, trial.Epochs}
 		for _, name := range o.Names {
 			row = append(row, strconv.FormatFloat(trial.Values[name], 'g', 4, 64))
 		}
@@ -93,10 +92,10 @@ func (c *Tune) print(env *Env, o *tuning.Outcome) {
 	}
 	t.Render()
 	if o.Stopped {
-		fmt.Fprintf(env.Out, "stopped after %d trainings; the same command goes on from %s\n", len(o.Trials), c.Out)
+		_, _ = terminal.Fprintf(env.Out, "stopped after %d trainings; the same command goes on from %s\n", len(o.Trials), c.Out)
 	}
 	if len(o.Trials) > 0 {
-		fmt.Fprintf(env.Out, "the best as a configuration: %s, all as a picture: %s\n",
+		_, _ = terminal.Fprintf(env.Out, "the best as a configuration: %s, all as a picture: %s\n",
 			filepath.Join(c.Out, "best.yaml"), filepath.Join(c.Out, "trials.svg"))
 	}
 }

@@ -2,9 +2,10 @@ package commands
 
 import (
 	"cmp"
-	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // commit is for builds to which Go tells none, such as those from an archive of the source or with -buildvcs=false:
@@ -20,7 +21,7 @@ func (Version) Run(env *Env) error {
 	if commit != "" {
 		commit = " " + commit
 	}
-	_, err := fmt.Fprintf(env.Out, "freshet %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := terminal.Fprintf(env.Out, "freshet %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }
 

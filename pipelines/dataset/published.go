@@ -2,8 +2,8 @@ package dataset
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -241,16 +241,46 @@ const (
 	TablesFormat = "events"
 )
 
+// marks are the files by which a folder's format is told.
+var marks = []struct{ format, pattern string }{
+	{"gsasrec", "gsas_train_input.txt"},
+	{"s3rec", "*" + attributesSuffix},
+	{"sessions", "*.train.txt"},
+	{MovieLensFormat, "ratings.csv"},
+	{MovieLensFormat, "ratings.dat"},
+	{MovieLensFormat, "u.data"},
+	{TablesFormat, "interactions.csv"},
+	{TablesFormat, "interactions.parquet"},
+}
+
+// jsonLines are the names that files of JSON lines have: what is published, and not what is trained on.
+var jsonLines = []string{"*.jsonl", "*.ndjson", "*.json"}
+
 // DetectFormat tells a folder's format by its files.
 func DetectFormat(dir string) (string, error) {
-	for _, f := range []struct{ format, pattern string }{
-		{"gsasrec", "gsas_train_input.txt"}, {"s3rec", "*" + attributesSuffix}, {"sessions", "*.train.txt"},
-		{MovieLensFormat, "ratings.csv"}, {MovieLensFormat, "ratings.dat"}, {MovieLensFormat, "u.data"},
-		{TablesFormat, "interactions.csv"}, {TablesFormat, "interactions.parquet"},
-	} {
-		if found, err := filepath.Glob(filepath.Join(dir, f.pattern)); err == nil && len(found) > 0 {
+	var looked []string
+	for _, f := range marks {
+		if len(matching(dir, f.pattern)) > 0 {
 			return f.format, nil
 		}
+		looked = append(looked, f.pattern+" ("+f.format+")")
 	}
-	return "", errors.New("telling the format of " + dir + ": it has no files of any that is known; name it with --format")
+	for _, pattern := range jsonLines {
+		if found := matching(dir, pattern); len(found) > 0 {
+			return "", fmt.Errorf("telling the format of %s: %q looks like JSON lines, which no format reads: give them to `freshet publish`, "+
+				"and train from what was published with --from-topics instead of --data; the files looked for are %s",
+				dir, found[0], strings.Join(looked, ", "))
+		}
+	}
+	return "", fmt.Errorf("telling the format of %s: it has none of %s; give the folder that holds one of them, name the format with "+
+		"--format, or take what is in the topics with --from-topics", dir, strings.Join(looked, ", "))
+}
+
+// matching gives the files of a folder that a pattern names.
+func matching(dir, pattern string) []string {
+	found, err := fs.Glob(os.DirFS(dir), pattern)
+	if err != nil {
+		return nil
+	}
+	return found
 }

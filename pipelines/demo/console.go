@@ -6,9 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // console prints the story and keeps count of its checks.
@@ -20,11 +21,11 @@ type console struct {
 	failed   []string
 }
 
-func (c *console) printf(format string, args ...any) { _, _ = fmt.Fprintf(c.out, format, args...) }
+func (c *console) printf(format string, args ...any) { _, _ = terminal.Fprintf(c.out, format, args...) }
 
 // heading opens a step of the story.
 func (c *console) heading(number int, title string) {
-	c.printf("\n%s %s\n", text.Bold.Sprintf("%d.", number), text.Bold.Sprint(title))
+	c.printf("\n%s %s\n", terminal.Block(text.Bold.Sprintf("%d.", number)), terminal.Block(text.Bold.Sprint(title)))
 }
 
 // note tells something that needs no check.
@@ -32,25 +33,21 @@ func (c *console) note(format string, args ...any) { c.printf("   "+format+"\n",
 
 // check prints a claim with its verdict. A claim that does not hold fails the whole run, at its end.
 func (c *console) check(holds bool, format string, args ...any) {
-	claim := fmt.Sprintf(format, args...)
+	claim := terminal.Sprintf(format, args...)
 	if holds {
 		c.passed++
-		c.printf("   %s %s\n", text.FgGreen.Sprint("✓"), claim)
+		c.printf("   %s %s\n", terminal.Block(text.FgGreen.Sprint("✓")), terminal.Block(claim))
 		return
 	}
 	c.failed = append(c.failed, claim)
-	c.printf("   %s %s\n", text.FgRed.Sprint("✗"), claim)
+	c.printf("   %s %s\n", terminal.Block(text.FgRed.Sprint("✗")), terminal.Block(claim))
 }
 
 // table prints rows under a header, indented like the rest of the story.
-func (c *console) table(header table.Row, rows []table.Row) {
-	t := table.NewWriter()
-	style := table.StyleLight
-	style.Format.Header = text.FormatDefault
-	t.SetStyle(style)
-	t.AppendHeader(header)
+func (c *console) table(header terminal.Row, rows []terminal.Row) {
+	t := terminal.NewTable(nil, header)
 	t.AppendRows(rows)
-	c.printf("   %s\n", strings.ReplaceAll(t.Render(), "\n", "\n   "))
+	c.printf("   %s\n", terminal.Block(strings.ReplaceAll(t.Render(), "\n", "\n   ")))
 }
 
 // stage runs one part of the preparation and says how long it took.
@@ -60,8 +57,8 @@ func (c *console) stage(what string, work func() (string, error)) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	c.printf("%s %-12s %s %s\n", text.FgGreen.Sprint("✓"), what, outcome,
-		text.Faint.Sprintf("(%.1f s)", time.Since(begin).Seconds()))
+	c.printf("%s %-12s %s %s\n", terminal.Block(text.FgGreen.Sprint("✓")), what, outcome,
+		terminal.Block(text.Faint.Sprintf("(%.1f s)", time.Since(begin).Seconds())))
 	return nil
 }
 

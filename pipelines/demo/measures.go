@@ -10,15 +10,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // measures is what the run has measured, in order.
-type measures struct{ rows []table.Row }
+type measures struct{ rows []terminal.Row }
 
-func (m *measures) measure(what, value string) { m.rows = append(m.rows, table.Row{what, value}) }
+func (m *measures) measure(what, value string) { m.rows = append(m.rows, terminal.Row{what, value}) }
 
 // The loads of measureLoad: enough for a p99, short enough for a demo.
 const (
@@ -105,7 +104,7 @@ func (d *Demo) summary() {
 	d.measure("demo", fmt.Sprintf("%.1f s, %s", time.Since(d.begin).Seconds(), peakMemory()))
 	d.measure("checks", fmt.Sprintf("%d held, %d did not", d.passed, len(d.failed)))
 	d.printf("\nMeasured in this run:\n")
-	d.table(table.Row{"what", "figure"}, d.rows)
+	d.table(terminal.Row{"what", "figure"}, d.rows)
 }
 
 // peakMemory is the most memory that the process has held, where the system tells (Linux).

@@ -4,10 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/evaluation"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // measuredCases bounds step 8's time; the interval tells what that costs.
@@ -33,12 +32,12 @@ func (d *Demo) tellQuality(ctx context.Context) error {
 		return err
 	}
 	_ = bar.Finish()
-	rows := make([]table.Row, len(report.Scorers))
+	rows := make([]terminal.Row, len(report.Scorers))
 	for i, s := range report.Scorers {
-		rows[i] = table.Row{s.Name, s.Recall, s.NDCG, fmt.Sprintf("%.1f %%", 100*s.Coverage)}
+		rows[i] = terminal.Row{s.Name, s.Recall, s.NDCG, fmt.Sprintf("%.1f %%", 100*s.Coverage)}
 	}
 	d.note("Each of %d users' last new item, which nobody has published yet, among all %d items (seen ones left out):", len(cases), items)
-	d.table(table.Row{"scorer", "recall@10", "NDCG@10", "coverage"}, rows)
+	d.table(terminal.Row{"scorer", "recall@10", "NDCG@10", "coverage"}, rows)
 	towers, popularity := report.Scorers[0], report.Scorers[2]
 	d.check(towers.Recall.Mean > popularity.Recall.Mean, "the towers find %.1f times as many as popularity",
 		towers.Recall.Mean/max(popularity.Recall.Mean, 1e-9))

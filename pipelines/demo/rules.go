@@ -8,10 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/rules"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // tellRules is step 4. A long page makes the rules work.
@@ -25,11 +24,11 @@ func (d *Demo) tellRules(ctx context.Context) error {
 		return err
 	}
 	d.note("A page of %d for region %s, who removed what:", long, d.world.region)
-	rows := make([]table.Row, len(reply.Waterfall))
+	rows := make([]terminal.Row, len(reply.Waterfall))
 	for i, s := range reply.Waterfall {
-		rows[i] = table.Row{s.Stage, s.In, s.Out, s.Out - s.In}
+		rows[i] = terminal.Row{s.Stage, s.In, s.Out, s.Out - s.In}
 	}
-	d.table(table.Row{"stage or rule", "in", "out", "removed"}, rows)
+	d.table(terminal.Row{"stage or rule", "in", "out", "removed"}, rows)
 	seen, unavailable, elsewhere := 0, 0, 0
 	mine := d.world.histories[d.world.hero]
 	for _, it := range reply.Items {

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // shownFound is how many of a search's items the story shows.
@@ -21,9 +20,9 @@ func (d *Demo) tellSearch(ctx context.Context) error {
 	text := misspelt(category)
 	mine, others := d.heroRequest(), d.heroRequest()
 	others.UserID = "somebody-else"
-	var rows []table.Row
+	var rows []terminal.Row
 	for place := range shownFound {
-		rows = append(rows, table.Row{place + 1, "", ""})
+		rows = append(rows, terminal.Row{place + 1, "", ""})
 	}
 	counts := [2]int{}
 	for column, q := range []*schemas.RecommendationRequest{mine, others} {
@@ -38,7 +37,7 @@ func (d *Demo) tellSearch(ctx context.Context) error {
 		}
 	}
 	d.note("Search for %q:", text)
-	d.table(table.Row{"#", "for the same user", "for a stranger"}, rows)
+	d.table(terminal.Row{"#", "for the same user", "for a stranger"}, rows)
 	d.check(counts[0] > pageLength*6/10 && counts[1] > pageLength*6/10,
 		"most of it is %s: %d of %d items for the user, %d for a stranger", category, counts[0], pageLength, counts[1])
 	return nil

@@ -7,10 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 const (
@@ -44,13 +43,13 @@ func (d *Demo) tellRecommendations(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(begin)
-	rows := make([]table.Row, len(reply.Items))
+	rows := make([]terminal.Row, len(reply.Items))
 	for i, it := range reply.Items {
-		rows[i] = table.Row{
+		rows[i] = terminal.Row{
 			i + 1, clip(d.world.title(it.ItemID), titleWidth), fmt.Sprintf("%.2f", it.Score), clip(strings.Join(it.Reasons, "; "), 60),
 		}
 	}
-	d.table(table.Row{"#", "title", "score", "reasons"}, rows)
+	d.table(terminal.Row{"#", "title", "score", "reasons"}, rows)
 	d.check(reply.Status == schemas.StatusOK && len(reply.Items) == pageLength,
 		"status %s, %d items after %.1f ms, model %s", reply.Status, len(reply.Items), ms(took), reply.Freshness.ModelVersion)
 	d.check(everyReason(reply.Items), "each item says why it is there")
@@ -180,9 +179,9 @@ func (d *Demo) sideBySide(before, after *schemas.RecommendationReply, category s
 		}
 		return mark + " " + clip(d.world.title(items[i].ItemID), titleWidth)
 	}
-	var rows []table.Row
+	var rows []terminal.Row
 	for i := range pageLength {
-		rows = append(rows, table.Row{i + 1, cell(before.Items, i), cell(after.Items, i)})
+		rows = append(rows, terminal.Row{i + 1, cell(before.Items, i), cell(after.Items, i)})
 	}
-	d.table(table.Row{"#", "before", "after (• " + category + ")"}, rows)
+	d.table(terminal.Row{"#", "before", "after (• " + category + ")"}, rows)
 }

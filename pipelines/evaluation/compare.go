@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Side is a scorer of a run in a comparison.
@@ -167,7 +167,7 @@ func (c *Comparison) Headline() string {
 
 // WriteTable writes the comparison for people.
 func (c *Comparison) WriteTable(w io.Writer) error {
-	t := newTable(table.Row{"figure", "A", "B", "B - A", "p", ""})
+	t := terminal.NewTable(nil, terminal.Row{"figure", "A", "B", "B - A", "p", ""})
 	ranking := true
 	for i := range c.Figures {
 		f := &c.Figures[i]
@@ -175,14 +175,14 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 			t.AppendSeparator()
 		}
 		ranking = f.Ranking
-		t.AppendRow(table.Row{
+		t.AppendRow(terminal.Row{
 			fmt.Sprintf("%s@%d", f.Name, f.K), fmt.Sprintf("%.4f", f.A), fmt.Sprintf("%.4f", f.B), f.Difference.signed(),
 			fmt.Sprintf("%.4f", f.P), f.Verdict(),
 		})
 	}
 	rightFrom(t, 2, 5)
 	const how = "cases, paired; in brackets: 95 % by bootstrap; p by the randomization test"
-	_, err := fmt.Fprintf(w, "A: %s of %s\nB: %s of %s\n%s\n%d %s\n\n%s\n",
-		c.A.Scorer, c.A.Run, c.B.Scorer, c.B.Run, t.Render(), c.Cases, how, c.Headline())
+	_, err := terminal.Fprintf(w, "A: %s of %s\nB: %s of %s\n%s\n%d %s\n\n%s\n",
+		c.A.Scorer, c.A.Run, c.B.Scorer, c.B.Run, terminal.Block(t.Render()), c.Cases, how, c.Headline())
 	return err
 }

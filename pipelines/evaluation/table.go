@@ -7,16 +7,18 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // WriteTable writes the report for people, a row a scorer: how well they rank, what their lists are like, and parts of the
 // cases. With one target a case, hit rate, precision and MAP are left out: they say the same as recall, a k-th of it, and MRR.
 func (r *Report) WriteTable(w io.Writer) error {
 	at := func(name string) string { return fmt.Sprintf("%s@%d", name, r.K) }
-	t := newTable(table.Row{"scorer", at("recall"), at("hit rate"), at("precision"), at("NDCG"), at("MRR"), at("MAP")})
+	t := terminal.NewTable(nil, terminal.Row{"scorer", at("recall"), at("hit rate"), at("precision"), at("NDCG"), at("MRR"), at("MAP")})
 	several := false // targets a case
 	for _, s := range r.Scorers {
-		t.AppendRow(table.Row{s.Name, s.Recall, s.HitRate, s.Precision, s.NDCG, s.MRR, s.MAP})
+		t.AppendRow(terminal.Row{s.Name, s.Recall, s.HitRate, s.Precision, s.NDCG, s.MRR, s.MAP})
 		several = several || s.HitRate != s.Recall || s.MAP != s.MRR
 	}
 	var columns []table.ColumnConfig
@@ -27,7 +29,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	t.SetColumnConfigs(columns)
 	parts := []string{t.Render(), r.footnote()}
 	for _, l := range r.LeftOut {
-		parts = append(parts, fmt.Sprintf("%s is left out: %s", l.Name, l.Why))
+		parts = append(parts, terminal.Sprintf("%s is left out: %s", l.Name, l.Why))
 	}
 	if len(r.Scorers) > 0 {
 		parts = append(parts, "", r.listsTable())
@@ -46,20 +48,12 @@ func (r *Report) WriteTable(w io.Writer) error {
 		_ = r.Earlier.WriteTable(&earlier) // never fails
 		parts = append(parts, "", strings.TrimRight(earlier.String(), "\n"))
 	}
-	_, err := fmt.Fprintln(w, strings.Join(parts, "\n"))
+	_, err := terminal.Fprintln(w, terminal.Block(strings.Join(parts, "\n")))
 	return err
 }
 
-func newTable(header table.Row) table.Writer {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(header)
-	return t
-}
-
 // rightFrom aligns the columns from the nth on to the right.
-func rightFrom(t table.Writer, n, columns int) {
+func rightFrom(t terminal.Table, n, columns int) {
 	var configs []table.ColumnConfig
 	for i := n; i <= columns; i++ {
 		configs = append(configs, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
@@ -69,7 +63,7 @@ func rightFrom(t table.Writer, n, columns int) {
 
 // listsTable tells what the lists are like.
 func (r *Report) listsTable() string {
-	t := newTable(table.Row{
+	t := terminal.NewTable(nil, terminal.Row{
 		fmt.Sprintf("lists of %d", r.K), "coverage", "Gini", "popularity", "bias", "novelty, bits", "diversity", "miscalibration",
 	})
 	mean := func(m *Metric, format string) string {
@@ -80,13 +74,13 @@ func (r *Report) listsTable() string {
 	}
 	for i := range r.Scorers {
 		s := &r.Scorers[i]
-		t.AppendRow(table.Row{s.Name, fmt.Sprintf("%.1f %%", 100*s.Coverage), fmt.Sprintf("%.3f", s.Gini),
+		t.AppendRow(terminal.Row{s.Name, fmt.Sprintf("%.1f %%", 100*s.Coverage), fmt.Sprintf("%.3f", s.Gini),
 			mean(s.Popularity, "%.3f"), mean(s.PopularityBias, "%+.3f"), mean(s.Novelty, "%.2f"), mean(s.Diversity, "%.3f"),
 			mean(s.Miscalibration, "%.3f")})
 	}
 	if r.TargetPopularity != nil {
 		t.AppendSeparator()
-		t.AppendRow(table.Row{"what users chose", "", "", mean(r.TargetPopularity, "%.3f"), "", "", "", ""})
+		t.AppendRow(terminal.Row{"what users chose", "", "", mean(r.TargetPopularity, "%.3f"), "", "", "", ""})
 	}
 	rightFrom(t, 2, 8)
 	const meaning = "bias: popularity above that of the user's history; miscalibration: how far categories are from the history's, 0 to 4.6"
@@ -95,16 +89,16 @@ func (r *Report) listsTable() string {
 
 // segmentsTable has a column of NDCG for each scorer, without intervals, which would not fit.
 func (r *Report) segmentsTable() string {
-	header := table.Row{"cases by", "", "cases"}
+	header := terminal.Row{"cases by", "", "cases"}
 	for i := range r.Scorers {
 		header = append(header, r.Scorers[i].Name)
 	}
-	t := newTable(header)
+	t := terminal.NewTable(nil, header)
 	for at, first := range r.Scorers[0].Segments {
 		if at > 0 && r.Scorers[0].Segments[at-1].By != first.By {
 			t.AppendSeparator()
 		}
-		row := table.Row{first.By, first.Name, first.Cases}
+		row := terminal.Row{first.By, first.Name, first.Cases}
 		for i := range r.Scorers {
 			row = append(row, fmt.Sprintf("%.4f", r.Scorers[i].Segments[at].NDCG.Mean))
 		}
@@ -116,10 +110,10 @@ func (r *Report) segmentsTable() string {
 }
 
 func (r *Report) differencesTable() string {
-	t := newTable(table.Row{"against " + r.Against, fmt.Sprintf("recall@%d", r.K), "p", fmt.Sprintf("NDCG@%d", r.K), "p"})
+	t := terminal.NewTable(nil, terminal.Row{"against " + r.Against, fmt.Sprintf("recall@%d", r.K), "p", fmt.Sprintf("NDCG@%d", r.K), "p"})
 	for i := range r.Scorers {
 		if d := r.Scorers[i].Difference; d != nil {
-			t.AppendRow(table.Row{
+			t.AppendRow(terminal.Row{
 				r.Scorers[i].Name, d.Recall.signed(), fmt.Sprintf("%.4f", d.RecallP), d.NDCG.signed(), fmt.Sprintf("%.4f", d.NDCGP),
 			})
 		}
@@ -129,13 +123,13 @@ func (r *Report) differencesTable() string {
 }
 
 func (r *Report) waterfallTable() string {
-	t := newTable(table.Row{"stage", fmt.Sprintf("hits@%d", r.K), "share", "lost"})
+	t := terminal.NewTable(nil, terminal.Row{"stage", fmt.Sprintf("hits@%d", r.K), "share", "lost"})
 	for i, l := range r.Waterfall {
 		lost := ""
 		if i > 0 {
 			lost = fmt.Sprintf("%+d", l.Hits-r.Waterfall[i-1].Hits)
 		}
-		t.AppendRow(table.Row{l.Stage, l.Hits, fmt.Sprintf("%.4f", l.Share), lost})
+		t.AppendRow(terminal.Row{l.Stage, l.Hits, fmt.Sprintf("%.4f", l.Share), lost})
 	}
 	rightFrom(t, 2, 4)
 	return t.Render()

@@ -169,7 +169,13 @@ func topicsOf(t topics.Config, roles []Role) []string {
 
 // checkTopics refuses to start without the roles' topics: a consumer of a topic that is not there would wait in silence.
 func checkTopics(ctx context.Context, s settings.Settings, roles []Role) error {
-	missing, err := topics.Missing(ctx, s.Kafka, topicsOf(s.Topics, roles)...)
+	return RequireTopics(ctx, s, topicsOf(s.Topics, roles)...)
+}
+
+// RequireTopics refuses to go on without topics, and names the command that makes them: whoever writes to one that is not there
+// would hear of it record by record, and whoever reads it would find nothing.
+func RequireTopics(ctx context.Context, s settings.Settings, names ...string) error {
+	missing, err := topics.Missing(ctx, s.Kafka, names...)
 	if err != nil {
 		return peerKafka.explain(fmt.Errorf("looking for the topics: %w", err), kafkaio.ProblemOf(err))
 	}
@@ -180,6 +186,7 @@ func checkTopics(ctx context.Context, s settings.Settings, roles []Role) error {
 		return fmt.Errorf("topics %s do not exist, or our user may not see them: run `freshet topics create`, or grant the user "+
 			"what infra/permissions lists for this role", strings.Join(missing, ", "))
 	default:
-		return fmt.Errorf("topics %s do not exist: run `freshet topics create`", strings.Join(missing, ", "))
+		return fmt.Errorf("topics %s do not exist: run `freshet topics create`, or correct their names in the section topics",
+			strings.Join(missing, ", "))
 	}
 }

@@ -7,10 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
-
 	"github.com/freshet/freshet/services/recommender"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // outcome is what became of one case.
@@ -183,39 +181,36 @@ func recallOf(outcomes []outcome, hit func(o *outcome) bool, c Config) Recall {
 // WriteTable prints the report for people.
 func (r *Report) WriteTable(w io.Writer) error {
 	var out strings.Builder
-	_, _ = fmt.Fprintf(&out, "%d cases through production: pages of %d among %d items, model %s\n", r.Cases, r.K, r.Items, r.Model)
-	write := func(header table.Row, rows ...table.Row) {
-		t := table.NewWriter()
-		t.SetStyle(table.StyleLight)
-		t.Style().Format.Header = text.FormatDefault
-		t.AppendHeader(header)
+	_, _ = terminal.Fprintf(&out, "%d cases through production: pages of %d among %d items, model %s\n", r.Cases, r.K, r.Items, r.Model)
+	write := func(header terminal.Row, rows ...terminal.Row) {
+		t := terminal.NewTable(&out, header)
 		t.AppendRows(rows)
-		_, _ = fmt.Fprintln(&out, t.Render())
+		t.Render()
 	}
-	var recalls []table.Row
+	var recalls []terminal.Row
 	for _, s := range []struct {
 		name string
 		Recall
 	}{{"towers, exact", r.Recalls.Model}, {"production's embedding, exact", r.Recalls.Embedding}, {"production", r.Recalls.Production}} {
-		recalls = append(recalls, table.Row{s.name, s.Hits, fmt.Sprintf("%.4f (%.4f-%.4f)", s.Value, s.Low, s.High)})
+		recalls = append(recalls, terminal.Row{s.name, s.Hits, fmt.Sprintf("%.4f (%.4f-%.4f)", s.Value, s.Low, s.High)})
 	}
-	write(table.Row{"ranked by", "hits", fmt.Sprintf("recall@%d", r.K)}, recalls...)
-	steps := []table.Row{{"towers, exact", "", "", r.Recalls.Model.Hits}}
+	write(terminal.Row{"ranked by", "hits", fmt.Sprintf("recall@%d", r.K)}, recalls...)
+	steps := []terminal.Row{{"towers, exact", "", "", r.Recalls.Model.Hits}}
 	for _, s := range r.Steps {
-		steps = append(steps, table.Row{s.Name, signed("-", s.Lost), signed("+", s.Gained), s.Hits})
+		steps = append(steps, terminal.Row{s.Name, signed("-", s.Lost), signed("+", s.Gained), s.Hits})
 	}
-	write(table.Row{"step", "lost", "gained", "hits"}, steps...)
-	var outcomes []table.Row
+	write(terminal.Row{"step", "lost", "gained", "hits"}, steps...)
+	var outcomes []terminal.Row
 	for _, o := range r.Outcomes {
-		outcomes = append(outcomes, table.Row{o.Name, o.Cases, fmt.Sprintf("%.1f %%", 100*o.Share)})
+		outcomes = append(outcomes, terminal.Row{o.Name, o.Cases, fmt.Sprintf("%.1f %%", 100*o.Share)})
 		if o.Name != FilterLoss {
 			continue
 		}
 		for _, rule := range r.Rules {
-			outcomes = append(outcomes, table.Row{"  " + rule.Name, rule.Cases, fmt.Sprintf("%.1f %%", 100*rule.Share)})
+			outcomes = append(outcomes, terminal.Row{"  " + rule.Name, rule.Cases, fmt.Sprintf("%.1f %%", 100*rule.Share)})
 		}
 	}
-	write(table.Row{"outcome", "cases", "share"}, outcomes...)
+	write(terminal.Row{"outcome", "cases", "share"}, outcomes...)
 	_, err := io.WriteString(w, out.String())
 	return err
 }

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // reportEvery is the least time between two reports within an epoch.
@@ -47,21 +49,21 @@ func (p Progress) String() string {
 	}
 	var b strings.Builder
 	if p.Heads > 1 {
-		fmt.Fprintf(&b, "head %d/%d  ", p.Head, p.Heads)
+		_, _ = terminal.Fprintf(&b, "head %d/%d  ", p.Head, p.Heads)
 	}
 	if p.Epoch > 0 {
-		fmt.Fprintf(&b, "epoch %d/%d  loss %.3f", p.Epoch, p.Epochs, p.Loss)
+		_, _ = terminal.Fprintf(&b, "epoch %d/%d  loss %.3f", p.Epoch, p.Epochs, p.Loss)
 	} else {
 		b.WriteString("before the first epoch")
 	}
 	if p.Validated {
-		fmt.Fprintf(&b, "  recall@10 %.4f  ndcg@10 %.4f (epoch %d)", p.Recall, p.NDCG, p.BestEpoch)
+		_, _ = terminal.Fprintf(&b, "  recall@10 %.4f  ndcg@10 %.4f (epoch %d)", p.Recall, p.NDCG, p.BestEpoch)
 	}
 	if p.Epoch > 0 {
-		fmt.Fprintf(&b, "  %s examples/s", thousands(p.Throughput))
+		_, _ = terminal.Fprintf(&b, "  %s examples/s", thousands(p.Throughput))
 	}
 	if p.Left > 0 {
-		fmt.Fprintf(&b, "  %s left", p.Left.Round(time.Second))
+		_, _ = terminal.Fprintf(&b, "  %s left", p.Left.Round(time.Second))
 	}
 	return b.String()
 }
@@ -94,21 +96,21 @@ func NewPrinter(w io.Writer) *Printer {
 // Print is the progress callback of Train.
 func (p *Printer) Print(at Progress) {
 	if !p.said {
-		fmt.Fprintf(p.w, "training by %s\n", at.Objective)
+		_, _ = terminal.Fprintf(p.w, "training by %s\n", at.Objective)
 		p.said = true
 	}
 	if !p.terminal {
 		if at.EpochDone || at.Last && at.Query != "" {
-			fmt.Fprintln(p.w, at)
+			_, _ = terminal.Fprintln(p.w, at)
 		}
 		return
 	}
 	full := int(at.Done*barCells + 0.5)
 	line := fmt.Sprintf("%s%s %3.0f%%  %v", strings.Repeat("█", full), strings.Repeat("░", barCells-full), 100*at.Done, at)
 	cells := utf8.RuneCountInString(line)
-	fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", max(0, p.width-cells)))
+	_, _ = terminal.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", max(0, p.width-cells)))
 	p.width = cells
 	if at.Last {
-		fmt.Fprintln(p.w)
+		_, _ = terminal.Fprintln(p.w)
 	}
 }

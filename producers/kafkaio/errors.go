@@ -51,7 +51,7 @@ type UnknownDestinationError struct {
 
 func (e *UnknownDestinationError) Error() string {
 	if e.Partitions == 0 {
-		return fmt.Sprintf("there is no topic %q: create it, or correct the name", e.Topic)
+		return fmt.Sprintf("there is no topic %q: create it (`freshet topics create` makes Freshet's), or correct the name", e.Topic)
 	}
 	return fmt.Sprintf("topic %s has no partition %d: it has 0 to %d", e.Topic, e.Partition, e.Partitions-1)
 }
@@ -102,6 +102,9 @@ func ProblemOf(err error) secure.Problem {
 func HungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
+
+// BlamesRecord says whether a message was refused for what it holds, so that others may be written.
+func BlamesRecord(err error) bool { return IsMessageTooLarge(err) || blamesRecords(err) }
 
 // blamesRecords says whether the broker refused a whole batch for what some of its records hold: those are found by
 // halving the batch, so that their neighbours are written.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // AdminConfig says where a process that runs roles can be asked how it is.
@@ -178,5 +180,5 @@ func answer(w http.ResponseWriter, code int, r report) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(r) // who has hung up does not want it
+	_ = json.NewEncoder(terminal.JSON(w)).Encode(r) // who has hung up does not want it
 }

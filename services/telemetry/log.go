@@ -6,6 +6,8 @@ import (
 	"log/slog"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // NewLogger writes lines of at least this level to w, as JSON or as text. A line that is logged with the context of a span
@@ -13,7 +15,7 @@ import (
 func NewLogger(w io.Writer, level slog.Level, json bool) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if json {
-		return slog.New(traceHandler{slog.NewJSONHandler(w, options)})
+		return slog.New(traceHandler{slog.NewJSONHandler(terminal.JSON(w), options)})
 	}
 	return slog.New(traceHandler{slog.NewTextHandler(w, options)})
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // shown are the attributes that a tree shows, by how they begin; the span's name has the others' sense, or they are long.
@@ -53,7 +55,7 @@ func WriteTree(w io.Writer, trace []Span) error {
 			roots = append(roots, s)
 		}
 	}
-	fmt.Fprintf(&t.text, "trace %s, %d spans\n", trace[0].Trace, len(trace))
+	_, _ = terminal.Fprintf(&t.text, "trace %s, %d spans\n", trace[0].Trace, len(trace))
 	for _, r := range roots {
 		t.write(r, "", "")
 	}
@@ -69,25 +71,25 @@ type tree struct {
 
 // write prints a span behind first, and what is below it behind rest.
 func (t *tree) write(s *Span, first, rest string) {
-	fmt.Fprintf(&t.text, "%10s %9s  %s%s (%s, %s)", "+"+milliseconds(s.Start.Sub(t.begin)), milliseconds(s.Duration()),
+	_, _ = terminal.Fprintf(&t.text, "%10s %9s  %s%s (%s, %s)", "+"+milliseconds(s.Start.Sub(t.begin)), milliseconds(s.Duration()),
 		first, s.Name, s.Kind, s.Service)
 	for _, key := range slices.Sorted(maps.Keys(s.Attributes)) {
 		if slices.ContainsFunc(shown, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
-			fmt.Fprintf(&t.text, " %s=%s", key, s.Attributes[key])
+			_, _ = terminal.Fprintf(&t.text, " %s=%s", key, s.Attributes[key])
 		}
 	}
 	if s.Failed {
-		fmt.Fprintf(&t.text, " FAILED %s", s.Status)
+		_, _ = terminal.Fprintf(&t.text, " FAILED %s", s.Status)
 	}
 	for i, l := range s.Links {
 		if i == linksShown {
-			fmt.Fprintf(&t.text, " and %d more", len(s.Links)-i)
+			_, _ = terminal.Fprintf(&t.text, " and %d more", len(s.Links)-i)
 			break
 		}
 		if l.Trace == s.Trace {
-			fmt.Fprintf(&t.text, " → %.8s", l.ID)
+			_, _ = terminal.Fprintf(&t.text, " → %.8s", l.ID)
 		} else {
-			fmt.Fprintf(&t.text, " → %.8s of trace %.8s…", l.ID, l.Trace)
+			_, _ = terminal.Fprintf(&t.text, " → %.8s of trace %.8s…", l.ID, l.Trace)
 		}
 	}
 	t.text.WriteByte('\n')
