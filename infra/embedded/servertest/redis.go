@@ -74,7 +74,8 @@ func StartRedis(t testing.TB) *Redis {
 // Connect returns one more client that goes past the faults and is closed when the test ends; changes may alter its options.
 func (r *Redis) Connect(t testing.TB, changes ...func(*redis.UniversalOptions)) redis.UniversalClient {
 	t.Helper()
-	options := &redis.UniversalOptions{Addrs: r.direct}
+	// What is slow because the machine is busy must not look like a server that is away.
+	options := &redis.UniversalOptions{Addrs: r.direct, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout}
 	for _, change := range changes {
 		change(options)
 	}
