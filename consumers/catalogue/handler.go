@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/redisdb"
@@ -20,17 +21,22 @@ type Handler struct {
 	limits    schemas.Limits
 	indexer   *Indexer
 	telemetry *instruments
+	again     *republisher
+	refusals  *refusals
+	past      *past // nil while what is new is handled
 	// What looks like a mistake of the publisher is told once, and not while the past is replayed.
 	keyWatch *stream.KeyWatch
 	unknown  *stream.Notice
 }
 
-// New returns a Handler that writes through indexer.
+// New returns a Handler that writes through indexer, and publishes again through writer what won over refused changes.
 func New(
-	serde *schemas.Serde[schemas.ItemChange], keys *schemas.Keys, limits schemas.Limits, indexer *Indexer, log *slog.Logger,
+	serde *schemas.Serde[schemas.ItemChange], keys *schemas.Keys, limits schemas.Limits, indexer *Indexer, writer *kafkaio.Writer,
+	log *slog.Logger,
 ) *Handler {
 	return &Handler{
 		serde: serde, keys: keys, limits: limits, indexer: indexer, telemetry: newInstruments(),
+		again: &republisher{serde: serde, writer: writer}, refusals: &refusals{log: log},
 		keyWatch: stream.NewKeyWatch(keys, stream.NewNotice(log, "records have a key that is not their item_id; they "+
 			"were applied by their item_id", "send the item_id as the key, see topics.items.key_format: of several records under one key "+
 			"a compaction keeps the last alone, and a rebuild will miss the others")),
@@ -39,10 +45,11 @@ func New(
 	}
 }
 
-// Replaying returns the same handler for records of the past.
+// Replaying returns the same handler for records of the past. It tells nobody of refused changes, which the role has done; what won
+// over them is published again by Settle, once all is read.
 func (h *Handler) Replaying() *Handler {
 	replaying := *h
-	replaying.telemetry, replaying.keyWatch, replaying.unknown = nil, nil, nil
+	replaying.telemetry, replaying.keyWatch, replaying.unknown, replaying.past = nil, nil, nil, &past{lost: map[logKey]string{}}
 	return &replaying
 }
 
@@ -71,14 +78,25 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 	if err != nil {
 		return fmt.Errorf("indexing %d item changes: %w", len(changes), err)
 	}
-	h.telemetry.done(ctx, changes, func(i int) *stream.Record { return &batch[origin[i]] }, outcomes, failed)
+	of := func(i int) *stream.Record { return &batch[origin[i]] }
 	for i := range outcomes {
 		if failed[i] == nil && changes[i].Tombstone && outcomes[i].OfNobody() {
-			h.unknown.Of(&batch[origin[i]])
+			h.unknown.Of(of(i))
 		}
 	}
 	for i, err := range failed {
 		failures = append(failures, stream.Failure{Index: origin[i], Err: verdict(err)})
+	}
+	h.past.note(changes, of, outcomes)
+	refused, err := h.settle(ctx, batch, failures, refusedChanges(changes, of, outcomes, failed))
+	if err != nil {
+		return err
+	}
+	h.telemetry.done(ctx, changes, of, outcomes, failed, refused)
+	for _, r := range refused {
+		if r.err != nil {
+			failures = append(failures, stream.Failure{Index: origin[r.index], Err: r.err})
+		}
 	}
 	if len(failures) > 0 {
 		return failures

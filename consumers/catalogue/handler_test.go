@@ -1,7 +1,6 @@
 package catalogue
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/infra/embedded/servertest"
+	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/items"
@@ -28,7 +28,6 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	topic    = "freshet.items"
 	patience = 10 * time.Second
 )
 
@@ -42,14 +41,18 @@ type rig struct {
 	store  *items.Store
 	index  *candidates.Index
 	tower  *towers.ItemTower
+	kafka  *servertest.Kafka
+	writer *kafkaio.Writer
+	topic  string
+	log    lines
 	offset int64
-	logged bytes.Buffer
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{t: t}
-	r.redis, r.milvus = servertest.StartRedis(t), servertest.StartMilvus(t)
+	r.redis, r.milvus, r.kafka = servertest.StartRedis(t), servertest.StartMilvus(t), servertest.StartKafka(t)
+	r.startWriter()
 	cfg := redisdb.DefaultConfig()
 	cfg.Addresses = r.redis.Addresses
 	var err error
@@ -77,10 +80,10 @@ func newRig(t testing.TB) *rig {
 
 // member is one more consumer of the same stores.
 func (r *rig) member() *Handler {
-	serde, err := schemas.NewSerde[schemas.ItemChange](r.t.Context(), schemas.EmbeddedRegistry(), topic)
+	serde, err := schemas.NewSerde[schemas.ItemChange](r.t.Context(), schemas.EmbeddedRegistry(), "freshet.items")
 	require.NoError(r.t, err)
 	keys := schemas.NewKeys(schemas.KeyConfig{Format: schemas.KeyRaw}, "topics.items", schemas.DefaultLimits(), nil)
-	return New(serde, keys, schemas.DefaultLimits(), NewIndexer(r.store, r.index, r.tower), slog.New(slog.NewTextHandler(&r.logged, nil)))
+	return New(serde, keys, schemas.DefaultLimits(), NewIndexer(r.store, r.index, r.tower), r.writer, slog.New(slog.NewTextHandler(&r.log, nil)))
 }
 
 func change(id string, version int64, with ...func(*schemas.ItemChange)) schemas.ItemChange {
@@ -101,7 +104,9 @@ func deletion(id string, version int64) schemas.ItemChange {
 
 func (r *rig) raw(key string, value []byte) stream.Record {
 	r.offset++
-	return stream.Record{Topic: topic, Offset: r.offset, Key: []byte(key), Value: value, Time: time.Now(), Arrived: time.Now()}
+	return stream.Record{
+		Topic: r.topic, Offset: r.offset, Key: []byte(key), Value: value, Time: time.Now(), Arrived: time.Now(), EndOffset: r.offset + 1,
+	}
 }
 
 func (r *rig) record(c schemas.ItemChange) stream.Record {
@@ -452,7 +457,7 @@ func TestMilvusAwayIsTransient(t *testing.T) {
 }
 
 func FuzzHandleNeverPanicsNorDrops(f *testing.F) {
-	serde, err := schemas.NewSerde[schemas.ItemChange](context.Background(), schemas.EmbeddedRegistry(), topic)
+	serde, err := schemas.NewSerde[schemas.ItemChange](context.Background(), schemas.EmbeddedRegistry(), "freshet.items")
 	require.NoError(f, err)
 	good := change("a", 1)
 	f.Add([]byte("a"), serde.Append(nil, &good))

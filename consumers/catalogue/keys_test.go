@@ -19,7 +19,7 @@ func TestTombstonesOfNobodyAndForeignKeys(t *testing.T) {
 	require.False(t, r.item("kept").Deleted)
 	require.Equal(t, map[string]int64{"indexed": 2, "deleted": 1, "unknown": 2, "unchanged": 1}, outcomesOf(t, read("freshet.items")))
 	require.Equal(t, map[string]int64{"": 1}, outcomesOf(t, read("freshet.keys.unlike")))
-	log := r.logged.String()
+	log := r.log.String()
 	require.Equal(t, 1, strings.Count(log, "tombstones of items that nobody knows"), log)
 	require.Equal(t, 1, strings.Count(log, "records have a key that is not their item_id"), log)
 	require.NotContains(t, log, "secret")

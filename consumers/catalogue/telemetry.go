@@ -19,6 +19,7 @@ import (
 type instruments struct {
 	freshness     metric.Float64Histogram
 	items         metric.Int64Counter
+	republished   metric.Int64Counter
 	sinceOccurred metric.MeasurementOption
 	sinceBroker   metric.MeasurementOption
 }
@@ -38,17 +39,20 @@ func newInstruments() *instruments {
 		metric.WithDescription("Item changes that were worked off, by what became of them.")); err != nil {
 		otel.Handle(err)
 	}
+	if t.republished, err = meter.Int64Counter("freshet.items.republished", metric.WithUnit("{item}"),
+		metric.WithDescription("Items that were published again as the catalogue holds them, behind a change that was refused.")); err != nil {
+		otel.Handle(err)
+	}
 	return t
 }
 
-// What became of a change.
+// What became of a change; see refused.why for the others.
 const (
 	indexed    = "indexed"    // its row can be searched
 	recorded   = "recorded"   // its record is new, and its row need not change
 	deleted    = "deleted"    // its item is gone
 	unknown    = "unknown"    // a tombstone of an item that nobody knows
 	unchanged  = "unchanged"  // it was there already
-	stale      = "stale"      // there is a newer one
 	superseded = "superseded" // a newer one came in the same batch
 )
 
@@ -75,17 +79,28 @@ func outcomeOf(c *Change, o *items.Outcome) string {
 // producers' makes a change 0 s old.
 func (t *instruments) done(
 	ctx context.Context, changes []Change, records func(int) *stream.Record, outcomes []items.Outcome, failed map[int]error,
+	refused []refused,
 ) {
 	if t == nil || !t.items.Enabled(ctx) && !t.freshness.Enabled(ctx) {
 		return
 	}
 	now := time.Now()
-	counts := map[string]int64{}
+	counts, why, published := map[string]int64{}, map[int]string{}, int64(0)
+	for i := range refused {
+		why[refused[i].index] = refused[i].why()
+		if refused[i].published {
+			published++
+		}
+	}
+	t.republished.Add(ctx, published)
 	for i := range outcomes {
 		if failed[i] != nil {
 			continue
 		}
-		outcome := outcomeOf(&changes[i], &outcomes[i])
+		outcome, told := why[i]
+		if !told {
+			outcome = outcomeOf(&changes[i], &outcomes[i])
+		}
 		counts[outcome]++
 		if outcome == indexed {
 			t.freshness.Record(ctx, max(now.Sub(changes[i].OccurredAt).Seconds(), 0), t.sinceOccurred)

@@ -87,3 +87,8 @@ func TestDeadLettersHaveReasons(t *testing.T) {
 		require.Equal(t, want, stream.ReasonOf(failures[0].Err))
 	}
 }
+
+func republished(t testing.TB, data metricdata.Aggregation) int64 {
+	t.Helper()
+	return data.(metricdata.Sum[int64]).DataPoints[0].Value
+}

@@ -34,8 +34,9 @@ func (RebuildCandidates) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	_, err = terminal.Fprintf(env.Out, "model %s: %d records read, %d refused; %d rows without an item removed; model %s is live\n",
-		r.Model, r.Records, r.Refused, r.Stale, r.Live)
+	_, err = terminal.Fprintf(env.Out,
+		"model %s: %d records read, %d refused; %d rows without an item removed; %d items published again; model %s is live\n",
+		r.Model, r.Records, r.Refused, r.Stale, r.Settled, r.Live)
 	return err
 }
 

@@ -195,7 +195,7 @@ func (y *System) openCatalogue(ctx context.Context, dead *stream.DeadLetters) er
 	}
 	handler := catalogue.New(
 		serde, y.settings.Topics.ItemKeys(y.settings.Limits, y.Registry), y.settings.Limits,
-		catalogue.NewIndexer(y.Items, y.Index, y.itemTower), y.log)
+		catalogue.NewIndexer(y.Items, y.Index, y.itemTower), y.Writer, y.log)
 	y.runners[Catalogue] = stream.NewConsumer(
 		y.settings.Kafka, y.settings.Consumers.Catalogue, y.group(Catalogue), y.settings.Topics.Items.Name, handler, dead, y.log)
 	return nil

@@ -21,6 +21,8 @@ type CandidatesResult struct {
 	Records, Refused int64
 	// Stale rows had no live record in Redis and were removed.
 	Stale int64
+	// Settled items were published again: their last record in the topic was one that a newer one had won over.
+	Settled int
 	// Model is the version whose collection was filled; Live tells which one serves.
 	Model, Live string
 }
@@ -46,7 +48,7 @@ func Candidates(ctx context.Context, s settings.Settings, report Reporter, log *
 	indexer := catalogue.NewIndexer(c.Items, c.Index, c.ItemTower())
 	r := &candidatesRebuild{
 		Connections: c, model: c.ItemTower().Version(), replay: replay, indexer: indexer, report: report,
-		handler: catalogue.New(serde, s.Topics.ItemKeys(s.Limits, c.Registry), s.Limits, indexer, log).Replaying(),
+		handler: catalogue.New(serde, s.Topics.ItemKeys(s.Limits, c.Registry), s.Limits, indexer, c.Writer, log).Replaying(),
 	}
 	r.result.Model = r.model
 	err = r.run(held)
@@ -101,6 +103,10 @@ func (r *candidatesRebuild) fill(ctx context.Context) error {
 	defer m.end()
 	refused, err := r.replay.Advance(ctx, r.handler)
 	r.result.Refused = refused
+	if err != nil {
+		return err
+	}
+	r.result.Settled, err = r.handler.Settle(ctx)
 	return err
 }
 

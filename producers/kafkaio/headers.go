@@ -16,6 +16,9 @@ const (
 	HeaderReplyPartition = "kafka_replyPartition"
 )
 
+// HeaderRepublished is on the records that role catalogue publishes again; its value is the version that was refused, in decimal.
+const HeaderRepublished = "freshet_republished"
+
 // Dead-letter headers, by the names that Spring Kafka's DeadLetterPublishingRecoverer gives them. Numbers are big-endian.
 const (
 	// HeaderDLTPrefix starts every one of them.

@@ -8,8 +8,8 @@ import (
 
 // fold is what the changes of one item in one call come to. Written one after the other, all that counts of them is: the
 // last tombstone; of the changes before it the best one's version, which the deletion keeps; and the best one after it.
-// Each is an index into the changes, or -1.
-type fold struct{ before, tombstone, winner int }
+// Each is an index into the changes, or -1. The item's last change in the call, final, need not be one of them.
+type fold struct{ before, tombstone, winner, final int }
 
 // last is the index of a change that the fold has for certain.
 func (f fold) last() int { return max(f.winner, f.tombstone) }
@@ -36,6 +36,7 @@ func foldByItem(changes []Change) []fold {
 			folds = append(folds, fold{before: -1, tombstone: -1, winner: -1})
 		}
 		f := &folds[at]
+		f.final = i
 		switch {
 		case changes[i].Tombstone:
 			f.before = better(changes, f.before, f.winner)

@@ -54,7 +54,11 @@ type Outcome struct {
 	// MarkIndexed with Mark.
 	NeedsIndex bool
 	Mark       Mark
-	Err        error
+	// Last says that the change is its item's last one in the call. Held is then what the catalogue holds instead of it, nil where the
+	// change is what it holds: a topic that is compacted keeps its last record of an item, not the one that won.
+	Last bool
+	Held *Item
+	Err  error
 }
 
 //go:embed write.lua
@@ -130,6 +134,15 @@ func (s *Store) readOutcome(ctx context.Context, outcomes []Outcome, changes []C
 			continue
 		}
 		outcomes[part].Status = statusOf(parts[i].(string))
+	}
+	outcomes[f.final].Last = true
+	if outcomes[f.final].Held, err = s.heldInstead(changes, f, stored, parts[5].(string)); err != nil {
+		for _, i := range []int{f.tombstone, f.winner, f.final} {
+			if i >= 0 {
+				outcomes[i] = Outcome{Err: err}
+			}
+		}
+		return
 	}
 	decisive := f.winner
 	if decisive < 0 || outcomes[decisive].Status == Stale && f.tombstone >= 0 {

@@ -4,7 +4,8 @@
 --       3 value of the best record after it, or ""; 4 model, or ""; 5 vector as bytes, or ""; 6 filter digest
 --       7 stamp of the stored vector that equals the new one nearly, or ""; 8 retention of deleted items, ms
 -- Returns {tombstone's status, record's status, stamp that is stored now, 1 if the index has to hear of it,
---          key prefixes of the profiles that wait for a vector that is there now}.
+--          key prefixes of the profiles that wait for a vector that is there now,
+--          value of the live record that is stored instead of the one that came, or ""}.
 local FORMAT, STAMP, NOTHING = '\1', 9, string.rep('\0', 8)
 
 -- Stamps are compared byte by byte: Lua compares strings by locale, and a version needs more than a double's 53 bits.
@@ -59,9 +60,13 @@ local function waiting()
   return redis.call('SMEMBERS', KEYS[3])
 end
 
+-- A deletion that is stored instead has nothing but its stamp; a record that lost is never one that a tombstone of this call deleted.
+local held = ''
+if (status == 'stale' or status == 'replayed') and string.byte(stamp, STAMP) == 0 and stored ~= ARGV[3] then held = stored end
+
 local final = status
 if status == '' or (status == 'stale' and tombstone ~= '') then final = tombstone end
-if ARGV[4] == '' or final == 'stale' then return {tombstone, status, stamp, 0, waiting()} end
+if ARGV[4] == '' or final == 'stale' then return {tombstone, status, stamp, 0, waiting(), held} end
 
 local mark = redis.call('HGET', KEYS[2], 'i:' .. ARGV[4])
 if string.byte(stamp, STAMP) == 0 and ARGV[5] ~= '' then
@@ -76,4 +81,4 @@ if string.byte(stamp, STAMP) == 0 and ARGV[5] ~= '' then
     end
   end
 end
-return {tombstone, status, stamp, mark == stamp .. ARGV[6] and 0 or 1, waiting()}
+return {tombstone, status, stamp, mark == stamp .. ARGV[6] and 0 or 1, waiting(), held}
