@@ -10,4 +10,6 @@
 //   - An item whose new row the index can never hold keeps the row that it had; its record counts, and its change is a dead
 //     letter.
 //   - Of two changes to one item the larger version wins, whatever their order.
+//   - Before an offset is committed, the topic's last record of each item says what Redis holds of it: what won over a refused change is
+//     published again behind it.
 package catalogue

@@ -90,6 +90,8 @@ func catalogue() Dashboard {
 			graph("Item change to searchable, from occurred_at", seconds, "The same from the producer's clock.",
 				quantiles("freshet_item_freshness_seconds", `{since="occurred_at"}`, "")...),
 			graph("Items", perSec, "Item changes by what became of them.", rate("freshet_items_total", "", "outcome")),
+			graph("Items published again", perSec, "What won over a change that was refused; the log names items, versions and remedy.",
+				query{"sum(rate(freshet_items_republished_total[$__rate_interval]))", "items"}),
 		}},
 		consuming("catalogue", "items"), row{"Servers", append(calls("milvus", "Milvus"), calls("redis", "Redis")...)})
 }

@@ -252,6 +252,7 @@ var exposed = map[string]string{
 	"freshet_profiles_total":                      "source",
 	"freshet_item_freshness_seconds":              "since",
 	"freshet_items_total":                         "outcome",
+	"freshet_items_republished_total":             "",
 	"freshet_reply_duration_seconds":              "status",
 	"freshet_replies_total":                       "status",
 	"freshet_replies_degraded_total":              "reason",

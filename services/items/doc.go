@@ -6,6 +6,7 @@
 //   - Of two changes of an item the one with the larger version wins, whatever their order of arrival; at equal versions
 //     a deletion wins over an upsert, and otherwise the first one stays. A tombstone deletes whatever the version and keeps
 //     it, so that older and equal changes stay refused until DeletedRetention has passed.
+//   - Write says where an item's last change is not what is held: a topic that is compacted keeps the one, and not the other.
 //   - A vector and an index mark carry the stamp (version and life) of the record they were made from. A new record thus
 //     makes the mark of every model invalid in the same atomic step, without touching it: whoever dies between Redis and
 //     the index leaves an item that asks to be indexed, and a mark for a record that has moved on is refused.
