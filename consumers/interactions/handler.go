@@ -97,7 +97,8 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 		h.unknown.Of(&batch[origin[i]])
 	}
 	if report.Unheard > 0 && h.paces.unheard.due() {
-		h.log.Warn("events came before their items' records, and too many users wait for these: their embeddings will not have them",
+		h.log.Warn("events came before their items' records, and too many users wait for these: their embeddings will not have them; "+
+			"freshet_events_unheard counts them",
 			"events", report.Unheard, "remedy", "publish items before events with them, or raise profiles.waiting_users")
 	}
 	for i, err := range report.Failed {

@@ -18,6 +18,7 @@ type instruments struct {
 	freshness      metric.Float64Histogram
 	events         metric.Int64Counter
 	profiles       metric.Int64Counter
+	unheard        metric.Int64Counter
 	ratings        metric.Int64Counter
 	sinceOccurred  metric.MeasurementOption
 	sinceBroker    metric.MeasurementOption
@@ -71,6 +72,10 @@ func newInstruments() *instruments {
 		metric.WithDescription("Ratings whose value is not on the scale of the configuration, and which count as choices.")); err != nil {
 		otel.Handle(err)
 	}
+	if t.unheard, err = meter.Int64Counter("freshet.events.unheard", metric.WithUnit("{event}"),
+		metric.WithDescription("Events before their items' records that nobody waits for, as profiles.waiting_users wait already.")); err != nil {
+		otel.Handle(err)
+	}
 	return t
 }
 
@@ -94,6 +99,9 @@ func (t *instruments) applied(ctx context.Context, events []profiles.Event, repo
 		if n > 0 {
 			t.events.Add(ctx, int64(n), t.outcomeOptions[outcome])
 		}
+	}
+	if report.Unheard > 0 {
+		t.unheard.Add(ctx, int64(report.Unheard))
 	}
 	t.profiles.Add(ctx, int64(report.Recalled), t.fromMemory)
 	t.profiles.Add(ctx, int64(report.Read), t.fromRedis)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/profiles"
 )
 
 // observe has what is made until the test ends measured, and returns what reads an instrument.
@@ -102,4 +103,14 @@ func TestDeadLettersHaveReasons(t *testing.T) {
 		require.ErrorAs(t, r.handle(record), &failures)
 		require.Equal(t, want, stream.ReasonOf(failures[0].Err))
 	}
+}
+
+// TestWhoCannotWaitIsCounted: the bound of users who wait for one item's record is told by a counter, and not only in the log.
+func TestWhoCannotWaitIsCounted(t *testing.T) {
+	read := observe(t)
+	r := newRig(t, func(c *profiles.Config) { c.WaitingUsers = 1 })
+	for _, user := range []string{"ann", "bob", "cid"} {
+		require.NoError(t, r.handle(r.eventRecord(event("of "+user, user, "nobody knows", schemas.Like))))
+	}
+	require.EqualValues(t, 2, read("freshet.events.unheard").(metricdata.Sum[int64]).DataPoints[0].Value)
 }

@@ -78,16 +78,11 @@ func (b *lookback) read(ctx context.Context, k kafkaio.Config, topic string) err
 	if len(b.letters) == 0 {
 		return nil
 	}
-	c := newCluster(k, topic)
+	c, spans, err := openTopic(ctx, k, topic)
+	if err != nil {
+		return err
+	}
 	defer c.close()
-	partitions, err := allPartitions(ctx, k, topic)
-	if err != nil {
-		return err
-	}
-	spans, err := c.spans(ctx, partitions...)
-	if err != nil {
-		return err
-	}
 	starts, err := c.offsetsAt(ctx, b.since.Add(-clocksApart), spans)
 	if err != nil {
 		return err

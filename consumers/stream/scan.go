@@ -14,17 +14,27 @@ import (
 // Scan calls each for every record that a topic holds as of now, partition by partition, oldest first, outside of any group.
 // An error of each ends it.
 func Scan(ctx context.Context, k kafkaio.Config, topic string, each func(Record) error) error {
-	c := newCluster(k, topic)
+	c, spans, err := openTopic(ctx, k, topic)
+	if err != nil {
+		return err
+	}
 	defer c.close()
+	return scanSpans(ctx, c, spans, each)
+}
+
+// openTopic looks up what a topic holds as of now; that is nothing where there is no such topic. Close the cluster after use.
+func openTopic(ctx context.Context, k kafkaio.Config, topic string) (*cluster, map[int32]span, error) {
 	partitions, err := allPartitions(ctx, k, topic)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
+	c := newCluster(k, topic)
 	spans, err := c.spans(ctx, partitions...)
 	if err != nil {
-		return err
+		c.close()
+		return nil, nil, err
 	}
-	return scanSpans(ctx, c, spans, each)
+	return c, spans, nil
 }
 
 // allPartitions lists the partitions of a topic.

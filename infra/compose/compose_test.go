@@ -68,7 +68,7 @@ func example(t *testing.T) map[string]any {
 }
 
 // pinned is a version, down to the patch where a project has such.
-var pinned = regexp.MustCompile(`^[a-z][a-z/-]*:v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)?$`)
+var pinned = regexp.MustCompile(`^[a-z][a-z/-]*:v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)*$`)
 
 func TestImagesArePinned(t *testing.T) {
 	for name, s := range load(t).Services {
@@ -90,6 +90,42 @@ func TestImagesArePinned(t *testing.T) {
 	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(string(module))
 	require.Contains(t, string(text), "FROM golang:"+version[1]+"-", "the compiler that go.mod asks for")
 }
+
+// TestTheImageRunsImportedBundles: with cgo, on the C library that it was built with, and with ONNX Runtime where the program looks.
+func TestTheImageRunsImportedBundles(t *testing.T) {
+	file, err := os.ReadFile("Dockerfile")
+	require.NoError(t, err)
+	text := string(file)
+	require.Contains(t, text, "RUN CGO_ENABLED=1 go build ")
+	require.NotContains(t, text, "alpine", "ONNX Runtime is linked to glibc")
+	const release, version = "bookworm", "12" // which are one
+	stages := regexp.MustCompile(`(?m)^FROM (\S+)`).FindAllStringSubmatch(text, -1)
+	require.Len(t, stages, 3)
+	require.Regexp(t, "-"+release+"(-slim)?$", stages[0][1])
+	require.Regexp(t, "-"+release+"$", stages[1][1])
+	require.Regexp(t, `^debian:`+version+`\.\d+-slim$`, stages[2][1])
+	require.Contains(t, text, " libstdc++6 ")
+
+	named := regexp.MustCompile(`(?m)^ENV ` + onnxruntimeVariable + `=(\S+)$`).FindStringSubmatch(text)
+	require.NotNil(t, named)
+	require.Contains(t, text, "COPY --from=onnxruntime /libonnxruntime.so.1 "+named[1]+"\n")
+	require.Contains(t, text, `RUN cp "$(bash .ci/onnxruntime)" /libonnxruntime.so.1`)
+	ignored, err := os.ReadFile("Dockerfile.dockerignore")
+	require.NoError(t, err)
+	require.Contains(t, string(ignored), "\n!.ci/onnxruntime\n")
+	script, err := os.ReadFile("../../.ci/onnxruntime")
+	require.NoError(t, err)
+	pin := regexp.MustCompile(`(?m)^version=1\.(\d+)\.\d+$`).FindStringSubmatch(string(script))
+	require.NotNil(t, pin)
+	minor, err := strconv.Atoi(pin[1])
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, minor, 24, "the least that services/towers/onnxruntime takes")
+	require.Len(t, regexp.MustCompile(`sum=[0-9a-f]{64}\b`).FindAllString(string(script), -1), 2, "one for each chip")
+	require.Contains(t, string(script), "sha256sum --check")
+}
+
+// onnxruntimeVariable is services/towers/onnxruntime.Variable, which this room may not import.
+const onnxruntimeVariable = "FRESHET_ONNXRUNTIME"
 
 func TestEverythingThatCanBeAskedHasAHealthCheck(t *testing.T) {
 	p := load(t)

@@ -34,6 +34,13 @@ func (b *batch) await(ctx context.Context, pending []*work) (again []*work) {
 			continue
 		}
 		for m, model := range b.models {
+			if w.plan.erased { // Await has run, the process died before the profile said so, and now the events come again with the erasure
+				for _, e := range w.events {
+					if e.ItemID != "" {
+						gone = append(gone, items.Wait{Model: model, ItemID: e.ItemID, User: w.user})
+					}
+				}
+			}
 			begun, ended := w.lack(m, func(id string) bool { return b.vectors.has(m, id) }, b.store.cfg.HistoryLength)
 			for _, id := range begun {
 				waits, of = append(waits, items.Wait{Model: model, ItemID: id, User: w.user}), append(of, w)

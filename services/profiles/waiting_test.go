@@ -189,6 +189,26 @@ func TestNothingOfAnErasedUserWaits(t *testing.T) {
 	require.Nil(t, r.load(t, user, "m1").Embedding)
 }
 
+// TestAnErasedUserWaitsNoMoreAfterACrash:
+//
+//	member: has the user wait for x; dies before the profile says so
+//	next:   gets the event again, with the tombstone behind it, in one batch: the profile never says that it lacks x
+func TestAnErasedUserWaitsNoMoreAfterACrash(t *testing.T) {
+	r := newRig(t)
+	answers, err := r.waiters().Await(t.Context(), []items.Wait{{Model: "m1", ItemID: "x", User: user}})
+	require.NoError(t, err)
+	require.Equal(t, []items.Waiting{items.Waits}, answers)
+	waiting := func() int64 {
+		n, err := r.client.ZCard(t.Context(), r.cfg.KeyPrefix+":{x}:waiting:m1:"+r.cfg.KeyPrefix).Result()
+		require.NoError(t, err)
+		return n
+	}
+	require.EqualValues(t, 1, waiting())
+	erasure := Event{Interaction: schemas.Interaction{UserID: user}, Erase: true, Offset: 2}
+	r.apply(t, at(1, 1, schemas.Like, "x"), erasure)
+	require.Zero(t, waiting())
+}
+
 // TestAShadowWaitsAsALiveProfile: the item comes before the fold, between fold and swap, or after the swap.
 func TestAShadowWaitsAsALiveProfile(t *testing.T) {
 	for when := range 3 {
