@@ -25,4 +25,9 @@ func TestDeadlinesDoNotDependOnTheAskersClock(t *testing.T) {
 	require.Equal(t, now.Add(time.Second), h.deadline(stale, now.Add(time.Second)), "without a timestamp a deadline stands")
 	behind := &stream.Record{Time: now, Arrived: now}
 	require.Equal(t, now.Add(-time.Second), h.deadline(behind, now.Add(-time.Second)), "so does one that was over at the start")
+
+	brokers := &stream.Record{Time: now, Arrived: now, BrokerTime: true}
+	require.Equal(t, now.Add(time.Second), h.deadline(brokers, now.Add(time.Second)), "by the broker's time a deadline stands")
+	require.Equal(t, now.Add(h.config.DefaultDeadline), h.deadline(brokers, now.Add(-10*time.Minute)),
+		"an asker whose clock is behind is answered")
 }

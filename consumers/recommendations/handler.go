@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -24,7 +23,7 @@ type Handler struct {
 	writer      *kafkaio.Writer
 	telemetry   *instruments
 	log         *slog.Logger
-	told        sync.Once // that requests are forgotten
+	told        *stream.Notice // that requests are forgotten
 }
 
 // New returns a Handler that sends its replies through writer.
@@ -34,6 +33,8 @@ func New(
 ) *Handler {
 	return &Handler{
 		config: config, requests: requests, replies: replies, recommender: recommender, writer: writer, telemetry: newInstruments(), log: log,
+		told: stream.NewNotice(log, "requests whose deadline passed more than a minute ago get no reply; freshet_requests_forgotten counts them",
+			"members that are enough for the load; nothing, where a group is new or was away"),
 	}
 }
 
@@ -75,7 +76,7 @@ func (h *Handler) Gather(ctx context.Context, batch []*stream.Delivery) {
 		}
 		if request.Deadline.IsZero() || schemas.DeadlineRemedy(request.Deadline) == "" { // else the limits refuse it as it is
 			request.Deadline = h.deadline(&d.Record, request.Deadline)
-			if time.Since(request.Deadline) > forgotten {
+			if time.Since(request.Deadline) > forgotten && time.Since(d.Arrived) > forgotten {
 				h.forget(ctx, d)
 				continue
 			}
@@ -94,12 +95,15 @@ const forgotten = time.Minute
 
 // deadline returns when a request must be answered, by our clock. The time in the queue counts. A deadline that is given is as
 // long after the request's own timestamp as the asker waits, by one and the same clock; where the timestamp is the broker's,
-// the asker's clock is not known and the deadline stands as it is.
+// the asker's clock is not known: the deadline stands as it is, unless it was over before the request arrived. Nobody asks so, but by a
+// clock that is behind.
 func (h *Handler) deadline(r *stream.Record, given time.Time) time.Time {
 	switch {
 	case given.IsZero():
 		return r.Arrived.Add(h.config.DefaultDeadline)
-	case r.IsBrokerTime() || r.Time.IsZero() || !given.After(r.Time):
+	case r.BrokerTime && given.Before(r.Arrived):
+		return r.Arrived.Add(h.config.DefaultDeadline)
+	case r.BrokerTime || r.Time.IsZero() || !given.After(r.Time):
 		return given
 	}
 	return r.Arrived.Add(given.Sub(r.Time))
@@ -108,10 +112,7 @@ func (h *Handler) deadline(r *stream.Record, given time.Time) time.Time {
 // forget is done with a request that nobody waits for.
 func (h *Handler) forget(ctx context.Context, d *stream.Delivery) {
 	h.telemetry.forgotten.Add(ctx, 1)
-	h.told.Do(func() {
-		h.log.Warn("requests whose deadline passed more than a minute ago get no reply; freshet_requests_forgotten counts them",
-			slog.Int("partition", int(d.Partition)), slog.Int64("offset", d.Offset), slog.Time("arrived", d.Arrived))
-	})
+	h.told.Of(&d.Record)
 	d.Done(nil)
 }
 

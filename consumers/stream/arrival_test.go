@@ -26,7 +26,7 @@ func TestArrival(t *testing.T) {
 		"in a backlog, by its own timestamp": {ago(10 * time.Minute), false, time.Time{}, ago(10 * time.Minute)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.want, arrival(&Record{Time: c.stamp, appendTime: c.broker}, c.seenEnd, now))
+			require.Equal(t, c.want, arrival(&Record{Time: c.stamp, BrokerTime: c.broker}, c.seenEnd, now))
 		})
 	}
 }

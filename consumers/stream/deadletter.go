@@ -98,7 +98,7 @@ func cut(b []byte) []byte { return b[:min(len(b), maxKeptValue)] }
 
 func letterHeaders(r *Record, group string, reason error) []kafkaio.Header {
 	timestampType := "CreateTime"
-	if r.appendTime {
+	if r.BrokerTime {
 		timestampType = "LogAppendTime"
 	}
 	return []kafkaio.Header{
@@ -156,7 +156,7 @@ func ParseDeadLetter(r Record) (DeadLetter, error) {
 			Key:        r.Key,
 			Value:      r.Value,
 			Headers:    ownHeaders(r.Headers),
-			appendTime: p.optional(kafkaio.HeaderDLTOriginalTimestampType) == "LogAppendTime",
+			BrokerTime: p.optional(kafkaio.HeaderDLTOriginalTimestampType) == "LogAppendTime",
 		},
 		Group:     p.optional(kafkaio.HeaderDLTOriginalConsumerGroup),
 		Kind:      p.optional(kafkaio.HeaderDLTExceptionFQCN),

@@ -55,7 +55,7 @@ func TestDeadLetterKeepsTheRecordAndTellsWhy(t *testing.T) {
 
 func TestDeadLetterHasSpringsHeaders(t *testing.T) {
 	r := poison()
-	r.appendTime = true
+	r.BrokerTime = true
 	got := make(map[string]string)
 	for _, h := range letterHeaders(r, testGroup, errors.New("why")) {
 		got[h.Key] = string(h.Value)

@@ -29,7 +29,9 @@ type fetcher struct {
 	failures  *backoff.ExponentialBackOff
 	behind    bool      // the last fetch left something in the log
 	seenEnd   time.Time // when nothing was left to read, last
-	progress  *progress // nil for a reader outside of a group
+	progress  *progress // nil for a reader outside of a group, as is member
+	member    *member
+	tries     *attempts // nil while fetching succeeds, and outside of a group
 }
 
 func newFetcher(c *cluster, partition int32, next int64, cfg Runtime, log *slog.Logger, stats *counters) *fetcher {
@@ -45,8 +47,8 @@ func newFetcher(c *cluster, partition int32, next int64, cfg Runtime, log *slog.
 }
 
 // follow has the fetcher report to the progress of a member.
-func (f *fetcher) follow(p *progress) {
-	f.progress = p
+func (f *fetcher) follow(p *progress, m *member) {
+	f.progress, f.member = p, m
 	f.seenEnd = p.seenEnd()
 }
 
@@ -65,25 +67,29 @@ func (f *fetcher) poll(ctx context.Context) ([]Record, error) {
 	}
 	switch {
 	case ctx.Err() != nil:
+		f.getsOn()
 		return nil, ctx.Err()
-	case f.progress == nil && kafkaio.IsRefused(err):
+	case f.progress == nil && (kafkaio.IsRefused(err) || kafkaio.IsUndecodable(err)):
 		return nil, err
 	case err != nil && len(fetched.Records) == 0: // else what could be read comes first, and the next fetch meets the error
 		f.refresh(asked)
 		wait := f.failures.NextBackOff()
-		f.log.Warn("reading from Kafka failed, trying again", slog.Any("error", err), slog.Duration("in", wait))
-		pause(ctx, wait)
+		f.complain(err, wait)
+		if !pause(ctx, wait) {
+			f.getsOn()
+		}
 		return nil, ctx.Err()
 	case moved:
 		return nil, nil // the next fetch is from where there is something
 	}
 	f.failures.Reset()
+	f.getsOn()
 	now := time.Now()
 	records := make([]Record, len(fetched.Records))
 	for i, r := range fetched.Records {
 		records[i] = Record{
 			Topic: f.topic, Partition: f.partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Headers: r.Headers, Time: r.Time,
-			EndOffset: fetched.End, appendTime: r.AppendTime,
+			EndOffset: fetched.End, BrokerTime: r.AppendTime,
 		}
 		records[i].Arrived = arrival(&records[i], f.seenEnd, now)
 	}
@@ -94,6 +100,27 @@ func (f *fetcher) poll(ctx context.Context) ([]Record, error) {
 	}
 	f.progress.fetched(records, f.next, fetched.End)
 	return records, nil
+}
+
+// complain says that a fetch failed; in a group, a partition that cannot be read for long is stuck.
+func (f *fetcher) complain(err error, wait time.Duration) {
+	const message = "reading from Kafka failed, trying again"
+	if f.member == nil {
+		f.log.Warn(message, slog.Any("error", err), slog.Duration("in", wait))
+		return
+	}
+	if f.tries == nil {
+		f.tries = &attempts{member: f.member, log: f.log, at: recordAt{f.partition, f.next}}
+	}
+	f.tries.failed(message, err, time.Now(), slog.Duration("in", wait))
+}
+
+// getsOn says that the partition can be read, or is another reader's.
+func (f *fetcher) getsOn() {
+	if f.tries != nil {
+		f.tries.over()
+		f.tries = nil
+	}
 }
 
 // reposition moves to where the partition can be read again when next is outside of it, and says so: the log is the only

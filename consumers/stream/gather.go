@@ -59,7 +59,7 @@ func (g *gathering) run() {
 			partition: partition, window: semaphore.NewWeighted(int64(g.cfg.MaxUncommitted)), progress: g.gen.owned[partition],
 		}
 		f := newFetcher(g.gen.cluster, partition, start, g.member.cfg, g.log, &g.stats)
-		f.follow(s.progress)
+		f.follow(s.progress, g.member)
 		sources.Go(func() { g.read(f, s) })
 	}
 	ending.Go(func() {
@@ -79,17 +79,14 @@ func (g *gathering) run() {
 func (g *gathering) finish() {
 	g.mu.Lock()
 	g.over = true
-	for _, d := range g.waiting {
-		if d.tries != nil {
-			d.tries.over()
-		}
-	}
 	left := g.open + g.abandoned
 	g.mu.Unlock()
 	if left > 0 {
 		g.log.Warn("giving up the partitions before all requests were done: the next owner answers them", slog.Int("open", left))
 	}
 	g.background.Wait()
+	// Whatever is open is the next owner's: what waits here, what was cut and not delivered, what is out with the handler.
+	g.member.stuck.clear()
 }
 
 // read takes the records of one partition, for as long as there is room for them.
@@ -309,7 +306,6 @@ func (g *gathering) deliverAgain(d *Delivery, reason error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !alive {
-		next.tries.over()
 		g.abandon()
 		return
 	}

@@ -19,7 +19,7 @@ type partition struct {
 func newPartition(c *Consumer, g *generation, id int32, start int64) *partition {
 	log := c.log.With(slog.Int("partition", int(id)))
 	f := newFetcher(g.cluster, id, start, c.member.cfg, c.log, &c.stats)
-	f.follow(g.owned[id])
+	f.follow(g.owned[id], c.member)
 	return &partition{
 		handling: &handling{Consumer: c, work: g.work, intake: g.intake, log: log},
 		g:        g,

@@ -24,12 +24,9 @@ type Record struct {
 	// EndOffset is one past the newest record of the partition as of the fetch that brought this one, be it in an
 	// open transaction.
 	EndOffset int64
-
-	appendTime bool // Time is the broker's
+	// BrokerTime says that Time is the broker's.
+	BrokerTime bool
 }
-
-// IsBrokerTime says whether Time is the broker's.
-func (r *Record) IsBrokerTime() bool { return r.appendTime }
 
 // arrival returns when the broker got a record that was read at now. The broker's time is the one to go by. A producer's is only what
 // its clock says, and is believed within what the reader itself knows: the record was not there when the reader last saw the
@@ -37,7 +34,7 @@ func (r *Record) IsBrokerTime() bool { return r.appendTime }
 // do, those of good clocks are known by their age. seenEnd is the zero time where the end was not seen yet.
 func arrival(r *Record, seenEnd, now time.Time) time.Time {
 	switch {
-	case r.appendTime:
+	case r.BrokerTime:
 		return r.Time
 	case r.Time.IsZero() || r.Time.After(now):
 		return now

@@ -45,6 +45,13 @@ func (s *stuckRecords) unset(p recordAt) {
 	delete(s.at, p)
 }
 
+// clear is for the end of a generation.
+func (s *stuckRecords) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.at)
+}
+
 // Stuck lists, for each partition that has any, the record that has been tried longest, in the order of the partitions.
 func (m *member) Stuck() []Stuck {
 	m.stuck.mu.Lock()

@@ -307,9 +307,9 @@ func TestBrokersTime(t *testing.T) {
 			}))
 			require.Len(t, got, len(stamps))
 			for i, r := range got {
-				require.Equal(t, kind == "LogAppendTime", r.appendTime)
+				require.Equal(t, kind == "LogAppendTime", r.BrokerTime)
 				switch {
-				case r.appendTime:
+				case r.BrokerTime:
 					require.WithinDuration(t, time.Now(), r.Time, time.Minute, fmt.Sprint(stamps[i]))
 				case stamps[i] < 0:
 					require.Zero(t, r.Time)

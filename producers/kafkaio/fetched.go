@@ -42,7 +42,7 @@ func decodeFetched(req FetchRequest, version int16, body []byte) (Fetched, error
 	resp := kmsg.NewPtrFetchResponse()
 	resp.SetVersion(version)
 	if err := resp.ReadFrom(body); err != nil {
-		return fetched, fmt.Errorf("decoding a fetch of %s/%d: %w", req.Topic, req.Partition, err)
+		return fetched, fmt.Errorf("decoding a fetch of %s/%d: %w", req.Topic, req.Partition, undecodable{err})
 	}
 	if resp.ErrorCode != 0 {
 		return fetched, kafka.Error(resp.ErrorCode)
@@ -67,9 +67,22 @@ func decodeFetched(req FetchRequest, version int16, body []byte) (Fetched, error
 		fetched.Records[i] = copyRecord(r)
 	}
 	if decoded.Err != nil {
-		return fetched, fmt.Errorf("decoding what lies behind offset %d of %s/%d: %w", next, req.Topic, req.Partition, decoded.Err)
+		return fetched, fmt.Errorf("decoding what lies behind offset %d of %s/%d: %w", next, req.Topic, req.Partition,
+			undecodable{decoded.Err})
 	}
 	return fetched, nil
+}
+
+// undecodable is why a fetch brought what is no batch of records.
+type undecodable struct{ error }
+
+func (u undecodable) Unwrap() error { return u.error }
+
+// IsUndecodable says whether a partition holds bytes that are no records: a bad checksum, an unknown codec, more than can be decoded.
+// Trying again is of no use, unless a broker mends its log.
+func IsUndecodable(err error) bool {
+	_, is := errors.AsType[undecodable](err)
+	return is
 }
 
 var errForeign = errors.New("the answer is about another partition")

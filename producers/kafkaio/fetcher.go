@@ -82,20 +82,25 @@ func (f *Fetcher) fetch(ctx context.Context, at place, req FetchRequest) (Fetche
 	if err != nil {
 		return Fetched{}, err
 	}
-	conn, err := f.take(ctx, address)
-	if err != nil {
-		return Fetched{}, err
-	}
-	body, err := conn.roundTrip(ctx, conn.request(req), f.cfg.ClientID)
-	if err != nil {
+	for {
+		conn, used, err := f.take(ctx, address)
+		if err != nil {
+			return Fetched{}, err
+		}
+		body, err := conn.roundTrip(ctx, conn.request(req), f.cfg.ClientID)
+		if err == nil {
+			f.put(address, conn)
+			return decodeFetched(req, conn.version, body)
+		}
 		_ = conn.Close()
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case used:
+			continue // the broker may have closed it while it was idle
 		}
 		return Fetched{}, fmt.Errorf("fetching from %s: %w", address, err)
 	}
-	f.put(address, conn)
-	return decodeFetched(req, conn.version, body)
 }
 
 // Close gives the idle connections back now, and others once their fetch is over.
@@ -154,28 +159,28 @@ func leaderOf(resp *kafka.MetadataResponse, at place) (string, error) {
 	return "", kafka.UnknownTopicOrPartition
 }
 
-// take returns an idle connection, or makes one.
-func (f *Fetcher) take(ctx context.Context, address string) (*fetchConn, error) {
+// take returns an idle connection, which was used before, or makes one.
+func (f *Fetcher) take(ctx context.Context, address string) (c *fetchConn, used bool, err error) {
 	f.mu.Lock()
 	if n := len(f.idle[address]); n > 0 {
 		c := f.idle[address][n-1]
 		f.idle[address] = f.idle[address][:n-1]
 		f.mu.Unlock()
-		return c, nil
+		return c, true, nil
 	}
 	f.mu.Unlock()
 	dialling, cancel := context.WithTimeout(ctx, f.cfg.DialTimeout)
 	defer cancel()
 	conn, err := f.dial(dialling, "tcp", address)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	c, err := agreeOnFetch(dialling, conn, f.cfg.ClientID)
+	c, err = agreeOnFetch(dialling, conn, f.cfg.ClientID)
 	if err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("asking %s for its versions: %w", address, err)
+		return nil, false, fmt.Errorf("asking %s for its versions: %w", address, err)
 	}
-	return c, nil
+	return c, false, nil
 }
 
 func (f *Fetcher) put(address string, c *fetchConn) {

@@ -53,7 +53,8 @@ func (b *batch) read(ctx context.Context, pending []*work) {
 	fields := b.fields()
 	for i, w := range pending {
 		w.stored, w.tastes, w.lacking, w.plan, w.unheard = nil, nil, nil, nil, 0
-		if w.recalled = b.recall(w); w.recalled {
+		// Where an item arrived for a user, another owner may have written what is not remembered: that the profile lacks it.
+		if w.recalled = !w.again && b.recall(w); w.recalled {
 			continue
 		}
 		reads[i] = pipe.HMGet(ctx, b.store.profileKey(w.user), fields...)

@@ -192,6 +192,7 @@ func (h *Shadow) Replace(ctx context.Context, users []ShadowUser, passed Passed)
 		}
 		calls, called = append(calls, h.replaceCall(p, verdicts[i], lives[i])), append(called, i)
 	}
+	var replaced []pair
 	for i, answer := range replaceScript.Run(ctx, h.live.rdb, calls) {
 		done, err := answer.Int()
 		if err != nil {
@@ -203,13 +204,15 @@ func (h *Shadow) Replace(ctx context.Context, users []ShadowUser, passed Passed)
 		}
 		r.Done++
 		switch verdicts[called[i]] {
+		case swap:
+			replaced = append(replaced, pairs[called[i]])
 		case kept:
 			r.Kept++
 		case expired:
 			r.Expired++
 		}
 	}
-	return r, nil
+	return r, h.leave(ctx, replaced)
 }
 
 func (h *Shadow) replaceCall(p pair, v verdict, ttl time.Duration) redisdb.Call {

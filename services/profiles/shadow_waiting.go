@@ -28,7 +28,7 @@ func (p *pair) readLacking(shadow, live []any) error {
 // A user who waits but is not put in place in the end waits for nothing: the arrival finds nothing to do. What the live profile
 // lacked and the shadow does not know is forgotten: the topic may have erased it.
 func (h *Shadow) await(ctx context.Context, pairs []pair, verdicts []verdict) error {
-	var waits, gone []items.Wait
+	var waits []items.Wait
 	var of []int
 	models := h.live.models()
 	for i, p := range pairs {
@@ -41,16 +41,6 @@ func (h *Shadow) await(ctx context.Context, pairs []pair, verdicts []verdict) er
 			for _, id := range p.lacks[m] {
 				waits, of = append(waits, items.Wait{Model: model, ItemID: id, User: user}), append(of, i)
 			}
-			for _, id := range p.lacked[m] {
-				if !slices.Contains(p.lacks[m], id) {
-					gone = append(gone, items.Wait{Model: model, ItemID: id, User: user})
-				}
-			}
-		}
-	}
-	if len(gone) > 0 {
-		if err := h.live.waiters().Forget(ctx, gone); err != nil {
-			return err
 		}
 	}
 	if len(waits) == 0 {
@@ -70,4 +60,24 @@ func (h *Shadow) await(ctx context.Context, pairs []pair, verdicts []verdict) er
 		}
 	}
 	return nil
+}
+
+// leave takes users out of the waiting sets of items that their profiles lacked before they were replaced. It comes after the swap: a
+// live profile that stays must not lack what it does not wait for.
+func (h *Shadow) leave(ctx context.Context, replaced []pair) error {
+	var gone []items.Wait
+	models := h.live.models()
+	for _, p := range replaced {
+		for m := range p.lacked {
+			for _, id := range p.lacked[m] {
+				if !slices.Contains(p.lacks[m], id) {
+					gone = append(gone, items.Wait{Model: models[m].Version(), ItemID: id, User: redisdb.ID(string(p.user))})
+				}
+			}
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return h.live.waiters().Forget(ctx, gone)
 }

@@ -46,7 +46,10 @@ const (
 	fieldTurned     = "d" // items turned down; absent while none ever was
 )
 
-var profileFields = []string{fieldRevision, fieldHistory, fieldWatermarks, fieldCounters, fieldUpdated, fieldPast, fieldTurned}
+var profileFields = []string{fieldRevision, fieldHistory, fieldWatermarks, fieldCounters, fieldUpdated, fieldTurned, fieldPast}
+
+// shownFields are those of them that a reader needs; the past serves the writer alone.
+var shownFields = profileFields[:len(profileFields)-1]
 
 const remedyProfile = "delete the user's keys :profile and :seen and send the user's events again (dead letters can be redriven)"
 
@@ -106,18 +109,20 @@ func unpackStored(fields []any) (st *stored, err error) {
 			return nil, errors.New("the time of the last event is no number")
 		}
 	}
-	if fields[5] == nil {
-		st.past = st.pastOf()
-	} else if st.past, err = unpackPast(text(fields[5])); err != nil {
-		return nil, err
-	}
-	if fields[6] != nil {
-		if st.turned, err = unpackTurned(text(fields[6])); err != nil {
+	if fields[5] != nil {
+		if st.turned, err = unpackTurned(text(fields[5])); err != nil {
 			return nil, err
 		}
 		st.turnedStored = true
 	}
-	return st, nil
+	switch {
+	case len(fields) == len(shownFields):
+	case fields[6] == nil:
+		st.past = st.pastOf()
+	default:
+		st.past, err = unpackPast(text(fields[6]))
+	}
+	return st, err
 }
 
 func text(field any) string {
@@ -132,7 +137,7 @@ func (s *Store) Load(ctx context.Context, users []string, model string) ([]*Prof
 	if len(users) == 0 {
 		return nil, nil
 	}
-	fields := append(slices.Clip(profileFields), stateField(model), embeddingField(model))
+	fields := append(slices.Clip(shownFields), stateField(model), embeddingField(model))
 	pipe := s.rdb.Pipeline()
 	hashes, seen := make([]*redis.SliceCmd, len(users)), make([]*redis.StringCmd, len(users))
 	for i, user := range users {
@@ -157,14 +162,14 @@ func (s *Store) Load(ctx context.Context, users []string, model string) ([]*Prof
 		if values[0] == nil {
 			continue
 		}
-		st, err := s.readStored(user, values)
+		st, err := s.readStored(user, values[:len(shownFields)])
 		if err != nil {
 			loaded[i] = &Profile{UserID: user, Err: err}
 			continue
 		}
 		loaded[i] = st.profile(user, seen[i].Val())
 		stamp := st.counters.remembered()
-		if t := unpackTaste(text(values[len(profileFields)]), text(values[len(profileFields)+1]), stamp, stateSize, dim); t != nil {
+		if t := unpackTaste(text(values[len(shownFields)]), text(values[len(shownFields)+1]), stamp, stateSize, dim); t != nil {
 			loaded[i].State, loaded[i].Embedding, loaded[i].Moved = t.state, t.embedding, t.moved
 		}
 	}

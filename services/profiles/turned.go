@@ -63,7 +63,11 @@ func turnedDownOf(h history) (t turnedDown) {
 
 // at is when the user turned an item down, in ms.
 func (t turnedDown) at(itemID string) (at int64, is bool) {
-	place := slices.IndexFunc(t, func(r refusal) bool { return r.item == seenFingerprint(itemID) })
+	if len(t) == 0 {
+		return 0, false
+	}
+	item := seenFingerprint(itemID)
+	place := slices.IndexFunc(t, func(r refusal) bool { return r.item == item })
 	if place < 0 {
 		return 0, false
 	}

@@ -125,6 +125,8 @@ func (w *work) lacked(m int, itemID string) bool {
 const (
 	// arrivalsPoll is how often a process asks for items that have arrived, while there are none: one command a model.
 	arrivalsPoll = 200 * time.Millisecond
+	// failureSaidEvery is how often it is said that arrivals cannot be served.
+	failureSaidEvery = time.Minute
 	// An arrival's users are served some at a time, so that many processes can serve one item.
 	arrivalsTaken, usersTaken = 64, 256
 )
@@ -132,13 +134,13 @@ const (
 // FollowArrivals encodes the profiles of users anew whose items' vectors have come, until ctx ends. Any number of processes may do
 // it side by side: an arrival that is served twice gives the same.
 func (s *Store) FollowArrivals(ctx context.Context, log *slog.Logger) {
-	failing := false
+	var said time.Time
 	for ctx.Err() == nil {
 		served, err := s.serveArrivals(ctx)
-		if err != nil && ctx.Err() == nil && !failing {
+		if err != nil && ctx.Err() == nil && time.Since(said) > failureSaidEvery {
+			said = time.Now()
 			log.Warn("items have arrived, but profiles that wait for them could not be encoded anew; trying again", "error", err)
 		}
-		failing = err != nil
 		if served > 0 && err == nil {
 			continue
 		}

@@ -262,3 +262,25 @@ func FuzzLacking(f *testing.F) {
 		require.Equal(t, ids, again)
 	})
 }
+
+// TestAnArrivalIsServedFromWhatIsStored: the process that serves it remembers the user from before another one wrote.
+//
+//	b: applies an event, and remembers the profile ............................ takes the arrival of x
+//	a: ................................. applies an event with x, which is not there
+func TestAnArrivalIsServedFromWhatIsStored(t *testing.T) {
+	a := newRig(t)
+	a.setVector(t, "m1", "a", 1)
+	events := []Event{at(1, 1, schemas.Like, "a"), at(2, 2, schemas.Like, "x")}
+	client := a.server.Connect(t)
+	b := New(client, items.New(client, items.Config{KeyPrefix: a.cfg.KeyPrefix}), a.models, a.cfg)
+	report, err := b.Apply(t.Context(), events[:1])
+	require.NoError(t, err)
+	require.Equal(t, 1, report.Applied)
+	a.apply(t, events[1])
+	a.setVector(t, "m1", "x", 3)
+	for served := 1; served > 0; {
+		served, err = b.serveArrivals(t.Context())
+		require.NoError(t, err)
+	}
+	a.sameAsFoldedInOrder(t, events...)
+}

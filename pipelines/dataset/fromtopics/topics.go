@@ -125,7 +125,7 @@ func (c *Counts) tombstone(id string, err error) {
 	}
 }
 
-// decoded decodes a record and judges it as of its own time, as a rebuild does: ok is false for one that was counted instead.
+// decoded decodes a record and judges it as of now, as a rebuild does: ok is false for one that was counted instead.
 func decoded[T schemas.Record](
 	ctx context.Context, serde *schemas.Serde[T], r *stream.Record, judge func(*T, time.Time) error, counts *Counts,
 ) (record T, ok bool, err error) {
