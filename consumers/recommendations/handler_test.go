@@ -237,6 +237,11 @@ func TestAPageThatDoesNotFitIsAnErrorReply(t *testing.T) {
 
 func TestDeadlines(t *testing.T) {
 	r := newRig(t)
+	unbounded := request("ann")
+	unbounded.Deadline = time.Time{}
+	stale := r.requests.Append(nil, &unbounded)
+	// It is there before anybody reads: whoever has seen the end of the log knows that it is younger than its timestamp says.
+	r.askAt(time.Now().Add(-time.Minute), "ann", stale, headers(replyTopic, 0, "stale"))
 	r.run(r.writer)
 	late := request("ann")
 	late.Deadline = time.Now().Add(-time.Second)
@@ -246,11 +251,7 @@ func TestDeadlines(t *testing.T) {
 		slip.Deadline = time.UnixMilli(unit)
 		r.ask(slip, headers(replyTopic, 0, name))
 	}
-	unbounded := request("ann")
-	unbounded.Deadline = time.Time{}
 	r.ask(unbounded, headers(replyTopic, 0, "unbounded"))
-	stale := r.requests.Append(nil, &unbounded)
-	r.askAt(time.Now().Add(-time.Minute), "ann", stale, headers(replyTopic, 0, "stale"))
 	replies := r.settle()
 	require.Equal(t, schemas.StatusDeadlineExceeded, r.decode(replies["late"]).Status)
 	for _, name := range []string{"one", "seconds", "micros"} {
