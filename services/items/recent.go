@@ -2,12 +2,21 @@ package items
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/redisdb"
 )
+
+//go:embed shelve.lua
+var shelveSource string
+
+var shelveScript = redisdb.NewScript(shelveSource)
 
 func (s *Store) recentKey() string { return s.cfg.KeyPrefix + ":recent" }
 
@@ -34,13 +43,19 @@ func (s *Store) shelveRecent(ctx context.Context, changes []Change, outcomes []O
 	}
 	if len(shown) > 0 {
 		pipe.ZAdd(ctx, s.recentKey(), shown...)
-		pipe.ZRemRangeByRank(ctx, s.recentKey(), 0, -int64(s.cfg.RecentKept)-1)
 	}
 	if pipe.Len() == 0 {
 		return nil
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("writing the shelf of recent items: %w", err)
+	}
+	if len(shown) == 0 {
+		return nil
+	}
+	call := redisdb.Call{Keys: []string{s.recentKey()}, Args: []any{time.Now().UnixMilli(), s.cfg.RecentKept}}
+	if err := shelveScript.Run(ctx, s.rdb, []redisdb.Call{call})[0].Err(); err != nil {
+		return fmt.Errorf("bounding the shelf of recent items: %w", err)
 	}
 	return nil
 }
@@ -53,14 +68,19 @@ func publishedMillis(c *schemas.ItemChange) int64 {
 	return c.PublishedAt.UnixMilli()
 }
 
-// Recent lists up to n items that were available when they were last written, most recently published first.
+// Recent lists up to n items that were available when they were last written: those whose time of publication has come, most recently
+// published first, and behind them those to come, the soonest first. Nobody moves an item when its time comes.
 func (s *Store) Recent(ctx context.Context, n int) ([]string, error) {
 	if n <= 0 {
 		return nil, nil
 	}
-	ids, err := s.rdb.ZRevRange(ctx, s.recentKey(), 0, int64(n)-1).Result()
-	if err != nil {
+	now, most := strconv.FormatInt(time.Now().UnixMilli(), 10), int64(n)
+	pipe := s.rdb.Pipeline()
+	come := pipe.ZRangeArgs(ctx, redis.ZRangeArgs{Key: s.recentKey(), Start: now, Stop: "-inf", ByScore: true, Rev: true, Count: most})
+	ahead := pipe.ZRangeArgs(ctx, redis.ZRangeArgs{Key: s.recentKey(), Start: "(" + now, Stop: "+inf", ByScore: true, Count: most})
+	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("reading the shelf of recent items: %w", err)
 	}
-	return ids, nil
+	ids := append(come.Val(), ahead.Val()...)
+	return ids[:min(n, len(ids))], nil
 }

@@ -71,8 +71,8 @@ type parts struct {
 
 func (l *Linear) parts(q *Query, c *Candidate, s scale, popularity float64) parts {
 	p := parts{retrieval: s.of(c.Retrieval), popularity: popularity}
-	if at := c.Item.PublishedAt; !at.IsZero() {
-		age := max(0, q.Now.Sub(at))
+	if at := c.Item.PublishedAt; !at.IsZero() && !at.After(q.Now) { // what is yet to come is not new
+		age := q.Now.Sub(at)
 		p.recency = math.Exp2(-float64(age) / float64(max(l.config.RecencyHalfLife, time.Nanosecond)))
 		p.isNew = age <= l.config.NewWithin
 	}

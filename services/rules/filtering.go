@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -100,6 +101,26 @@ func (x *excludeListedRule) push(r *Request, _ *evaluator) string {
 		return ""
 	}
 	return "not (item_id in " + quoteList(ids[:min(len(ids), maxPushedTexts)]) + ")"
+}
+
+// publishedRule holds items back until they are published.
+type publishedRule struct{ named }
+
+func (x *publishedRule) test(p *pass) func(*schemas.ItemChange) verdict {
+	now := p.evaluator.nowMillis
+	return func(it *schemas.ItemChange) verdict {
+		if publishedMillis(it) > now {
+			return dropped
+		}
+		return kept
+	}
+}
+
+// pushedMillis is to what the time of a request is rounded up for the index, so that requests of one minute share a search.
+const pushedMillis = 60_000
+
+func (x *publishedRule) push(r *Request, _ *evaluator) string {
+	return fmt.Sprintf("published_at < %d", (r.Now.UnixMilli()/pushedMillis+1)*pushedMillis)
 }
 
 // excludeSeenRule drops what the user has interacted with, unless the request asks for it, and what the user turned down whatever the

@@ -41,6 +41,7 @@ func init() {
 		"filter":         {filtering, []string{"keep"}, makeFilter},
 		"exclude_listed": {filtering, nil, func(s *spec) (any, error) { return &excludeListedRule{s.named()}, nil }},
 		"exclude_seen":   {filtering, nil, func(s *spec) (any, error) { return &excludeSeenRule{s.named()}, nil }},
+		"published":      {filtering, nil, func(s *spec) (any, error) { return &publishedRule{s.named()}, nil }},
 		"request_filter": {filtering, nil, func(s *spec) (any, error) { return &requestFilterRule{s.named()}, nil }},
 		"boost":          {scoring, []string{"when", "multiply?", "add?"}, makeBoost},
 		"bury":           {scoring, []string{"when", "multiply?", "add?"}, makeBoost},

@@ -59,8 +59,11 @@ func (f *freshnessRule) movesScores() {}
 func (f *freshnessRule) apply(p *pass, list []ranking.Candidate) []ranking.Candidate {
 	days := f.halfLife.Hours() / 24
 	for i := range list {
-		age := max(0, ageDays(list[i].Item, p.evaluator.nowMillis))
-		list[i].Score = toScore(float64(list[i].Score) - f.weight*(1-math.Exp2(-age/days)))
+		lost := 1.0 // what is yet to come is not fresh
+		if age := ageDays(list[i].Item, p.evaluator.nowMillis); age >= 0 {
+			lost -= math.Exp2(-age / days)
+		}
+		list[i].Score = toScore(float64(list[i].Score) - f.weight*lost)
 	}
 	p.unsorted = p.unsorted || len(list) > 0
 	return list
