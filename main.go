@@ -24,6 +24,7 @@ type table struct {
 	Recommend   commands.Recommend   `cmd:"" help:"Ask for recommendations over Kafka and print the reply."`
 	Topics      commands.Topics      `cmd:"" help:"Create or describe the topics."`
 	Deadletters commands.DeadLetters `cmd:"" help:"List dead letters, or publish them again."`
+	Erase       commands.Erase       `cmd:"" help:"Erase a user, see that it is done, and tell what is left until when."`
 	Rebuild     commands.Rebuild     `cmd:"" help:"Restore from the topics what Redis or Milvus has lost."`
 	Inspect     commands.Inspect     `cmd:"" help:"Show what is stored of a user or an item, and the recall that was measured."`
 	Traces      commands.Traces      `cmd:"" help:"Take spans by OTLP and print each trace as a tree, for a laptop."`

@@ -304,7 +304,7 @@ func (r *Replay) remaining(part []Record, failed Failures, refused *atomic.Int64
 		case IsPermanent(f.Err):
 			refused.Add(1)
 			r.log.Debug("a record is left out", slog.Int("partition", int(part[f.Index].Partition)),
-				slog.Int64("offset", part[f.Index].Offset), slog.Any("error", f.Err))
+				slog.Int64("offset", part[f.Index].Offset), slog.String("reason", string(ReasonOf(f.Err))))
 		default:
 			rest = append(rest, part[f.Index])
 		}

@@ -129,7 +129,12 @@ func event(span trace.Span, name string, err error, attributes ...attribute.KeyV
 		return
 	}
 	if err != nil {
-		attributes = append(attributes, semconv.ExceptionType(kind(err)), semconv.ExceptionMessage(text(err)))
+		attributes = append(attributes, semconv.ExceptionType(kind(err)))
+		if IsPermanent(err) { // its text quotes what the record holds, and is the dead letter's alone
+			attributes = append(attributes, semconv.ErrorTypeKey.String(string(ReasonOf(err))))
+		} else {
+			attributes = append(attributes, semconv.ExceptionMessage(text(err)))
+		}
 	}
 	span.AddEvent(name, trace.WithAttributes(attributes...))
 }

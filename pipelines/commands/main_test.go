@@ -47,6 +47,7 @@ type cli struct {
 	Recommend   commands.Recommend   `cmd:""`
 	Topics      commands.Topics      `cmd:""`
 	Deadletters commands.DeadLetters `cmd:""`
+	Erase       commands.Erase       `cmd:""`
 	Inspect     commands.Inspect     `cmd:""`
 	Rebuild     commands.Rebuild     `cmd:""`
 	Traces      commands.Traces      `cmd:""`

@@ -82,3 +82,43 @@ func EverCommitted(ctx context.Context, k kafkaio.Config, group, topic string) (
 	}
 	return false, nil
 }
+
+// Ends returns the offset at which the next record of each partition of a topic will lie.
+func Ends(ctx context.Context, k kafkaio.Config, topic string) (map[int32]int64, error) {
+	client := k.Client()
+	defer kafkaio.CloseIdle(client)
+	described, err := look(ctx, client, []string{topic})
+	if err != nil {
+		return nil, err
+	}
+	if err := addOffsets(ctx, client, &described[0]); err != nil {
+		return nil, err
+	}
+	ends := make(map[int32]int64, len(described[0].Partitions))
+	for _, p := range described[0].Partitions {
+		ends[p.ID] = p.End
+	}
+	return ends, nil
+}
+
+// Behind is how many records before ends a consumer group has yet to commit. Where it has committed nothing, all records count that
+// are still there.
+func Behind(ctx context.Context, k kafkaio.Config, group, topic string, ends map[int32]int64) (behind int64, err error) {
+	client := k.Client()
+	defer kafkaio.CloseIdle(client)
+	described, err := look(ctx, client, []string{topic})
+	if err != nil {
+		return 0, err
+	}
+	if err := addOffsets(ctx, client, &described[0]); err != nil {
+		return 0, err
+	}
+	committed, err := committedOffsets(ctx, client, group, topic, described[0].Partitions)
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range described[0].Partitions {
+		behind += max(0, ends[p.ID]-max(p.Begin, committed[p.ID]))
+	}
+	return behind, nil
+}

@@ -77,7 +77,7 @@ func (b *batch) run(ctx context.Context, end LogEnd) (report Report, err error) 
 		pending = slices.Concat(again, b.write(ctx, without(pending, again)))
 		if attempt == maxAttempts {
 			for _, w := range pending {
-				w.err = fmt.Errorf("writing the profile of user %q: %w", w.user, errContended)
+				w.err = fmt.Errorf("writing the user's profile: %w", errContended)
 			}
 			break
 		}
@@ -151,7 +151,7 @@ func (b *batch) write(ctx context.Context, pending []*work) (conflicts []*work) 
 		written, err := answer.Int() // if more than 1, the length of the seen items
 		switch {
 		case err != nil:
-			writing[i].err = fmt.Errorf("writing the profile of user %q: %w", writing[i].user, err)
+			writing[i].err = fmt.Errorf("writing the user's profile: %w", err)
 		case written == 0:
 			conflicts = append(conflicts, writing[i])
 		default:

@@ -425,7 +425,7 @@ func TestRedisAway(t *testing.T) {
 	hook.until = 0
 	_, err := s.Load(t.Context(), []string{user}, "m1")
 	require.ErrorIs(t, err, errCrash)
-	require.ErrorContains(t, err, `reading the profile of user "ann"`)
+	require.ErrorContains(t, err, `reading the user's profile`)
 }
 
 // The client sends a pipeline again when a connection breaks after the write: the second write finds its own revision.

@@ -75,11 +75,11 @@ func (b *batch) read(ctx context.Context, pending []*work) {
 // take takes what was read of a user apart.
 func (b *batch) take(w *work, read *redis.SliceCmd) {
 	if err := read.Err(); err != nil {
-		w.err = fmt.Errorf("reading the profile of user %q: %w", w.user, err)
+		w.err = fmt.Errorf("reading the user's profile: %w", err)
 		return
 	}
 	values := read.Val()
-	if w.stored, w.err = b.store.readStored(w.user, values); w.err != nil {
+	if w.stored, w.err = b.store.readStored(values); w.err != nil {
 		return
 	}
 	w.stamp = w.stored.counters.remembered()
@@ -88,7 +88,7 @@ func (b *batch) take(w *work, read *redis.SliceCmd) {
 		t := unpackTaste(text(values[field]), text(values[field+1]), w.stamp, tower.StateSize(), tower.Dim())
 		lacking, err := unpackLacking(text(values[field+2]))
 		if err != nil {
-			w.err = redisdb.ReadError(b.store.profileKey(w.user), remedyProfile, err)
+			w.err = redisdb.ReadError(unnamedKey(b.store.cfg.KeyPrefix), remedyProfile, err)
 			return
 		}
 		w.tastes, w.lacking = append(w.tastes, t), append(w.lacking, lacking)
@@ -206,6 +206,6 @@ func (w *work) eachMove(f func(model int, mv *move)) {
 
 func (w *work) fail(err error) {
 	if w.err == nil && err != nil {
-		w.err = fmt.Errorf("applying the events of user %q: %w", w.user, err)
+		w.err = fmt.Errorf("applying the user's events: %w", err)
 	}
 }

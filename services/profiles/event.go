@@ -50,17 +50,16 @@ type Report struct {
 
 // TopicRecreatedError says that a partition ends before offsets that were applied from it.
 type TopicRecreatedError struct {
-	UserID    string
 	Partition int32
-	// Watermark is the offset that was applied last for the user, EndOffset the end of the log at the fetch.
+	// Watermark is the offset that was applied last for a user, EndOffset the end of the log at the fetch.
 	Watermark, EndOffset int64
 }
 
 func (e *TopicRecreatedError) Error() string {
-	return fmt.Sprintf("partition %d ends at offset %d, but the event at offset %d was already applied for user %q: the topic "+
+	return fmt.Sprintf("partition %d ends at offset %d, but the event at offset %d was already applied for a user: the topic "+
 		"was deleted and made again, or lost its end; its events would be taken for replays and skipped. Use another "+
 		"profiles.key_prefix and read the topic from its start, or restore the topic",
-		e.Partition, e.EndOffset, e.Watermark, e.UserID)
+		e.Partition, e.EndOffset, e.Watermark)
 }
 
 // IsTopicRecreated tells whether the events come from another topic of the same name.

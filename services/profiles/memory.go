@@ -13,14 +13,14 @@ import (
 // that it has, and refused where another writer came in between. What would end without a write, a replay or a topic made
 // anew, is never judged from it.
 //
-// A user whom another process erases meanwhile is forgotten here when the next users are remembered, rememberedFor later.
+// A user whom another process erases meanwhile is forgotten here when the next users are remembered, RememberedFor later.
 type memory struct {
 	mu    sync.Mutex
 	users *simplelru.LRU[string, *remembered] // nil for none
 }
 
-// rememberedFor bounds how long a profile is kept for a user without events.
-const rememberedFor = 10 * time.Minute
+// RememberedFor bounds how long a profile is kept for a user without events.
+const RememberedFor = 10 * time.Minute
 
 // remembered is a profile as it was written.
 type remembered struct {
@@ -63,7 +63,7 @@ func (m *memory) put(user string, r *remembered) {
 	// Whoever is taken is put back last, so the oldest one is in front.
 	for {
 		_, oldest, found := m.users.GetOldest()
-		if !found || r.at.Sub(oldest.at) <= rememberedFor {
+		if !found || r.at.Sub(oldest.at) <= RememberedFor {
 			break
 		}
 		m.users.RemoveOldest()

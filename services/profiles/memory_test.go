@@ -89,7 +89,7 @@ func TestMemoryKeepsTheLastAndTheFresh(t *testing.T) {
 		require.NotNil(t, m.take("1"))
 		require.Nil(t, m.take("1"), "handed over")
 		put("1")
-		time.Sleep(rememberedFor)
+		time.Sleep(RememberedFor)
 		put("4")
 		require.Equal(t, []string{"1", "4"}, m.users.Keys(), "2 and 3 had no events for longer")
 	})

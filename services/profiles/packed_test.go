@@ -245,13 +245,13 @@ func FuzzReadStored(f *testing.F) {
 	f.Add("", "", "", "", "", "", "")
 	s := &Store{cfg: DefaultConfig()}
 	f.Fuzz(func(t *testing.T, r, h, w, c, u, p, d string) {
-		st, err := s.readStored("ann", []any{r, h, w, c, u, p, d})
+		st, err := s.readStored([]any{r, h, w, c, u, p, d})
 		if err == nil {
 			require.NotNil(t, st)
 			return
 		}
 		require.Nil(t, st)
-		require.ErrorContains(t, err, `"freshet:{ann}:profile"`)
+		require.ErrorContains(t, err, `"freshet:{…}:profile"`)
 		require.Equal(t, redisdb.IsCorrupt(err), !strings.Contains(err.Error(), "run the release that wrote it"))
 	})
 }

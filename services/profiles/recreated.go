@@ -46,7 +46,7 @@ func (b *batch) logMovedOn(ctx context.Context, end LogEnd, pending []*work) err
 			}
 			e.EndOffset = max(e.EndOffset, now)
 			if mark >= e.EndOffset {
-				return &TopicRecreatedError{UserID: w.user, Partition: e.Partition, Watermark: mark, EndOffset: e.EndOffset}
+				return &TopicRecreatedError{Partition: e.Partition, Watermark: mark, EndOffset: e.EndOffset}
 			}
 		}
 	}

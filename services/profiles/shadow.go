@@ -196,7 +196,7 @@ func (h *Shadow) Replace(ctx context.Context, users []ShadowUser, passed Passed)
 	for i, answer := range replaceScript.Run(ctx, h.live.rdb, calls) {
 		done, err := answer.Int()
 		if err != nil {
-			return r, fmt.Errorf("replacing the profile %s: %w", calls[i].Keys[0], err)
+			return r, fmt.Errorf("replacing a user's profile: %w", err)
 		}
 		if done == 0 {
 			r.Ahead = append(r.Ahead, pairs[called[i]].user)
@@ -256,18 +256,16 @@ func (h *Shadow) read(ctx context.Context, users []ShadowUser) ([]pair, error) {
 	for i, u := range users {
 		pairs[i].user = u
 		var err error
-		if pairs[i].live, err = readReplaceable(u, h.live.cfg.KeyPrefix, reads[i][0].Val()); err != nil {
+		if pairs[i].live, err = readReplaceable(h.live.cfg.KeyPrefix, reads[i][0].Val()); err != nil {
 			return nil, err
 		}
 		if fields := reads[i][1].Val(); fields[0] != nil {
 			if pairs[i].shadow, err = unpackStored(fields); err != nil {
-				profile, _ := u.keys(h.prefix)
-				return nil, redisdb.ReadError(profile, "run the rebuild again", err)
+				return nil, redisdb.ReadError(unnamedKey(h.prefix), "run the rebuild again", err)
 			}
 			pairs[i].erased = fields[len(profileFields)] != nil
 			if err := pairs[i].readLacking(fields, reads[i][0].Val()); err != nil {
-				profile, _ := u.keys(h.prefix)
-				return nil, redisdb.ReadError(profile, "run the rebuild again", err)
+				return nil, redisdb.ReadError(unnamedKey(h.prefix), "run the rebuild again", err)
 			}
 		}
 	}
@@ -276,13 +274,12 @@ func (h *Shadow) read(ctx context.Context, users []ShadowUser) ([]pair, error) {
 
 // readReplaceable takes a live profile that is corrupt for one that has nothing to lose: to be replaced is its remedy. One of
 // a newer release is left to that release.
-func readReplaceable(u ShadowUser, prefix string, fields []any) (*stored, error) {
+func readReplaceable(prefix string, fields []any) (*stored, error) {
 	st, err := unpackStored(fields)
 	if err == nil {
 		return st, nil
 	}
-	profile, _ := u.keys(prefix)
-	if err := redisdb.ReadError(profile, remedyProfile, err); !redisdb.IsCorrupt(err) {
+	if err := redisdb.ReadError(unnamedKey(prefix), remedyProfile, err); !redisdb.IsCorrupt(err) {
 		return nil, err
 	}
 	return &stored{revision: text(fields[0])}, nil

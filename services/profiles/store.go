@@ -59,6 +59,10 @@ func (s *Store) Ratings() schemas.RatingScale { return s.cfg.Ratings }
 func (s *Store) profileKey(user string) string { return redisdb.Key(s.cfg.KeyPrefix, user, "profile") }
 func (s *Store) seenKey(user string) string    { return redisdb.Key(s.cfg.KeyPrefix, user, "seen") }
 
+// unnamedKey stands for the profile of a user in errors: they reach logs and replies, and whose profile it is the record or the asker
+// tells.
+func unnamedKey(prefix string) string { return redisdb.Key(prefix, "…", "profile") }
+
 // stored is a profile as it lies in Redis, the models' tastes apart.
 type stored struct {
 	revision string
@@ -73,10 +77,10 @@ type stored struct {
 }
 
 // readStored takes the answer to an HMGET of profileFields (and possibly more) apart; a profile that is not there is empty.
-func (s *Store) readStored(user string, fields []any) (*stored, error) {
+func (s *Store) readStored(fields []any) (*stored, error) {
 	st, err := unpackStored(fields)
 	if err != nil {
-		return nil, redisdb.ReadError(s.profileKey(user), remedyProfile, err)
+		return nil, redisdb.ReadError(unnamedKey(s.cfg.KeyPrefix), remedyProfile, err)
 	}
 	for i := range st.history {
 		st.history[i].Kind = kindOf(s.cfg.Ratings, &st.history[i])
@@ -156,13 +160,13 @@ func (s *Store) Load(ctx context.Context, users []string, model string) ([]*Prof
 	loaded := make([]*Profile, len(users))
 	for i, user := range users {
 		if err := errors.Join(hashes[i].Err(), ignoreNil(seen[i].Err())); err != nil {
-			return nil, fmt.Errorf("reading the profile of user %q: %w", user, err)
+			return nil, fmt.Errorf("reading the user's profile: %w", err)
 		}
 		values := hashes[i].Val()
 		if values[0] == nil {
 			continue
 		}
-		st, err := s.readStored(user, values[:len(shownFields)])
+		st, err := s.readStored(values[:len(shownFields)])
 		if err != nil {
 			loaded[i] = &Profile{UserID: user, Err: err}
 			continue
