@@ -10,6 +10,7 @@ import (
 
 	"github.com/freshet/freshet/pipelines/erasure"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/terminal"
 )
 
 // Erase erases a user.
@@ -64,7 +65,7 @@ func (c *Erase) print(env *Env, r *erasure.Report) error {
 	}
 	_, _ = fmt.Fprintf(env.Out, "user %q: tombstone published at partition %d offset %d; %.1f s\n",
 		r.User, r.Tombstone.Partition, r.Tombstone.Offset, r.Took.Seconds())
-	t := newTable(env.Out, table.Row{"where", "state", "found", "until", "to do"})
+	t := terminal.NewTable(env.Out, terminal.Row{"where", "state", "found", "until", "to do"})
 	const width = 60
 	t.SetColumnConfigs([]table.ColumnConfig{{Name: "found", WidthMax: width}, {Name: "to do", WidthMax: width}})
 	for _, row := range r.Rows {
@@ -72,7 +73,7 @@ func (c *Erase) print(env *Env, r *erasure.Report) error {
 		if row.Until != nil {
 			until = row.Until.UTC().Format(time.DateTime)
 		}
-		t.AppendRow(table.Row{row.Where, row.State, row.Found, until, row.Remedy})
+		t.AppendRow(terminal.Row{row.Where, row.State, row.Found, until, row.Remedy})
 	}
 	t.Render()
 	return nil
