@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -56,14 +55,9 @@ func (c *Erase) Run(env *Env) error {
 
 func (c *Erase) print(env *Env, r *erasure.Report) error {
 	if c.JSON {
-		e := json.NewEncoder(env.Out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(r); err != nil {
-			return fmt.Errorf("printing the report: %w", err)
-		}
-		return nil
+		return terminal.FprintJSON(env.Out, r)
 	}
-	_, _ = fmt.Fprintf(env.Out, "user %q: tombstone published at partition %d offset %d; %.1f s\n",
+	_, _ = terminal.Fprintf(env.Out, "user %q: tombstone published at partition %d offset %d; %.1f s\n",
 		r.User, r.Tombstone.Partition, r.Tombstone.Offset, r.Took.Seconds())
 	t := terminal.NewTable(env.Out, terminal.Row{"where", "state", "found", "until", "to do"})
 	const width = 60
