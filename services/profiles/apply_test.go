@@ -257,7 +257,7 @@ func TestErasedUserKeepsNothingButRevisionWatermarksAndTime(t *testing.T) {
 	r := newRig(t)
 	r.setVector(t, "m1", "a", 1)
 	r.apply(t, at(1, 1, schemas.Click, "a"))
-	left := r.client.PTTL(t.Context(), unnamedKey(r.cfg.KeyPrefix)).Val()
+	left := r.client.PTTL(t.Context(), r.profileKey(user)).Val()
 	require.InDelta(t, r.cfg.InactiveTTL.Hours(), left.Hours(), 1)
 	_, erased, err := r.ErasedAt(t.Context(), user)
 	require.NoError(t, err)
@@ -267,9 +267,9 @@ func TestErasedUserKeepsNothingButRevisionWatermarksAndTime(t *testing.T) {
 	require.Equal(t, Report{Erased: 1, Recalled: 1}, r.apply(t, erase))
 	require.Equal(t, Report{Replayed: 2, Read: 1}, r.apply(t, at(1, 1, schemas.Click, "a"), erase), "a zombie cannot bring the user back")
 
-	require.ElementsMatch(t, []string{fieldRevision, fieldWatermarks, fieldErasedAt}, r.client.HKeys(t.Context(), unnamedKey(r.cfg.KeyPrefix)).Val())
+	require.ElementsMatch(t, []string{fieldRevision, fieldWatermarks, fieldErasedAt}, r.client.HKeys(t.Context(), r.profileKey(user)).Val())
 	require.Zero(t, r.client.Exists(t.Context(), r.seenKey(user)).Val())
-	left = r.client.PTTL(t.Context(), unnamedKey(r.cfg.KeyPrefix)).Val()
+	left = r.client.PTTL(t.Context(), r.profileKey(user)).Val()
 	require.InDelta(t, r.cfg.ErasedRetention.Hours(), left.Hours(), 1)
 	p := r.load(t, user, "m1")
 	require.Empty(t, p.History)
@@ -549,7 +549,7 @@ func TestTimeToLiveBeginsAnewInSteps(t *testing.T) {
 	r := newRig(t)
 	step := r.cfg.InactiveTTL / ttlSteps
 	start := time.UnixMilli(1000 * step.Milliseconds()).UTC()
-	left := func() time.Duration { return r.client.PTTL(t.Context(), unnamedKey(r.cfg.KeyPrefix)).Val() }
+	left := func() time.Duration { return r.client.PTTL(t.Context(), r.profileKey(user)).Val() }
 	offset := int64(0)
 	apply := func(kind schemas.InteractionType, after time.Duration) {
 		offset++
