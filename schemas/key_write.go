@@ -107,7 +107,8 @@ func (w *KeyWriter) Tombstone(ctx context.Context, field, id string) ([]byte, er
 		return nil, invalid(field, shorten(id), "no reader takes it from a key ("+w.keys.describe()+"): "+refused.Remedy)
 	}
 	if err == nil && read != id {
-		err = invalid(field, shorten(id), "readers take its key for "+shorten(read)+" ("+w.keys.describe()+"): give that id, or another key_format")
+		err = invalid(field, shorten(id),
+			"readers take its key for "+shorten(read)+" ("+w.keys.describe()+"): give that id, or another key_format")
 	}
 	return key, err
 }

@@ -3,7 +3,6 @@ package schemas
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"testing"
 
@@ -121,7 +120,7 @@ func TestKeysOfARegistry(t *testing.T) {
 	require.NoError(t, err)
 	topic := servertest.Name() + ".keys"
 	_, _, err = registry.Latest(t.Context(), topic+"-key")
-	require.True(t, errors.Is(err, ErrUnknownSchema), "%v", err)
+	require.ErrorIs(t, err, ErrUnknownSchema)
 
 	write := func(c KeyConfig, topic string) []byte {
 		w, err := NewKeyWriter(t.Context(), c, "topics.interactions", topic, DefaultLimits(), registry)

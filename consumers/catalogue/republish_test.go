@@ -88,7 +88,8 @@ func (r *rig) published() (all []string) {
 	return all
 }
 
-func (r *rig) key(item string) string { return redisdb.Key(r.redis.Prefix, item, "item") }
+// recordKey is where the record of item a lies.
+func (r *rig) recordKey() string { return redisdb.Key(r.redis.Prefix, "a", "item") }
 
 func titled(title string) func(*schemas.ItemChange) {
 	return func(c *schemas.ItemChange) { c.Title = title }
@@ -278,14 +279,14 @@ func TestThePastIsNotPublishedAgain(t *testing.T) {
 func TestChangesThatAreTriedAgainAreNotThePast(t *testing.T) {
 	r := newRig(t)
 	r.write(change("a", 5), change("b", 1))
-	require.NoError(t, r.rdb.Rename(t.Context(), r.key("a"), r.key("a")+".aside").Err())
-	require.NoError(t, r.rdb.HSet(t.Context(), r.key("a"), "not", "a string").Err())
+	require.NoError(t, r.rdb.Rename(t.Context(), r.recordKey(), r.recordKey()+".aside").Err())
+	require.NoError(t, r.rdb.HSet(t.Context(), r.recordKey(), "not", "a string").Err())
 	late, fine := r.record(change("a", 3)), r.record(change("b", 2))
 	failed := failures(t, r.handle(late, fine))
 	require.Len(t, failed, 1)
 	require.False(t, stream.IsPermanent(failed[0]))
-	require.NoError(t, r.rdb.Del(t.Context(), r.key("a")).Err())
-	require.NoError(t, r.rdb.Rename(t.Context(), r.key("a")+".aside", r.key("a")).Err())
+	require.NoError(t, r.rdb.Del(t.Context(), r.recordKey()).Err())
+	require.NoError(t, r.rdb.Rename(t.Context(), r.recordKey()+".aside", r.recordKey()).Err())
 	require.NoError(t, r.handle(late))
 	require.Equal(t, []string{"a=a@5"}, r.published())
 }

@@ -73,7 +73,7 @@ func newInstruments() *instruments {
 		otel.Handle(err)
 	}
 	if t.unheard, err = meter.Int64Counter("freshet.events.unheard", metric.WithUnit("{event}"),
-		metric.WithDescription("Events before their items' records that nobody waits for, as profiles.waiting_users wait already.")); err != nil {
+		metric.WithDescription("Events before their items' records that nobody waits for: profiles.waiting_users wait already.")); err != nil {
 		otel.Handle(err)
 	}
 	return t

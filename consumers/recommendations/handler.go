@@ -33,7 +33,7 @@ func New(
 ) *Handler {
 	return &Handler{
 		config: config, requests: requests, replies: replies, recommender: recommender, writer: writer, telemetry: newInstruments(), log: log,
-		told: stream.NewNotice(log, "requests whose deadline passed more than a minute ago get no reply; freshet_requests_forgotten counts them",
+		told: stream.NewNotice(log, "requests whose deadline passed a minute ago and more get no reply; freshet_requests_forgotten counts them",
 			"members that are enough for the load; nothing, where a group is new or was away"),
 	}
 }

@@ -9,7 +9,8 @@
 // Beside them stand those that read outside of a group, and commit nothing: Scan, Replay, and Timeline, which reads several
 // topics in the order of broker time.
 //
-// It may import schemas, producers/kafkaio, kafka-go and the API of OpenTelemetry, and nothing else of the project. What always holds in it:
+// It may import schemas, producers/kafkaio, kafka-go and the API of OpenTelemetry, and nothing else of the project.
+// What always holds in it:
 //
 //   - A record's offset is committed only after the record is done: handled, or a dead letter that all in-sync replicas
 //     have. Of one partition nothing is committed beyond a record that is not done.

@@ -86,7 +86,7 @@ func (g *gathering) finish() {
 	}
 	g.background.Wait()
 	// Whatever is open is the next owner's: what waits here, what was cut and not delivered, what is out with the handler.
-	g.member.stuck.clear()
+	g.stuck.clear()
 }
 
 // read takes the records of one partition, for as long as there is room for them.

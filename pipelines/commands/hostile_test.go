@@ -76,7 +76,7 @@ func TestNothingOfOthersReachesTheTerminalRaw(t *testing.T) {
 		"a bundle":            {"evaluate", "--data", movieLens, "--bundle", movieLens},
 		"a folder":            {"train", "--data", hostileFolder(t)},
 	} {
-		t.Run(name, func(t *testing.T) { run(args...) })
+		t.Run(name, func(*testing.T) { run(args...) })
 	}
 	o := execute(t.Context(), `{"event_id":`+quoted(t, hostile)+`,"user_id":"u","item_id":"i","type":"`+"\u202e"+`"}`, "publish", "interactions")
 	require.Contains(t, o.err, "line 1:")

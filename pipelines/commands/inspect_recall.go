@@ -45,7 +45,9 @@ func (c *InspectRecall) Run(env *Env) error {
 	if len(shown) == 0 {
 		return errors.New("there are no rows: start `freshet run evaluation`, and publish interactions")
 	}
-	t := terminal.NewTable(env.Out, terminal.Row{"model", "window", "k", "events", "unlisted", "recall of embedding", "with page", "recall of page"})
+	t := terminal.NewTable(env.Out, terminal.Row{
+		"model", "window", "k", "events", "unlisted", "recall of embedding", "with page", "recall of page",
+	})
 	for i := range shown {
 		r := &shown[i]
 		window := r.WindowStart.UTC().Format("2006-01-02 15:04:05") + " + " + r.WindowEnd.Sub(r.WindowStart).Round(time.Second).String()

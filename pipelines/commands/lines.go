@@ -24,7 +24,8 @@ func foreign(file string, first []byte) error {
 		return nil
 	case bytes.HasPrefix(first, []byte("PAR1")):
 		return fmt.Errorf("reading %q: it is a Parquet file, and %s: %s", name, due, tables)
-	case bytes.HasPrefix(first, []byte("\x1f\x8b")), bytes.HasPrefix(first, []byte("\x28\xb5\x2f\xfd")), bytes.HasPrefix(first, []byte("PK\x03\x04")):
+	case bytes.HasPrefix(first, []byte("\x1f\x8b")), bytes.HasPrefix(first, []byte("\x28\xb5\x2f\xfd")),
+		bytes.HasPrefix(first, []byte("PK\x03\x04")):
 		return fmt.Errorf("reading %q: it is compressed, and %s: unpack it first", name, due)
 	case bytes.HasPrefix(first, []byte("\xff\xfe")), bytes.HasPrefix(first, []byte("\xfe\xff")):
 		return fmt.Errorf("reading %q: it is UTF-16, and %s, in UTF-8: convert it first", name, due)

@@ -116,8 +116,8 @@ func tellCounts(env *Env, t *fromtopics.Topics, once *dataset.Once) {
 			c.Records, c.Kept, c.Deleted, c.Malformed, c.Invalid)
 	}
 	if c := t.Events; c.Records > 0 {
-		_, _ = terminal.Fprintf(env.Err, "interactions: %d records, %d events; %d repeated, %d of erased users, %d outside the time asked for; "+
-			"%d do not decode, %d make no sense\n",
+		_, _ = terminal.Fprintf(env.Err, "interactions: %d records, %d events; %d repeated, %d of erased users, "+
+			"%d outside the time asked for; %d do not decode, %d make no sense\n",
 			c.Records, c.Kept-once.Repeated, once.Repeated, c.Erased, c.Outside, c.Malformed, c.Invalid)
 	}
 }

@@ -71,8 +71,8 @@ func (c *Tune) progress(env *Env, begin time.Time) func(tuning.Step) {
 		if s.Done.Diverged {
 			figures = "diverged"
 		}
-		_, _ = terminal.Fprintf(env.Err, "rung %d/%d  trial %d/%d  number %d, %d epochs  %s  %.1f s, %v in all\n", s.Rung, s.Rungs, s.Trial, s.Trials,
-			s.Done.Number, s.Epochs, figures, s.Done.Seconds, time.Since(begin).Round(time.Second))
+		_, _ = terminal.Fprintf(env.Err, "rung %d/%d  trial %d/%d  number %d, %d epochs  %s  %.1f s, %v in all\n",
+			s.Rung, s.Rungs, s.Trial, s.Trials, s.Done.Number, s.Epochs, figures, s.Done.Seconds, time.Since(begin).Round(time.Second))
 	}
 }
 
