@@ -62,7 +62,8 @@ func (r *Replay) End(ctx context.Context, partition int32) (int64, error) {
 
 // Advance hands the records that the topic holds as of now, and that were not handed over before, to h: in batches of records
 // of any partitions, several at a time, but all records of one subject in their order (of one key, where h is no Subjects). What
-// h fails with a permanent error is counted as refused and left out: the role that consumes the topic has made a dead letter of it. Anything else is tried
+// h fails with a permanent error is counted as refused and left out: the role that consumes the topic has made a dead letter of it.
+// Anything else is tried
 // again until it succeeds or ctx ends. Advance may be called again to follow the topic, after an error too: the batch in work
 // is then handed over a second time.
 func (r *Replay) Advance(ctx context.Context, h Handler) (refused int64, err error) {

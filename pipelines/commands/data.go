@@ -166,7 +166,8 @@ func judged(env *Env, d *dataset.Dataset) (*dataset.Dataset, error) {
 	}
 	if outside > 0 {
 		_, _ = terminal.Fprintf(env.Err,
-			"%d ratings are outside of %v to %v and count as choices: set profiles.ratings to the scale of the data\n", outside, d.Ratings.Lowest, d.Ratings.Highest)
+			"%d ratings are outside of %v to %v and count as choices: set profiles.ratings to the scale of the data\n",
+			outside, d.Ratings.Lowest, d.Ratings.Highest)
 	}
 	return d, nil
 }

@@ -48,7 +48,7 @@ func (c *Erase) Run(env *Env) error {
 		return err
 	}
 	if !report.Confirmed {
-		return errors.New("the tombstone is published, but not all of the erasure was seen: see the rows that say unknown or left, and erase again")
+		return errors.New("the tombstone is published, but not all of the erasure was seen: see the rows unknown and left, and erase again")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
@@ -72,9 +73,9 @@ func (e *erasing) erase(ctx, waiting context.Context) error {
 		if err := e.bury(ctx); err != nil {
 			return err
 		}
-		profile, err := e.follow(waiting)
-		if err != nil {
-			e.report.add(Row{Where: "role interactions", State: Unknown, Found: err.Error(), Remedy: "see that `freshet run interactions` " +
+		profile, notSeen := e.follow(waiting)
+		if notSeen != nil {
+			e.report.add(Row{Where: "role interactions", State: Unknown, Found: notSeen.Error(), Remedy: "see that `freshet run interactions` " +
 				"is up and what its lag is (`freshet topics describe`), then erase again: a second tombstone does no harm"})
 			e.lookAtRedis(ctx, profile)
 			return nil
@@ -189,8 +190,8 @@ func (e *erasing) lookAtRedis(ctx context.Context, p *profiles.Profile) bool {
 		return false
 	}
 	until := time.Now().Add(e.settings.Profiles.ErasedRetention)
-	row := Row{Where: "profile in Redis", State: Gone, Until: &until, Found: "history, counters, embeddings and past event ids are gone; offsets " +
-		"and the time of the erasure, " + at.Format(time.RFC3339) + ", are kept so that a replay brings nothing back"}
+	row := Row{Where: "profile in Redis", State: Gone, Until: &until, Found: "history, counters, embeddings and past event ids are gone; " +
+		"offsets and the time of the erasure, " + at.Format(time.RFC3339) + ", are kept so that a replay brings nothing back"}
 	anew := p != nil && len(p.Counters) > 0
 	if anew {
 		row = Row{Where: "profile in Redis", State: Left, Found: fmt.Sprintf("erased at %s; %d events in its history were published since",
@@ -199,8 +200,8 @@ func (e *erasing) lookAtRedis(ctx context.Context, p *profiles.Profile) bool {
 	e.report.add(row)
 	e.report.add(goneOrLeft("seen items in Redis", keys.Seen, "the set of items that the user has seen"))
 	e.report.add(goneOrLeft("sets of who waits for items", waiting, "items without a vector that the user waits for"))
-	e.report.add(goneOrLeft("rebuild under way in Redis", keys.Shadows, "keys of a rebuild that has not come to the tombstone; it reads it before it "+
-		"puts profiles in place"))
+	e.report.add(goneOrLeft("rebuild under way in Redis", keys.Shadows, "keys of a rebuild that has not come to the tombstone; it "+
+		"reads it before it puts profiles in place"))
 	return anew || keys.Seen == 0 && waiting == 0
 }
 
@@ -221,13 +222,10 @@ func (e *erasing) letters(ctx context.Context, about *online.Abouts, topic strin
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			if id == e.user {
-				n++
-				if l.Written.After(last) {
-					last = l.Written
-				}
-				break
+		if slices.Contains(ids, e.user) {
+			n++
+			if l.Written.After(last) {
+				last = l.Written
 			}
 		}
 		return nil

@@ -82,7 +82,12 @@ func (w *world) start() { w.startWith(w.s, online.AllRoles()...) }
 
 func (w *world) startWith(s settings.Settings, roles ...online.Role) {
 	w.t.Helper()
-	system, err := online.Open(w.t.Context(), s, roles, quiet())
+	w.startLogged(s, quiet(), roles...)
+}
+
+func (w *world) startLogged(s settings.Settings, log *slog.Logger, roles ...online.Role) {
+	w.t.Helper()
+	system, err := online.Open(w.t.Context(), s, roles, log)
 	require.NoError(w.t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	ended := make(chan error, 1)

@@ -23,6 +23,6 @@
 //     on or is encoded anew: the state carries the time of the event that moved it last.
 //   - An event whose item has no vector leaves the taste as it is, and the profile says which item it lacks; the user waits for it
 //     (items.Waiters) before that is written. FollowArrivals encodes the history anew once the item is there, whoever dies when.
-//   - A value that cannot be read is an error that names the remedy; it is never overwritten as if it were empty. No error names the user: errors
-//     reach logs, replies and spans, and the record or the asker tells whose it is.
+//   - A value that cannot be read is an error that names the remedy; it is never overwritten as if it were empty. No error names the user:
+//     errors reach logs, replies and spans, and the record or the asker tells whose it is.
 package profiles
