@@ -78,7 +78,7 @@ func (e *erasing) erase(ctx, waiting context.Context) error {
 			e.report.add(Row{Where: "role interactions", State: Unknown, Found: notSeen.Error(), Remedy: "see that `freshet run interactions` " +
 				"is up and what its lag is (`freshet topics describe`), then erase again: a second tombstone does no harm"})
 			e.lookAtRedis(ctx, profile)
-			return nil
+			return nil //nolint:nilerr // the report has it
 		}
 		if !e.overtaken(profile) {
 			e.report.add(Row{Where: "role interactions", State: Gone, Found: fmt.Sprintf("has applied the tombstone at %d:%d and all that lay "+

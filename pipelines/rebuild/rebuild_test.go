@@ -184,14 +184,19 @@ func (w *world) ask() schemas.RecommendationReply {
 // page asks for a user's, with what the user has seen.
 func (w *world) page(user string, count int32) schemas.RecommendationReply {
 	w.t.Helper()
+	reply, err := w.tryPage(user, count)
+	require.NoError(w.t, err)
+	return reply
+}
+
+func (w *world) tryPage(user string, count int32) (schemas.RecommendationReply, error) {
+	w.t.Helper()
 	client, err := producers.NewRecommendationClient(w.t.Context(), w.s.Producer(quiet()))
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, client.Close(context.WithoutCancel(w.t.Context()))) }()
-	reply, err := client.Recommend(w.t.Context(), &schemas.RecommendationRequest{
+	return client.Recommend(w.t.Context(), &schemas.RecommendationRequest{
 		RequestID: "r", UserID: user, Count: count, Deadline: time.Now().Add(10 * time.Second), IncludeSeen: true,
 	})
-	require.NoError(w.t, err)
-	return reply
 }
 
 // stages collects which stages were reported.
