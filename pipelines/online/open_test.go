@@ -248,7 +248,7 @@ func TestACorruptProfileBecomesADeadLetterAndTheOthersGoOn(t *testing.T) {
 	require.Len(t, letters, 2)
 	for _, l := range letters {
 		require.Equal(t, "bad", string(l.Original.Key))
-		require.Contains(t, l.Reason, key)
+		require.Contains(t, l.Reason, redisdb.Key(w.settings.Profiles.KeyPrefix, "…", "profile"), "which key, but not whose")
 	}
 	// The remedy that the reason names: delete the keys, and redrive.
 	require.NoError(t, w.stack.Redis.Client.Del(t.Context(), key).Err())
