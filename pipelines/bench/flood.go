@@ -201,6 +201,7 @@ func (f *flood) beside(ctx context.Context, event func(i int) schemas.Interactio
 }
 
 func (f *flood) measure(ctx context.Context, repeat int) error {
+	during := max(f.Duration, time.Duration(2*guestShare/f.rate*float64(time.Second))) // others are among them on a slow machine, too
 	for _, side := range []struct {
 		what  string
 		guest string
@@ -212,7 +213,7 @@ func (f *flood) measure(ctx context.Context, repeat int) error {
 	} {
 		var all samples
 		err := f.beside(ctx, side.event, func() (err error) {
-			all, err = openLoop(ctx, f.rate, f.Duration, func(ctx context.Context, i int) error { return f.askAs(ctx, i, side.guest) })
+			all, err = openLoop(ctx, f.rate, during, func(ctx context.Context, i int) error { return f.askAs(ctx, i, side.guest) })
 			return err
 		})
 		if err != nil {
