@@ -21,6 +21,8 @@ const (
 	fetchBytes = 8 << 20
 	// ownTopicRetention is for how long a topic of an instance's own keeps replies that nobody can want any more.
 	ownTopicRetention = "3600000" // ms
+	// newTopicPoll is how often a topic that was just made is asked for its end.
+	newTopicPoll = 20 * time.Millisecond
 )
 
 // replySource reads one partition from its end as of the start. It belongs to no consumer group: replies are of no use to
@@ -59,12 +61,23 @@ func (s *replySource) open(ctx context.Context, instance string) error {
 	if err := place(ctx); err != nil {
 		return fmt.Errorf("choosing where replies go: %w", err)
 	}
-	ranges, err := kafkaio.Ranges(ctx, s.client, s.topic, s.partition)
-	if err != nil {
-		return fmt.Errorf("finding the end of the replies: %w", err)
+	for {
+		ranges, err := kafkaio.Ranges(ctx, s.client, s.topic, s.partition)
+		if err == nil {
+			s.offset = ranges[s.partition].End
+			return nil
+		}
+		// A topic that was just made has a leader before its broker knows of it.
+		_, answered := errors.AsType[kafka.Error](err)
+		if !s.own || !answered || !kafkaio.IsRetriable(err) {
+			return fmt.Errorf("finding the end of the replies: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("finding the end of the replies: %w", err)
+		case <-time.After(newTopicPoll):
+		}
 	}
-	s.offset = ranges[s.partition].End
-	return nil
 }
 
 // makeOwnTopic creates the instance's topic; one that a crashed predecessor left is as good.
