@@ -11,12 +11,13 @@ import (
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/redisdb"
 )
 
 const (
 	// floodGuest is an id that a shop's app gives to everybody who has not logged in.
 	floodGuest = "guest-of-the-flood"
-	// floodBatch is how many of its events are applied at a time, and one of floodDistinct items of the shop is among them.
+	// floodBatch is how many of its events are applied at a time; they are about one of floodDistinct items of the shop.
 	floodBatch    = 1000
 	floodDistinct = 5
 	// guestShare: one of so many requests is the guest's, and floodRate is how many events a second go on coming meanwhile.
@@ -144,23 +145,24 @@ func (f *flood) rise(ctx context.Context) error {
 
 // weigh adds up what the guest's keys hold.
 func (f *flood) weigh(ctx context.Context) error {
-	found := f.rdb.Scan(ctx, 0, f.prefix()+"*"+floodGuest+"*", keysAtOnce).Iterator()
-	for found.Next(ctx) {
-		key := found.Val()
-		switch kind := f.rdb.Type(ctx, key).Val(); kind {
-		case "hash":
-			for _, value := range f.rdb.HGetAll(ctx, key).Val() {
-				f.bytes += int64(len(value))
-			}
-		case "string":
-			f.bytes += f.rdb.StrLen(ctx, key).Val()
-		}
+	prefix := f.settings("").Profiles.KeyPrefix
+	fields, err := f.rdb.HGetAll(ctx, redisdb.Key(prefix, floodGuest, "profile")).Result()
+	if err != nil {
+		return fmt.Errorf("reading the guest's profile: %w", err)
 	}
-	return found.Err()
+	seen, err := f.rdb.StrLen(ctx, redisdb.Key(prefix, floodGuest, "seen")).Result()
+	if err != nil {
+		return fmt.Errorf("reading the guest's seen items: %w", err)
+	}
+	f.bytes = seen
+	for _, value := range fields {
+		f.bytes += int64(len(value))
+	}
+	return nil
 }
 
 func (f *flood) guestEvent(id string, n int, at time.Time) schemas.Interaction {
-	item := f.world.Items[n*floodDistinct%len(f.world.Items)].ItemID
+	item := f.world.Items[n%(len(f.world.Items)/floodDistinct)].ItemID
 	return schemas.Interaction{EventID: id, UserID: floodGuest, ItemID: item, Type: schemas.Click, OccurredAt: at}
 }
 
@@ -266,7 +268,7 @@ func (f *flood) report(ctx context.Context) (*Report, error) {
 	r.compare(keyOthersP95, "ms", f.ours[keyOthersP95], f.floor[keyOthersP95], atMost(1.1))
 	r.compare(keyGuestP95, "ms", f.ours[keyGuestP95], f.floor[keyGuestP95], nil)
 	r.tell("events of the guest applied", "events/s", []float64{f.applied})
-	r.tell("the guest's keys", "bytes", []float64{float64(f.bytes)})
+	r.tell("the guest's profile and seen items", "bytes", []float64{float64(f.bytes)})
 	r.note("the floor is the same load with an ordinary user in the guest's place, and events of all users; latency counts from when a "+
 		"request was due; %d replies were degraded or refused", f.degraded.Load())
 	return r, nil

@@ -13,24 +13,57 @@ import (
 // Lag is how many records of a topic a consumer group has yet to commit, over all partitions. Where the group has committed
 // nothing, all records of the partition count.
 func Lag(ctx context.Context, k kafkaio.Config, group, topic string) (int64, error) {
+	return behind(ctx, k, group, topic, func(p Partition) int64 { return p.End })
+}
+
+// Behind is how many records before ends a consumer group has yet to commit. Where it has committed nothing, all records count that
+// are still there.
+func Behind(ctx context.Context, k kafkaio.Config, group, topic string, ends map[int32]int64) (int64, error) {
+	return behind(ctx, k, group, topic, func(p Partition) int64 { return ends[p.ID] })
+}
+
+func behind(ctx context.Context, k kafkaio.Config, group, topic string, end func(Partition) int64) (n int64, err error) {
 	client := k.Client()
 	defer kafkaio.CloseIdle(client)
+	partitions, err := partitionsOf(ctx, client, topic)
+	if err != nil {
+		return 0, err
+	}
+	committed, err := committedOffsets(ctx, client, group, topic, partitions)
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range partitions {
+		n += max(0, end(p)-max(p.Begin, committed[p.ID]))
+	}
+	return n, nil
+}
+
+// Ends returns the offset at which the next record of each partition of a topic will lie.
+func Ends(ctx context.Context, k kafkaio.Config, topic string) (map[int32]int64, error) {
+	client := k.Client()
+	defer kafkaio.CloseIdle(client)
+	partitions, err := partitionsOf(ctx, client, topic)
+	if err != nil {
+		return nil, err
+	}
+	ends := make(map[int32]int64, len(partitions))
+	for _, p := range partitions {
+		ends[p.ID] = p.End
+	}
+	return ends, nil
+}
+
+// partitionsOf returns the partitions of a topic with their offsets.
+func partitionsOf(ctx context.Context, client *kafka.Client, topic string) ([]Partition, error) {
 	described, err := look(ctx, client, []string{topic})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := addOffsets(ctx, client, &described[0]); err != nil {
-		return 0, err
+		return nil, err
 	}
-	committed, err := committedOffsets(ctx, client, group, topic, described[0].Partitions)
-	if err != nil {
-		return 0, err
-	}
-	var lag int64
-	for _, p := range described[0].Partitions {
-		lag += p.End - max(p.Begin, committed[p.ID])
-	}
-	return lag, nil
+	return described[0].Partitions, nil
 }
 
 // committedOffsets returns -1 for a partition of which the group has committed nothing.
@@ -81,44 +114,4 @@ func EverCommitted(ctx context.Context, k kafkaio.Config, group, topic string) (
 		}
 	}
 	return false, nil
-}
-
-// Ends returns the offset at which the next record of each partition of a topic will lie.
-func Ends(ctx context.Context, k kafkaio.Config, topic string) (map[int32]int64, error) {
-	client := k.Client()
-	defer kafkaio.CloseIdle(client)
-	described, err := look(ctx, client, []string{topic})
-	if err != nil {
-		return nil, err
-	}
-	if err := addOffsets(ctx, client, &described[0]); err != nil {
-		return nil, err
-	}
-	ends := make(map[int32]int64, len(described[0].Partitions))
-	for _, p := range described[0].Partitions {
-		ends[p.ID] = p.End
-	}
-	return ends, nil
-}
-
-// Behind is how many records before ends a consumer group has yet to commit. Where it has committed nothing, all records count that
-// are still there.
-func Behind(ctx context.Context, k kafkaio.Config, group, topic string, ends map[int32]int64) (behind int64, err error) {
-	client := k.Client()
-	defer kafkaio.CloseIdle(client)
-	described, err := look(ctx, client, []string{topic})
-	if err != nil {
-		return 0, err
-	}
-	if err := addOffsets(ctx, client, &described[0]); err != nil {
-		return 0, err
-	}
-	committed, err := committedOffsets(ctx, client, group, topic, described[0].Partitions)
-	if err != nil {
-		return 0, err
-	}
-	for _, p := range described[0].Partitions {
-		behind += max(0, ends[p.ID]-max(p.Begin, committed[p.ID]))
-	}
-	return behind, nil
 }

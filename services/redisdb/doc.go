@@ -1,5 +1,5 @@
 // Package redisdb is what items and profiles share about Redis: how to connect, how a key is named so that all keys of one
-// user or item lie in one cluster slot, how a Lua script runs for many keys in one pipeline, and what a value is that
+// user or item lie in one cluster slot, how a Lua script runs for many keys in a few pipelines, and what a value is that
 // cannot be read.
 //
 // It may import schemas/secure and, of the services, calls. What always holds in it:
