@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/freshet/freshet/pipelines/erasure"
 	"github.com/freshet/freshet/schemas"
@@ -61,7 +62,9 @@ func (c *Erase) print(env *Env, r *erasure.Report) error {
 		r.User, r.Tombstone.Partition, r.Tombstone.Offset, r.Took.Seconds())
 	t := terminal.NewTable(env.Out, terminal.Row{"where", "state", "found", "until", "to do"})
 	const width = 60
-	t.SetColumnConfigs([]table.ColumnConfig{{Name: "found", WidthMax: width}, {Name: "to do", WidthMax: width}})
+	t.SetColumnConfigs([]table.ColumnConfig{
+		{Name: "found", WidthMax: width, WidthMaxEnforcer: text.WrapSoft}, {Name: "to do", WidthMax: width, WidthMaxEnforcer: text.WrapSoft},
+	})
 	for _, row := range r.Rows {
 		until := ""
 		if row.Until != nil {
