@@ -131,7 +131,10 @@ func (h handshaker) ClientHandshake(
 	if h.encryption != nil {
 		err = fmt.Errorf("agreeing on TLS: %w", secure.Refused(handshakeProblem(err), err))
 	}
-	h.last.Store(&err)
+	// Our own deadline may end the newest of many handshakes, which says nothing of the server.
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		h.last.Store(&err)
+	}
 	if secure.IsRefused(err) {
 		h.giveUp(err)
 	}

@@ -180,14 +180,20 @@ func TestSomethingElseAtAddress(t *testing.T) {
 	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = silent.Close() })
-	for name, address := range map[string]string{
-		"Milvus with TLS": encrypted.Addr(), "Redis": redis.Addr(), "silence": silent.Addr().String(),
+	for name, c := range map[string]struct {
+		address string
+		tls     secure.TLS
+	}{
+		"Milvus with TLS":          {address: encrypted.Addr()},
+		"Redis":                    {address: redis.Addr()},
+		"silence":                  {address: silent.Addr().String()},
+		"silence where TLS is due": {silent.Addr().String(), secure.TLS{Enabled: true, CAFile: a.File}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := candidates.DefaultConfig()
-			cfg.Address, cfg.DialTimeout = address, 500*time.Millisecond
+			cfg.Address, cfg.TLS, cfg.DialTimeout = c.address, c.tls, 500*time.Millisecond
 			_, err := candidates.Connect(t.Context(), cfg)
-			require.ErrorContains(t, err, address)
+			require.ErrorContains(t, err, c.address)
 			require.ErrorContains(t, err, "takes connections there but does not answer as Milvus does")
 			require.Equal(t, secure.Unclear, candidates.ProblemOf(err))
 			require.True(t, candidates.IsUnavailable(err), "it may be about to start: %v", err)
