@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -49,13 +48,10 @@ func (c KeyConfig) Validate() error {
 // Keys reads the ids that stand in the keys of one topic, for everybody who reads the topic: an id that one takes and another does
 // not would be erased here and live on there. It is safe for concurrent use.
 type Keys struct {
-	config   KeyConfig
-	setting  string // the topic's section of the configuration, for remedies
-	limits   Limits
-	registry Registry
-
-	mu     sync.RWMutex
-	framed map[SchemaID]keyReader
+	config  KeyConfig
+	setting string // the topic's section of the configuration, for remedies
+	limits  Limits
+	framed  *readers[keyReader]
 }
 
 // keyReader reads the ids in keys of one schema, or says why that can never be.
@@ -67,7 +63,9 @@ type keyReader struct {
 
 // NewKeys returns the Keys of a topic whose settings are a section such as topics.interactions.
 func NewKeys(config KeyConfig, setting string, limits Limits, registry Registry) *Keys {
-	return &Keys{config: config, setting: setting, limits: limits, registry: registry, framed: map[SchemaID]keyReader{}}
+	k := &Keys{config: config, setting: setting, limits: limits}
+	k.framed = newReaders(registry, k.prepare)
+	return k
 }
 
 // Tombstone returns the id that a record without a value is about. It is strict, since an erasure that reaches nobody is told by
@@ -242,7 +240,7 @@ func (k *Keys) fromConfluent(ctx context.Context, key []byte) (string, error) {
 		return "", k.refuse(key, "this has no Confluent frame, which "+k.describe()+" asks for: see what the producer's key serializer writes")
 	}
 	id := ByID(int(binary.BigEndian.Uint32(key[1:])))
-	of, err := k.keyReader(ctx, id)
+	of, err := k.framed.of(ctx, id)
 	switch {
 	case IsMalformed(err):
 		return "", k.refuse(key, fmt.Sprintf("its %s is in no schema registry that is known here: set registry.url as the producer has it", id))
@@ -262,37 +260,18 @@ func (k *Keys) fromConfluent(ctx context.Context, key []byte) (string, error) {
 	return r.Text(), nil
 }
 
-// maxKeyReaders bounds how many schemas are remembered: a registry has few for the keys of one topic.
-const maxKeyReaders = 256
-
-// keyReader prepares reading the keys of a schema, once: each record's key is compared with its value.
-func (k *Keys) keyReader(ctx context.Context, id SchemaID) (keyReader, error) {
-	k.mu.RLock()
-	of, known := k.framed[id]
-	k.mu.RUnlock()
-	if known {
-		return of, nil
-	}
-	schema, err := k.registry.Schema(ctx, id)
-	if err != nil {
-		return keyReader{}, err
-	}
+// prepare has the keys of a schema read: each record's key is compared with its value.
+func (k *Keys) prepare(id SchemaID, schema Schema) (of keyReader) {
 	writer, err := avro.Parse(schema.Text, schema.Named...)
 	if err != nil {
 		of.problem = fmt.Sprintf("the schema of its %s cannot be read: %v", id, err)
-	} else {
-		var reader *avro.Schema
-		if reader, of.number, of.problem = k.reader(writer); of.problem == "" {
-			of.resolution = avro.Resolve(writer, reader)
-		}
+		return of
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.framed) >= maxKeyReaders {
-		clear(k.framed)
+	var reader *avro.Schema
+	if reader, of.number, of.problem = k.reader(writer); of.problem == "" {
+		of.resolution = avro.Resolve(writer, reader)
 	}
-	k.framed[id] = of
-	return of, nil
+	return of
 }
 
 // reader is the schema of the id alone, as it stands in what writer wrote.

@@ -149,6 +149,19 @@ func TestKeysWhileTheRegistryIsAway(t *testing.T) {
 	require.False(t, keys.Is(t.Context(), []byte("a"), "a"))
 }
 
+// TestKeysAskOnce: a record's key is compared with its value, so each record of a producer with another registry would ask.
+func TestKeysAskOnce(t *testing.T) {
+	r := &scripted{texts: map[int]string{5: `"string"`, 6: `"double"`}}
+	keys := NewKeys(KeyConfig{KeyConfluent, ""}, "topics.items", DefaultLimits(), r)
+	for range 10 {
+		require.True(t, keys.Is(t.Context(), frame(5, []byte{2, 'a'}), "a"))
+		require.False(t, keys.Is(t.Context(), frame(6, make([]byte, 8)), "a"))
+		_, err := keys.ID(t.Context(), frame(7, []byte{2, 'a'}))
+		require.True(t, IsInvalid(err), "%v", err)
+	}
+	require.EqualValues(t, 3, r.asked.Load())
+}
+
 // TestACloudEventWithoutDataIsNoTombstone: in the binary mode the event stands in headers, and the value is what it brings.
 func TestACloudEventWithoutDataIsNoTombstone(t *testing.T) {
 	keys := NewKeys(KeyConfig{KeyRaw, ""}, "topics.interactions", DefaultLimits(), nil)

@@ -50,14 +50,14 @@ func NewKeyWriter(
 
 // learn finds the schema that keys are written with.
 func (w *KeyWriter) learn(ctx context.Context, subject string) error {
-	id, schema, err := w.keys.registry.Latest(ctx, subject)
+	id, schema, err := w.keys.framed.registry.Latest(ctx, subject)
 	if errors.Is(err, ErrUnknownSchema) {
 		if w.keys.config.Field != "" {
 			return fmt.Errorf("%w: have the producer of these keys register its schema there first, or leave %s.key_field out",
 				err, w.keys.setting)
 		}
 		schema.Text = `"string"`
-		id, err = w.keys.registry.Register(ctx, subject, schema.Text)
+		id, err = w.keys.framed.registry.Register(ctx, subject, schema.Text)
 	}
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/freshet/freshet/schemas/internal/avro"
 )
@@ -26,37 +25,19 @@ const (
 	maxSchemaID = 1<<31 - 1 // the registry's ids are Java's ints
 )
 
-const (
-	// unknownFor is how long a schema id that the registry did not know is believed unknown. Records of a producer that uses another
-	// registry come in their thousands, and each would ask again.
-	unknownFor = 30 * time.Second
-	// maxUnknown bounds how many such ids are remembered: hostile bytes can name four billion.
-	maxUnknown = 1024
-)
-
 // Serde writes and reads the records of one topic in Confluent's wire format. It is safe for concurrent use.
 type Serde[T Record] struct {
-	registry Registry
-	id       int // of the current schema
-	codec    codec[T]
-	reader   *avro.Schema
-	scratch  sync.Pool // of *[]byte: records rewritten to the current schema
-
-	mu      sync.RWMutex
-	writers map[SchemaID]writer
-	unknown map[SchemaID]asked
+	id      int // of the current schema
+	codec   codec[T]
+	reader  *avro.Schema
+	scratch sync.Pool // of *[]byte: records rewritten to the current schema
+	writers *readers[writer]
 }
 
 // writer is a foreign schema: how to read its records, or why that can never be.
 type writer struct {
 	resolution *avro.Resolution
 	err        error
-}
-
-// asked is what the registry said of an id that it did not know, and when.
-type asked struct {
-	at  time.Time
-	err error
 }
 
 // NewSerde registers the current schema of T under <topic>-value and returns the topic's Serde.
@@ -75,13 +56,11 @@ func NewSerde[T Record](ctx context.Context, r Registry, topic string) (*Serde[T
 		return nil, fmt.Errorf("preparing the codec of %s: the registry gave the schema id %d, which no frame can carry", topic, id)
 	}
 	return &Serde[T]{
-		registry: r,
-		id:       id,
-		codec:    c,
-		reader:   reader,
-		scratch:  sync.Pool{New: func() any { return new([]byte) }},
-		writers:  make(map[SchemaID]writer),
-		unknown:  make(map[SchemaID]asked),
+		id:      id,
+		codec:   c,
+		reader:  reader,
+		scratch: sync.Pool{New: func() any { return new([]byte) }},
+		writers: newReaders(r, func(id SchemaID, schema Schema) writer { return resolveWriter(id, schema, reader) }),
 	}, nil
 }
 
@@ -127,7 +106,10 @@ func explain(err error, recognised string) error {
 }
 
 func (s *Serde[T]) decodeForeign(ctx context.Context, at located) (record T, err error) {
-	w, err := s.writer(ctx, at.id)
+	w, err := s.writers.of(ctx, at.id)
+	if err == nil {
+		err = w.err
+	}
 	if err != nil {
 		return record, err
 	}
@@ -155,49 +137,10 @@ func (s *Serde[T]) unknownSymbol(u *avro.UnknownSymbol) error {
 // maxScratch bounds what is kept between records, so that one huge record does not hold its memory for ever.
 const maxScratch = 64 << 10
 
-// writer returns how to read the records of a foreign schema id. Two goroutines that meet a new id at once both ask; the answers
-// are the same.
-func (s *Serde[T]) writer(ctx context.Context, id SchemaID) (writer, error) {
-	s.mu.RLock()
-	w, known := s.writers[id]
-	earlier, unknown := s.unknown[id]
-	s.mu.RUnlock()
-	switch {
-	case known:
-		return w, w.err
-	case unknown && time.Since(earlier.at) < unknownFor:
-		return writer{}, earlier.err
-	}
-	schema, err := s.registry.Schema(ctx, id)
-	if errors.Is(err, ErrUnknownSchema) {
-		s.noteUnknown(id, err)
-	}
-	if err != nil {
-		return writer{}, err
-	}
-	w = resolveWriter(schema, s.reader)
-	if w.err != nil {
-		w.err = malformed("%s: %w", id, w.err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.writers[id] = w
-	return w, w.err
-}
-
-func (s *Serde[T]) noteUnknown(id SchemaID, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.unknown) >= maxUnknown {
-		clear(s.unknown)
-	}
-	s.unknown[id] = asked{time.Now(), err}
-}
-
-func resolveWriter(schema Schema, reader *avro.Schema) writer {
+func resolveWriter(id SchemaID, schema Schema, reader *avro.Schema) writer {
 	parsed, err := avro.Parse(schema.Text, schema.Named...)
 	if err != nil {
-		return writer{err: err}
+		return writer{err: malformed("%s: %w", id, err)}
 	}
 	return writer{resolution: avro.Resolve(parsed, reader)}
 }

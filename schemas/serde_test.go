@@ -134,7 +134,7 @@ func TestSerdeAsksOnce(t *testing.T) {
 		_, err = s.Decode(t.Context(), frame(1000+id, body), nil)
 		require.True(t, IsMalformed(err))
 	}
-	require.LessOrEqual(t, len(s.unknown), maxUnknown, "hostile ids take bounded memory")
+	require.LessOrEqual(t, len(s.writers.unknown), maxUnknown, "hostile ids take bounded memory")
 }
 
 func TestSerdeIsSafeForConcurrentUse(t *testing.T) {

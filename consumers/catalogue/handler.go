@@ -68,9 +68,6 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 			failures = append(failures, stream.Failure{Index: i, Err: err})
 			continue
 		}
-		if !change.Tombstone {
-			h.keyWatch.Look(ctx, &batch[i], change.ItemID)
-		}
 		changes = append(changes, change)
 		origin = append(origin, i)
 	}
@@ -93,6 +90,11 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 		return err
 	}
 	h.telemetry.done(ctx, changes, of, outcomes, failed, refused)
+	for i := range changes { // and not before: a batch may be tried again
+		if failed[i] == nil && !changes[i].Tombstone {
+			h.keyWatch.Look(ctx, of(i), changes[i].ItemID)
+		}
+	}
 	for _, r := range refused {
 		if r.err != nil {
 			failures = append(failures, stream.Failure{Index: origin[r.index], Err: r.err})

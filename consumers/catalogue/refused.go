@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
@@ -124,35 +123,25 @@ func (r *refused) remedy() string {
 	}
 }
 
-// refusals tells of refused changes, of each kind at most one in refusalsEvery. It is safe for concurrent use.
+// refusals tells of refused changes, of each kind at its own pace. It is safe for concurrent use.
 type refusals struct {
 	log *slog.Logger
 
-	mu   sync.Mutex
-	said map[string]time.Time
-	kept map[string]int // changes that were not told of since
+	stale, relisted, conflicting stream.Pace
 }
 
-// refusalsEvery is how often a log line tells of refused changes of one kind; the metric counts all of them.
-const refusalsEvery = time.Minute
-
 func (f *refusals) tell(all []refused, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.said == nil {
-		f.said, f.kept = map[string]time.Time{}, map[string]int{}
-	}
+	paces := map[string]*stream.Pace{stale: &f.stale, relisted: &f.relisted, conflicting: &f.conflicting}
 	for i := range all {
 		r := &all[i]
 		why := r.why()
-		if last, said := f.said[why]; said && now.Sub(last) < refusalsEvery {
-			f.kept[why]++
+		count := paces[why].Due(1, now)
+		if count == 0 {
 			continue
 		}
 		f.log.Warn("an item change was refused, since it is not what the catalogue holds of the item; that is the topic's last word again",
 			"item", r.change.ItemID, "version", r.change.Version, "held_version", r.held.Version, "why", why, "remedy", r.remedy(),
-			"topic", r.record.Topic, "partition", r.record.Partition, "offset", r.record.Offset, "others_since_last", f.kept[why])
-		f.said[why], f.kept[why] = now, 0
+			"topic", r.record.Topic, "partition", r.record.Partition, "offset", r.record.Offset, "others_since_last", count-1)
 	}
 }
 

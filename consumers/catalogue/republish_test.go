@@ -340,8 +340,8 @@ func TestRefusalsAreToldOnceAMinute(t *testing.T) {
 	}
 	now := time.Now()
 	f.tell([]refused{one("a", false), one("b", false), one("c", true)}, now)
-	f.tell([]refused{one("d", false)}, now.Add(refusalsEvery-1))
-	f.tell([]refused{one("e", false)}, now.Add(refusalsEvery))
+	f.tell([]refused{one("d", false)}, now.Add(stream.PaceOf-1))
+	f.tell([]refused{one("e", false)}, now.Add(stream.PaceOf))
 	told := log.refusals()
 	require.Len(t, told, 3)
 	require.Contains(t, told[0], "item=a")

@@ -32,7 +32,7 @@ type Handler struct {
 }
 
 // paces are those of the log lines that would come with every batch.
-type paces struct{ untold, unheard, offScale pace }
+type paces struct{ untold, unheard, offScale stream.Pace }
 
 // New returns a Handler that keeps profiles up to date and counts the popularity of items. Close ends it.
 func New(
@@ -76,9 +76,6 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 			failures = append(failures, stream.Failure{Index: i, Err: err})
 			continue
 		}
-		if !event.Erase {
-			h.keyWatch.Look(ctx, &batch[i], event.UserID)
-		}
 		events = append(events, event)
 		origin = append(origin, i)
 	}
@@ -93,13 +90,16 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 	h.telemetry.applied(ctx, events, &report)
 	h.sayUntold(report.Untold)
 	h.tellOffScale(ctx, events, report.NewlyApplied)
+	for _, i := range report.NewlyApplied { // and not before: a batch may be tried again
+		h.keyWatch.Look(ctx, &batch[origin[i]], events[i].UserID)
+	}
 	for _, i := range report.Unknown {
 		h.unknown.Of(&batch[origin[i]])
 	}
-	if report.Unheard > 0 && h.paces.unheard.due() {
+	if count := h.paces.unheard.Due(report.Unheard, time.Now()); count > 0 {
 		h.log.Warn("events came before their items' records, and too many users wait for these: their embeddings will not have them; "+
 			"freshet_events_unheard counts them",
-			"events", report.Unheard, "remedy", "publish items before events with them, or raise profiles.waiting_users")
+			"events", count, "remedy", "publish items before events with them, or raise profiles.waiting_users")
 	}
 	for i, err := range report.Failed {
 		if redisdb.IsCorrupt(err) {
@@ -115,12 +115,11 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 }
 
 func (h *Handler) sayUntold(events int) {
-	if events == 0 || !h.paces.untold.due() {
-		return
+	if count := h.paces.untold.Due(events, time.Now()); count > 0 {
+		h.log.Warn("events came so long after younger ones of their users that nobody knows whether they were counted before: "+
+			"their items count as seen, the events for no counter and no popularity; a larger profiles.event_ids tells more of them apart",
+			"events", count)
 	}
-	h.log.Warn("events came so long after younger ones of their users that nobody knows whether they were counted before: "+
-		"their items count as seen, the events for no counter and no popularity; a larger profiles.event_ids tells more of them apart",
-		"events", events)
 }
 
 // decode makes an event from a record. A record without a value erases the user named by its key.

@@ -76,6 +76,9 @@ func newInstruments() *instruments {
 		metric.WithDescription("Events before their items' records that nobody waits for: profiles.waiting_users wait already.")); err != nil {
 		otel.Handle(err)
 	}
+	for _, never := range []metric.Int64Counter{t.ratings, t.unheard} { // an increase from nothing is none to Prometheus
+		never.Add(context.Background(), 0)
+	}
 	return t
 }
 

@@ -54,6 +54,7 @@ func newInstruments() *instruments {
 			otel.Handle(err)
 		}
 	}
+	t.forgotten.Add(context.Background(), 0) // an increase from nothing is none to Prometheus
 	return t
 }
 

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,11 +22,17 @@ import (
 type lookback struct {
 	choice     Selection
 	ids        map[string][]tombstone
-	letters    map[kafkaio.Position][]string // whom they are about
-	keys       map[string]bool               // theirs
-	from       map[int32]int64               // the lowest offset of a record, by partition
-	since      time.Time                     // the time of the oldest
+	letters    map[kafkaio.Position]wanted
 	redelivers map[string]string
+}
+
+// wanted is what is to know of a letter.
+type wanted struct {
+	about     []string
+	key       string
+	partition int32 // of its record
+	offset    int64
+	came      time.Time
 }
 
 type tombstone struct {
@@ -39,8 +46,7 @@ const clocksApart = 5 * time.Minute
 
 func newLookback(s Selection) *lookback {
 	return &lookback{
-		choice: s, ids: map[string][]tombstone{}, letters: map[kafkaio.Position][]string{}, keys: map[string]bool{},
-		from: map[int32]int64{}, redelivers: map[string]string{},
+		choice: s, ids: map[string][]tombstone{}, letters: map[kafkaio.Position]wanted{}, redelivers: map[string]string{},
 	}
 }
 
@@ -58,19 +64,13 @@ func (b *lookback) want(ctx context.Context, l *DeadLetter) error {
 	if err != nil {
 		return fmt.Errorf("asking whom the dead letter at %s is about: %w", letterName(l.Position), err)
 	}
-	b.letters[l.Position] = about
-	for _, id := range about {
-		b.ids[id] = nil
-	}
-	b.keys[string(l.Original.Key)] = true
-	p := l.Original.Partition
-	if at, known := b.from[p]; !known || l.Original.Offset < at {
-		b.from[p] = l.Original.Offset
-	}
-	if came := l.came(); b.since.IsZero() || came.Before(b.since) {
-		b.since = came
-	}
+	b.letters[l.Position] = wanted{about, string(l.Original.Key), l.Original.Partition, l.Original.Offset, l.came()}
 	return nil
+}
+
+// forget leaves the letters out that were redriven, whose notes may come long after them.
+func (b *lookback) forget(redriven marks) {
+	maps.DeleteFunc(b.letters, func(at kafkaio.Position, _ wanted) bool { return redriven.has(at.Partition, at.Offset) })
 }
 
 // read reads the topic from the oldest record on.
@@ -78,24 +78,39 @@ func (b *lookback) read(ctx context.Context, k kafkaio.Config, topic string) err
 	if len(b.letters) == 0 {
 		return nil
 	}
+	keys := map[string]bool{}
+	from := map[int32]int64{} // the lowest offset of a record, by partition
+	var since time.Time       // the time of the oldest
+	for _, w := range b.letters {
+		keys[w.key] = true
+		for _, id := range w.about {
+			b.ids[id] = nil
+		}
+		if at, known := from[w.partition]; !known || w.offset < at {
+			from[w.partition] = w.offset
+		}
+		if since.IsZero() || w.came.Before(since) {
+			since = w.came
+		}
+	}
 	c, spans, err := openTopic(ctx, k, topic)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	starts, err := c.offsetsAt(ctx, b.since.Add(-clocksApart), spans)
+	starts, err := c.offsetsAt(ctx, since.Add(-clocksApart), spans)
 	if err != nil {
 		return err
 	}
 	for p, has := range spans {
 		first := starts[p]
-		if at, known := b.from[p]; known {
+		if at, known := from[p]; known {
 			first = min(first, at)
 		}
 		spans[p] = span{max(has.first, first), has.end, has.log}
 	}
 	return scanSpans(ctx, c, spans, func(r Record) error {
-		if letter, redriven := kafkaio.HeaderValue(r.Headers, headerRedriven); redriven && b.keys[string(r.Key)] {
+		if letter, redriven := kafkaio.HeaderValue(r.Headers, headerRedriven); redriven && keys[string(r.Key)] {
 			b.redelivers[string(letter)] = string(r.Key)
 		}
 		if r.Value == nil {
@@ -121,7 +136,7 @@ func (b *lookback) buried(ctx context.Context, r *Record) error {
 
 // erased tells whether there is a tombstone of whom a letter is about that is younger than the record was.
 func (b *lookback) erased(l *DeadLetter) bool {
-	return slices.ContainsFunc(b.letters[l.Position], func(id string) bool { return b.younger(id, l) })
+	return slices.ContainsFunc(b.letters[l.Position].about, func(id string) bool { return b.younger(id, l) })
 }
 
 func (b *lookback) younger(id string, l *DeadLetter) bool {

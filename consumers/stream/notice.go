@@ -2,24 +2,16 @@ package stream
 
 import (
 	"log/slog"
-	"sync"
 	"time"
 )
 
-// noticeEvery is how often a Notice speaks at the most.
-const noticeEvery = time.Minute
-
-// Notice warns of something about records that does no harm to the stream and may be a mistake of whoever writes it: at once, then
-// once a minute, with how many records there were since and the place of the last. It never says whom a record is about. A nil Notice
+// Notice warns of something about records that does no harm to the stream and may be a mistake of whoever writes it: at its Pace, with how many records there were since and the place of the last. It never says whom a record is about. A nil Notice
 // says nothing. It is safe for concurrent use.
 type Notice struct {
 	log     *slog.Logger
 	message string
 	remedy  string
-
-	mu    sync.Mutex
-	until time.Time
-	count int
+	pace    Pace
 }
 
 // NewNotice returns a Notice of one kind.
@@ -32,14 +24,8 @@ func (n *Notice) Of(r *Record) {
 	if n == nil {
 		return
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.count++
-	now := time.Now()
-	if now.Before(n.until) {
-		return
+	if count := n.pace.Due(1, time.Now()); count > 0 {
+		n.log.Warn(n.message, slog.Int("records", count), slog.String("topic", r.Topic), slog.Int("partition", int(r.Partition)),
+			slog.Int64("offset", r.Offset), slog.String("remedy", n.remedy))
 	}
-	n.log.Warn(n.message, slog.Int("records", n.count), slog.String("topic", r.Topic), slog.Int("partition", int(r.Partition)),
-		slog.Int64("offset", r.Offset), slog.String("remedy", n.remedy))
-	n.until, n.count = now.Add(noticeEvery), 0
 }

@@ -106,6 +106,9 @@ func (d *DeadLetters) Redrive(ctx context.Context, topic string, s Selection) (R
 	if err != nil {
 		return did, err
 	}
+	if s.Pending {
+		back.forget(b.marks)
+	}
 	if err := back.read(ctx, d.kafka, topic); err != nil {
 		return did, fmt.Errorf("looking for tombstones that are younger than the letters: %w", err)
 	}

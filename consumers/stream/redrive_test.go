@@ -116,6 +116,18 @@ func TestWhatIsYounger(t *testing.T) {
 	}
 }
 
+// TestWhatWasRedrivenIsNotLookedFor: the topic would be read from the oldest letter on at each Redrive.
+func TestWhatWasRedrivenIsNotLookedFor(t *testing.T) {
+	b := newLookback(Selection{})
+	for _, offset := range []int64{3, 7} {
+		l := &DeadLetter{Position: kafkaio.Position{Offset: offset}, Original: Record{Offset: 10 * offset, Key: []byte("u")}}
+		require.NoError(t, b.want(t.Context(), l))
+	}
+	b.forget(marks{0: {3: {}}})
+	require.Len(t, b.letters, 1)
+	require.EqualValues(t, 70, b.letters[kafkaio.Position{Offset: 7}].offset)
+}
+
 // TestRedriveKnowsWhatItDid, letter by letter, whatever older ones it left alone, and another process knows as much.
 func TestRedriveKnowsWhatItDid(t *testing.T) {
 	w := newWorld(t, 1)

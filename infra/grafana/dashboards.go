@@ -56,6 +56,13 @@ func consuming(role, topic string) row {
 	}}
 }
 
+// unlikeKeys shows how many records of a topic have another key than they should have.
+func unlikeKeys(topic string) Panel {
+	return graph("Keys unlike the id in the value", perSec, "Such records are applied by their value; but an id under several keys has no order, "+
+		"and compaction keeps one record of each key.",
+		rate("freshet_keys_unlike_total", fmt.Sprintf(`{topic=~"(.+[.])?%s"}`, topic), "key"))
+}
+
 // calls shows what is asked of one server.
 func calls(server, word string) []Panel {
 	return []Panel{
@@ -79,6 +86,13 @@ func interactions() Dashboard {
 			graph("Profiles", perSec, "Profiles moved, by whether they were still remembered or had to be read.",
 				rate("freshet_profiles_total", "", "source")),
 		}},
+		row{"Publishers", []Panel{
+			unlikeKeys("interactions"),
+			graph("Events not used in full", perSec, "Ratings off the scale of profiles.ratings, which count as choices, and events before their "+
+				"items' records for which more than profiles.waiting_users wait.",
+				query{"sum(rate(freshet_ratings_off_scale_total[$__rate_interval]))", "ratings off the scale"},
+				query{"sum(rate(freshet_events_unheard_total[$__rate_interval]))", "before their items"}),
+		}},
 		consuming("interactions", "interactions"), row{"Servers", calls("redis", "Redis")})
 }
 
@@ -92,6 +106,7 @@ func catalogue() Dashboard {
 			graph("Items", perSec, "Item changes by what became of them.", rate("freshet_items_total", "", "outcome")),
 			graph("Items published again", perSec, "What won over a change that was refused; the log names items, versions and remedy.",
 				query{"sum(rate(freshet_items_republished_total[$__rate_interval]))", "items"}),
+			unlikeKeys("items"),
 		}},
 		consuming("catalogue", "items"), row{"Servers", append(calls("milvus", "Milvus"), calls("redis", "Redis")...)})
 }
@@ -106,6 +121,8 @@ func recommendations() Dashboard {
 			graph("Empty pages", share, "Share of the replies without a single item.",
 				query{"sum(rate(freshet_pages_empty_total[$__rate_interval])) / sum(rate(freshet_replies_total[$__rate_interval]))", "empty"}),
 			graph("Requests answered together", count, "A batch grows with the load.", quantiles("freshet_stage_batch", "", "")...),
+			graph("Requests forgotten", perSec, "Not answered, as their deadline passed more than a minute ago: nobody waits any more.",
+				query{"sum(rate(freshet_requests_forgotten_total[$__rate_interval]))", "requests"}),
 			graph("Live model", count, "1 for the version that serves, 0 for none.",
 				query{"max by (model) (freshet_model_live)", "{{model}}"}),
 		}},

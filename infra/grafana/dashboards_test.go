@@ -123,7 +123,7 @@ func TestProvisioningIsYAML(t *testing.T) {
 func TestAlertsSayWhatToDo(t *testing.T) {
 	rules, err := rulesOf(files)
 	require.NoError(t, err)
-	require.Len(t, rules, 14)
+	require.Len(t, rules, 16)
 	names := map[string]bool{}
 	for _, r := range rules {
 		require.Regexp(t, `^Freshet[A-Z][A-Za-z]+$`, r.Alert)

@@ -71,7 +71,7 @@ func TestErase(t *testing.T) {
 	} {
 		require.Equal(t, state, rows[where].State, "%s: %+v", where, report.Rows)
 	}
-	require.Contains(t, rows["interactions.dlt"].Found, "1 dead letters of the user")
+	require.Contains(t, rows["interactions.dlt"].Found, "dead letters of the user: 1;")
 	const day = 24 * time.Hour
 	require.WithinDuration(t, time.Now().Add(187*day), *rows["interactions"].Until, 7*day, "retention, and a segment")
 	require.WithinDuration(t, time.Now().Add(37*day), *rows["interactions.dlt"].Until, 7*day)

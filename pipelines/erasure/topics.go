@@ -46,7 +46,7 @@ func (e *erasing) lookAtTopics(ctx context.Context) {
 		case n == 0:
 			e.report.add(Row{Where: "topic " + d.Name, State: Gone, Found: "no dead letter that can be told to be of the user"})
 		default:
-			e.report.add(kept(d, fmt.Sprintf("%d dead letters of the user, which `freshet deadletters redrive` leaves alone", n), last))
+			e.report.add(kept(d, fmt.Sprintf("dead letters of the user: %d; `freshet deadletters redrive` leaves them alone", n), last))
 		}
 	}
 }

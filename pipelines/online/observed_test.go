@@ -79,8 +79,12 @@ func (w *world) liveThroughMuch(m *member) {
 	}
 	w.send(w.keyed(w.settings.Topics.Interactions, "bob", []byte("garbage")))
 	w.send(w.keyed(w.settings.Topics.Items, "garbage", []byte("garbage")))
-	change := itemChange(1, 2)
-	w.send(w.keyed(w.settings.Topics.Items, change.ItemID, w.items.Append(nil, &change)))
+	for _, key := range []string{itemID(1), "another"} {
+		change := itemChange(1, 2)
+		w.send(w.keyed(w.settings.Topics.Items, key, w.items.Append(nil, &change)))
+	}
+	e := schemas.Interaction{EventID: "event-4712", UserID: "ann", ItemID: itemID(1), Type: schemas.View, OccurredAt: time.Now()}
+	w.send(w.keyed(w.settings.Topics.Interactions, "another", w.events.Append(nil, &e)))
 	w.send(w.question(recommendationRequest("ann"), "well"))
 	poison := w.question(recommendationRequest("bob"), "poison")
 	poison.Headers = nil
