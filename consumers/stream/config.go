@@ -84,6 +84,9 @@ type GatherConfig struct {
 	MaxRecords int `yaml:"max_records" env:"MAX_RECORDS"`
 	// InFlight is how many batches may be in work at a time.
 	InFlight int `yaml:"in_flight" env:"IN_FLIGHT"`
+	// Linger is how long a record waits for others while a batch is in work, or until that is done; else it goes at once. Larger
+	// batches cost less for each record.
+	Linger time.Duration `yaml:"linger" env:"LINGER"`
 	// MaxOutstanding and MaxOutstandingBytes bound the records, of all partitions, that were read and are not done.
 	MaxOutstanding      int   `yaml:"max_outstanding" env:"MAX_OUTSTANDING"`
 	MaxOutstandingBytes int64 `yaml:"max_outstanding_bytes" env:"MAX_OUTSTANDING_BYTES"`
@@ -124,6 +127,7 @@ func DefaultGatherConfig() GatherConfig {
 	return GatherConfig{
 		MaxRecords:          64,
 		InFlight:            4,
+		Linger:              500 * time.Microsecond,
 		MaxOutstanding:      4096,
 		MaxOutstandingBytes: 64 << 20,
 		MaxUncommitted:      65_536,
@@ -145,7 +149,12 @@ func (c Config) Validate() error {
 
 // Validate reports every setting that cannot work.
 func (c GatherConfig) Validate() error {
+	var linger error
+	if c.Linger < 0 {
+		linger = fmt.Errorf("linger is %s: give 0 or more", c.Linger)
+	}
 	return errors.Join(
+		linger,
 		atLeastOne("max_records", int64(c.MaxRecords)),
 		atLeastOne("in_flight", int64(c.InFlight)),
 		atLeastOne("max_outstanding", int64(c.MaxOutstanding)),

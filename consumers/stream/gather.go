@@ -153,16 +153,26 @@ func (g *gathering) dispatch() {
 		calls.Go(func() {
 			g.gather(batch)
 			<-g.slots
+			g.signal()
 		})
 	}
 }
 
-// nextBatch waits for deliveries, and returns nil when no more will come: nothing is open and nothing is read, or the drain
-// time is over.
+// nextBatch waits for deliveries, and for Linger for more of them while another batch is in work: without it the batches get the
+// smaller, the sooner the brokers give out each record. It returns nil when no more will come: nothing is open and nothing is
+// read, or the drain time is over.
 func (g *gathering) nextBatch() []*Delivery {
+	var lingering <-chan time.Time
+	lingered := g.cfg.Linger == 0
 	for {
+		var batch []*Delivery
 		g.mu.Lock()
-		batch := g.cut()
+		switch n := len(g.waiting); {
+		case lingered, n >= g.cfg.MaxRecords, len(g.slots) == 1: // the one that this batch will have
+			batch = g.cut()
+		case n > 0 && lingering == nil:
+			lingering = time.After(g.cfg.Linger)
+		}
 		finished := !g.reading && g.open == 0
 		g.mu.Unlock()
 		switch {
@@ -173,6 +183,8 @@ func (g *gathering) nextBatch() []*Delivery {
 		}
 		select {
 		case <-g.changed:
+		case <-lingering:
+			lingered = true
 		case <-g.gen.work.Done():
 		}
 	}

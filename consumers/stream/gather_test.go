@@ -66,6 +66,51 @@ func TestGathererGathersFromAllPartitions(t *testing.T) {
 	require.Less(t, g.Stats().Batches, int64(400))
 }
 
+// TestARecordLingersBesideABatchInWork, until the batch is full, or the other one done, or the time over. A lone one goes at once.
+func TestARecordLingersBesideABatchInWork(t *testing.T) {
+	for name, c := range map[string]struct {
+		linger     time.Duration
+		maxRecords int
+		write      []string
+		release    bool // the first batch, before what was written can go
+		want       int
+	}{
+		"until it is full":         {time.Hour, 2, []string{"b", "c"}, false, 2},
+		"until the other is done":  {time.Hour, 64, []string{"b", "c"}, true, 2},
+		"until the time is over":   {time.Millisecond, 64, []string{"b"}, false, 1},
+		"not at all if that is so": {0, 64, []string{"b"}, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1)
+			cfg := fastGatherConfig()
+			cfg.InFlight, cfg.Linger, cfg.MaxRecords = 2, c.linger, c.maxRecords
+			sizes, release := make(chan int, 2), make(chan struct{})
+			var seen tally
+			g := w.gatherer(cfg, func(ctx context.Context, batch []*Delivery) {
+				sizes <- len(batch)
+				if string(batch[0].Value) == "a" {
+					<-release
+				}
+				seen.answer(ctx, batch)
+			})
+			run := start(t, g)
+			w.write(0, "a")
+			require.Equal(t, 1, <-sizes, "nothing is in work")
+			w.write(0, c.write...)
+			if c.release {
+				require.Never(t, func() bool { return len(sizes) > 0 }, 5*tick, tick)
+				close(release)
+			}
+			require.Equal(t, c.want, <-sizes)
+			if !c.release {
+				close(release)
+			}
+			w.requireCommitted(0, int64(1+len(c.write)))
+			require.NoError(t, run.drain())
+		})
+	}
+}
+
 func TestGathererCommitsTheLowestContiguousOffset(t *testing.T) {
 	w := newWorld(t, 1)
 	w.write(0, values(10)...)

@@ -26,7 +26,8 @@ type GatherFunc func(ctx context.Context, batch []*Delivery)
 func (f GatherFunc) Gather(ctx context.Context, batch []*Delivery) { f(ctx, batch) }
 
 // Gatherer reads a topic of requests as a member of a consumer group: what has queued on all its partitions while the last
-// batches were in work makes the next batch. A lone request goes at once, and under load the batches grow by themselves.
+// batches were in work makes the next batch. A lone request goes at once, and under load the batches grow by themselves: what comes
+// while one is in work waits for others, for Linger at the most.
 // Records are done in any order, at least once; each partition's lowest contiguous offset is committed.
 type Gatherer struct {
 	*member

@@ -230,6 +230,7 @@ func TestErrorsBeginWithThePath(t *testing.T) {
 		"consumers.interactions.max_records is 0":         func(s *Settings) { s.Consumers.Interactions.MaxRecords = 0 },
 		"consumers.catalogue.backoff.initial is 0s":       func(s *Settings) { s.Consumers.Catalogue.Backoff.Initial = 0 },
 		"consumers.requests.in_flight is 0":               func(s *Settings) { s.Consumers.Requests.InFlight = 0 },
+		"consumers.requests.linger is -1ns":               func(s *Settings) { s.Consumers.Requests.Linger = -1 },
 		"consumers.replies.reply_topic_prefixes is empty": func(s *Settings) { s.Consumers.Replies.ReplyTopicPrefixes = nil },
 		"training.epochs is 0":                            func(s *Settings) { s.Training.Epochs = 0 },
 		"training.vocabulary.min_items is 0":              func(s *Settings) { s.Training.Vocabulary.MinItems = 0 },
