@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Notice warns of something about records that does no harm to the stream and may be a mistake of whoever writes it: at its Pace, with how many records there were since and the place of the last. It never says whom a record is about. A nil Notice
-// says nothing. It is safe for concurrent use.
+// Notice warns of something about records that does no harm to the stream and may be a mistake of whoever writes it: at its Pace, with
+// how many records there were since and the place of the last. It never says whom a record is about. A nil Notice says nothing. It is
+// safe for concurrent use.
 type Notice struct {
 	log     *slog.Logger
 	message string

@@ -58,8 +58,8 @@ func consuming(role, topic string) row {
 
 // unlikeKeys shows how many records of a topic have another key than they should have.
 func unlikeKeys(topic string) Panel {
-	return graph("Keys unlike the id in the value", perSec, "Such records are applied by their value; but an id under several keys has no order, "+
-		"and compaction keeps one record of each key.",
+	const about = "Such records are applied by their value; but an id under several keys has no order, and compaction keeps one of each key."
+	return graph("Keys unlike the id in the value", perSec, about,
 		rate("freshet_keys_unlike_total", fmt.Sprintf(`{topic=~"(.+[.])?%s"}`, topic), "key"))
 }
 
@@ -88,8 +88,8 @@ func interactions() Dashboard {
 		}},
 		row{"Publishers", []Panel{
 			unlikeKeys("interactions"),
-			graph("Events not used in full", perSec, "Ratings off the scale of profiles.ratings, which count as choices, and events before their "+
-				"items' records for which more than profiles.waiting_users wait.",
+			graph("Events not used in full", perSec,
+				"Ratings off the scale of profiles.ratings, which count as choices, and events before their items' records that nobody waits for.",
 				query{"sum(rate(freshet_ratings_off_scale_total[$__rate_interval]))", "ratings off the scale"},
 				query{"sum(rate(freshet_events_unheard_total[$__rate_interval]))", "before their items"}),
 		}},
