@@ -127,7 +127,7 @@ func DefaultGatherConfig() GatherConfig {
 	return GatherConfig{
 		MaxRecords:          64,
 		InFlight:            4,
-		Linger:              500 * time.Microsecond,
+		Linger:              time.Millisecond,
 		MaxOutstanding:      4096,
 		MaxOutstandingBytes: 64 << 20,
 		MaxUncommitted:      65_536,

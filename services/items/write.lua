@@ -56,8 +56,10 @@ end
 
 -- Asked whatever became of the change: who died before the arrival was queued comes again with a replay.
 local function waiting()
-  if ARGV[4] == '' or redis.call('HEXISTS', KEYS[2], 'v:' .. ARGV[4]) == 0 then return {} end
-  return redis.call('SMEMBERS', KEYS[3])
+  if ARGV[4] == '' then return {} end
+  local prefixes = redis.call('SMEMBERS', KEYS[3]) -- nearly always none
+  if #prefixes > 0 and redis.call('HEXISTS', KEYS[2], 'v:' .. ARGV[4]) == 0 then return {} end
+  return prefixes
 end
 
 -- A deletion that is stored instead has nothing but its stamp; a record that lost is never one that a tombstone of this call deleted.
