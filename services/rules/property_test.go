@@ -187,7 +187,11 @@ func TestPushdownOfSets(t *testing.T) {
 	for seed := range uint64(500) {
 		w := newWorld(seed)
 		source := strings.ReplaceAll(w.condition(2, true), "'", "''")
-		set, err := Parse([]byte("rules:\n  - {kind: filter, keep: '" + source + "'}\n" +
+		embargo := ""
+		if w.IntN(2) == 0 {
+			embargo = "  - {kind: published}\n"
+		}
+		set, err := Parse([]byte("rules:\n  - {kind: filter, keep: '" + source + "'}\n" + embargo +
 			strings.ReplaceAll(string(defaultSource), "rules:", "")))
 		require.NoError(t, err)
 		r := w.request()
@@ -199,8 +203,12 @@ func TestPushdownOfSets(t *testing.T) {
 		require.Equal(t, expression, set.Pushdown(r))
 		for range 20 {
 			it := w.item()
+			if w.IntN(3) == 0 {
+				it.PublishedAt = r.Now.Add(time.Duration(w.IntN(240)-120) * time.Second)
+			}
 			kept, _ := set.Apply(r, listOf(it))
 			if len(kept) > 0 {
+				require.False(t, embargo != "" && it.PublishedAt.After(r.Now), "seed %d: %+v", seed, it)
 				require.True(t, rowOf(it).satisfies(expression), "seed %d: %s on %+v", seed, expression, it)
 			}
 		}
