@@ -243,11 +243,7 @@ func (f *flood) askAs(ctx context.Context, i int, guest string) error {
 	if i%guestShare == 0 {
 		q.UserID = guest
 	}
-	reply, err := f.client.Recommend(ctx, q)
-	if err == nil && reply.Status != schemas.StatusOK {
-		f.degraded.Add(1)
-	}
-	return err
+	return f.count(f.client.Recommend(ctx, q))
 }
 
 const (

@@ -153,13 +153,18 @@ func (v *serve) findUsers(ctx context.Context, w *world) (embeddings [][]float32
 
 func (v *serve) user(i int) string { return v.users[i%len(v.users)] }
 
-// ask requests a page for the i-th user, round and round. A degraded answer counts as one, and is reported.
-func (v *serve) ask(ctx context.Context, i int) error {
-	reply, err := v.client.Recommend(ctx, v.request(i))
-	if err != nil {
+// ask requests a page for the i-th user, round and round.
+func (v *serve) ask(ctx context.Context, i int) error { return v.count(v.client.Recommend(ctx, v.request(i))) }
+
+// count has an answer that is degraded, or refused for want of time or of a server, count as one, and reported: on a machine that is too
+// slow for the load that is a figure, and no reason to end.
+func (v *serve) count(reply schemas.RecommendationReply, err error) error {
+	refused, is := errors.AsType[*producers.ReplyError](err)
+	short := is && (refused.Status == schemas.StatusUnavailable || refused.Status == schemas.StatusDeadlineExceeded)
+	if err != nil && !short {
 		return err
 	}
-	if reply.Status != schemas.StatusOK {
+	if short || reply.Status != schemas.StatusOK {
 		v.degraded.Add(1)
 	}
 	return nil

@@ -82,8 +82,17 @@ func (s *Store) NoteIndexFilledBy(ctx context.Context, group, model string) erro
 // costs two round trips, of at most RecentKept items.
 func (s *Store) IndexedRecent(ctx context.Context, model string) (recent, indexed int64, err error) {
 	ids, err := s.Recent(ctx, s.cfg.RecentKept)
-	if err != nil || len(ids) == 0 {
+	if err != nil {
 		return 0, 0, err
+	}
+	indexed, err = s.Indexed(ctx, model, ids)
+	return int64(len(ids)), indexed, err
+}
+
+// Indexed counts the items whose row is marked as being in the index of a model, in one round trip.
+func (s *Store) Indexed(ctx context.Context, model string, ids []string) (indexed int64, err error) {
+	if len(ids) == 0 {
+		return 0, nil
 	}
 	pipe := s.rdb.Pipeline()
 	for _, id := range ids {
@@ -91,12 +100,12 @@ func (s *Store) IndexedRecent(ctx context.Context, model string) (recent, indexe
 	}
 	reads, err := pipe.Exec(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("counting the recent items that are indexed: %w", err)
+		return 0, fmt.Errorf("counting the items that are indexed: %w", err)
 	}
 	for _, read := range reads {
 		if marks, ok := read.(*redis.SliceCmd); ok && marks.Val()[0] != nil {
 			indexed++
 		}
 	}
-	return int64(len(ids)), indexed, nil
+	return indexed, nil
 }

@@ -82,13 +82,28 @@ func (b *batch) admitLostRows() {
 // remedyRows is what brings rows back into the index.
 const remedyRows = "run `freshet rebuild candidates`"
 
-// admitFoundNothing has a reply say that the index found nothing at all where the shelf has items that suit the request: an
-// index that has its rows would have found those.
-func (j *job) admitFoundNothing() {
-	if j.vector == nil || len(j.hits) > 0 || j.exhausted || j.indexLost || j.fallback == "" || j.answered.Load() {
-		return
+// rowSeen is after how long an item's row must be found: the index may lag behind the records by so much, and its searches behind
+// their writes.
+const rowSeen = 10 * time.Second
+
+// admitFoundNothing has replies say that the index found nothing at all where the shelf has items that suit the request: an index that
+// has its rows would have found those. It goes by items that the index has acknowledged, and not just now.
+func (b *batch) admitFoundNothing(ctx context.Context) {
+	for _, j := range b.jobs {
+		if j.vector == nil || len(j.hits) > 0 || j.exhausted || j.indexLost || j.fallback == "" || j.answered.Load() {
+			continue
+		}
+		var ids []string
+		for _, c := range j.page {
+			if time.Since(c.Item.OccurredAt) > rowSeen {
+				ids = append(ids, c.Item.ItemID)
+			}
+		}
+		if indexed, err := b.service.Items.Indexed(ctx, b.model, ids); err != nil || indexed == 0 {
+			continue // without Redis, other troubles are told
+		}
+		j.trouble("candidate index: it found nothing, though the catalogue has items that suit the request: rows are missing: %s", remedyRows)
 	}
-	j.trouble("candidate index: it found nothing, though the catalogue has items that suit the request: rows are missing: %s", remedyRows)
 }
 
 // found says whether what was read of an item's record counts: where records are lost, that there is none tells nothing, and

@@ -204,18 +204,21 @@ func (r *rig) stock(t testing.TB, n int, change func(n int, it *schemas.ItemChan
 // publish brings items into Redis and into the index of one model.
 func (r *rig) publish(t testing.TB, version string, list ...schemas.ItemChange) {
 	t.Helper()
-	vectors := r.record(t, version, list...)
+	vectors, marks := r.record(t, version, list...)
 	rows := make([]candidates.Row, len(list))
 	for i := range list {
 		rows[i] = candidates.RowOf(&list[i], vectors[i])
 	}
 	require.NoError(t, r.index.Upsert(t.Context(), version, rows))
+	_, err := r.items.MarkIndexed(t.Context(), version, marks)
+	require.NoError(t, err)
 	r.milvus.Settle(t)
 }
 
-// record brings items into Redis alone: the index lags behind.
-func (r *rig) record(t testing.TB, version string, list ...schemas.ItemChange) [][]float32 {
+// record brings items into Redis alone: the index lags behind. The marks are for when it does no more.
+func (r *rig) record(t testing.TB, version string, list ...schemas.ItemChange) ([][]float32, []items.Mark) {
 	t.Helper()
+	var marks []items.Mark
 	changes, vectors := make([]items.Change, len(list)), make([][]float32, len(list))
 	for i := range list {
 		r.version++
@@ -227,8 +230,9 @@ func (r *rig) record(t testing.TB, version string, list ...schemas.ItemChange) [
 	require.NoError(t, err)
 	for _, o := range outcomes {
 		require.NoError(t, o.Err)
+		marks = append(marks, o.Mark)
 	}
-	return vectors
+	return vectors, marks
 }
 
 func (r *rig) itemVector(version string, it *schemas.ItemChange) []float32 {

@@ -118,6 +118,7 @@ func (b *batch) fillFromShelf(ctx context.Context) {
 	for _, j := range short {
 		b.fill(j, set)
 	}
+	b.admitFoundNothing(ctx)
 }
 
 // fill puts the shelf's items behind those that retrieval found and lets the rules judge the whole list, so that caps and

@@ -105,7 +105,6 @@ func (s *Service) move(ctx context.Context, b *batch, park func(context.Context,
 	}
 	b.run(ctx, stageFallback, b.fillFromShelf)
 	for _, j := range b.jobs {
-		j.admitFoundNothing()
 		b.explain(j)
 		j.answer(j.compose())
 	}
