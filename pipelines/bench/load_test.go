@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -10,6 +11,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/producers"
+	"github.com/freshet/freshet/schemas"
 )
 
 // stalling is a server that takes serviceTime for each call, but answers nothing from begin to end of a stall.
@@ -126,4 +130,26 @@ func TestClosedLoopCounts(t *testing.T) {
 		require.InEpsilon(t, 800, rate, 1e-9)
 		require.InEpsilon(t, 10, latencies.p99(), 1e-9)
 	})
+}
+
+// TestRepliesThatFallShortAreFigures: a machine that is too slow for a load is measured; what is wrong with the bench or its servers ends it.
+func TestRepliesThatFallShortAreFigures(t *testing.T) {
+	broken := errors.New("no leader")
+	for _, c := range []struct {
+		status  schemas.ReplyStatus
+		err     error
+		counted int64
+		want    error
+	}{
+		{schemas.StatusOK, nil, 0, nil},
+		{schemas.StatusDegraded, nil, 1, nil},
+		{0, &producers.ReplyError{Status: schemas.StatusUnavailable}, 1, nil},
+		{0, fmt.Errorf("asking: %w", &producers.ReplyError{Status: schemas.StatusDeadlineExceeded}), 1, nil},
+		{0, &producers.ReplyError{Status: schemas.StatusInvalidRequest}, 0, &producers.ReplyError{Status: schemas.StatusInvalidRequest}},
+		{0, broken, 0, broken},
+	} {
+		v := &serve{}
+		require.Equal(t, c.want, v.count(schemas.RecommendationReply{Status: c.status}, c.err), "%+v", c)
+		require.Equal(t, c.counted, v.degraded.Load(), "%+v", c)
+	}
 }

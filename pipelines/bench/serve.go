@@ -154,7 +154,9 @@ func (v *serve) findUsers(ctx context.Context, w *world) (embeddings [][]float32
 func (v *serve) user(i int) string { return v.users[i%len(v.users)] }
 
 // ask requests a page for the i-th user, round and round.
-func (v *serve) ask(ctx context.Context, i int) error { return v.count(v.client.Recommend(ctx, v.request(i))) }
+func (v *serve) ask(ctx context.Context, i int) error {
+	return v.count(v.client.Recommend(ctx, v.request(i)))
+}
 
 // count has an answer that is degraded, or refused for want of time or of a server, count as one, and reported: on a machine that is too
 // slow for the load that is a figure, and no reason to end.
