@@ -18,7 +18,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/infra/embedded/milvus"
+	"github.com/freshet/freshet/pipelines/erasure"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
@@ -261,14 +263,16 @@ func TestPermissionsOfTheFileAreEnough(t *testing.T) {
 			for _, role := range online.AllRoles() {
 				start(t, w.as(string(role)), log.logger(), role)
 			}
-			start(t, w.as("evaluation"), log.logger(), online.Evaluation)
+			stopEvaluation := start(t, w.as("evaluation"), log.logger(), online.Evaluation)
 			throughAll(t, w.as("app"), w.as("app"), log.logger())
 			for _, role := range online.AllRoles() {
 				_, err := topics.Lag(t.Context(), w.as("operator").Kafka, role.Group(w.settings.Consumers.Group), w.settings.Topics.Items.Name)
 				require.NoError(t, err)
 			}
 			w.publishesAgain(t, r, log)
+			w.erases(t, log)
 			w.refusesMore(t)
+			stopEvaluation() // it is in no group, and ends where a right is missing
 			w.missesEachRight(t, r)
 			require.NotContains(t, log.String(), "NOPERM")
 			require.NotContains(t, log.String(), "permission deny")
@@ -308,6 +312,29 @@ func (w *site) publishesAgain(t *testing.T, r rights, log *recorder) {
 		lag, err := topics.Lag(ctx, w.as("operator").Kafka, online.Catalogue.Group(w.settings.Consumers.Group), w.settings.Topics.Items.Name)
 		return err == nil && lag == 0
 	}, patience, 100*time.Millisecond)
+}
+
+// erases has an operator erase the user who asked, and send dead letters back, with the operator's rights alone.
+func (w *site) erases(t *testing.T, log *recorder) {
+	t.Helper()
+	s := w.as("operator")
+	report, err := erasure.Erase(t.Context(), s, "ann", patience, log.logger())
+	require.NoError(t, err)
+	require.True(t, report.Confirmed, "%+v", report.Rows)
+	beyond := []string{"memory of the roles", "role evaluation", "outside of Freshet"} // what no command can look at
+	for _, row := range report.Rows {
+		require.True(t, row.State != erasure.Unknown || slices.Contains(beyond, row.Where), "%+v", row)
+	}
+	require.Error(t, w.write(t, "app", stream.DeadLetterTopic(s.Topics.Interactions.Name)), "the product writes dead letters")
+	require.NoError(t, w.write(t, "app", s.Topics.Interactions.Name)) // which is no event
+	writer := kafkaio.NewWriter(s.Kafka, s.Writer, log.logger())
+	defer func() { require.NoError(t, writer.Close(context.WithoutCancel(t.Context()))) }()
+	letters := stream.NewDeadLetters(s.Kafka, writer)
+	require.Eventually(t, func() bool {
+		did, err := letters.Redrive(t.Context(), s.Topics.Interactions.Name, stream.Selection{Pending: true})
+		require.NoError(t, err)
+		return did.Republished == 1
+	}, patience, 50*time.Millisecond)
 }
 
 // refusesMore tries what the rights do not hold.

@@ -178,24 +178,26 @@ func (r *recorder) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// start opens and runs a role until the test ends, and returns when it is ready.
-func start(t *testing.T, s settings.Settings, log *slog.Logger, roles ...online.Role) {
+// start opens and runs a role until it is stopped, at the end of the test at the latest, and returns when it is ready.
+func start(t *testing.T, s settings.Settings, log *slog.Logger, roles ...online.Role) (stop func()) {
 	t.Helper()
 	y, err := online.Open(t.Context(), s, roles, log)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- y.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("running %v: %v", roles, err)
 		}
 		require.NoError(t, y.Close())
 	})
-	waiting, stop := context.WithTimeout(t.Context(), patience)
-	defer stop()
+	t.Cleanup(stop)
+	waiting, giveUp := context.WithTimeout(t.Context(), patience)
+	defer giveUp()
 	require.NoError(t, y.AwaitReady(waiting))
+	return stop
 }
 
 // throughAll has a publisher publish items and an event, and an asker get a page that knows of both.
