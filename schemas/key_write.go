@@ -42,22 +42,22 @@ func NewKeyWriter(
 	if config.Format != KeyConfluent {
 		return w, nil
 	}
-	if err := w.learn(ctx, topic+"-key"); err != nil {
+	if err := w.learn(ctx, registry, topic+"-key"); err != nil {
 		return nil, fmt.Errorf("preparing the keys of %s (%s): %w", topic, w.keys.describe(), err)
 	}
 	return w, nil
 }
 
 // learn finds the schema that keys are written with.
-func (w *KeyWriter) learn(ctx context.Context, subject string) error {
-	id, schema, err := w.keys.framed.registry.Latest(ctx, subject)
+func (w *KeyWriter) learn(ctx context.Context, registry Registry, subject string) error {
+	id, schema, err := registry.Latest(ctx, subject)
 	if errors.Is(err, ErrUnknownSchema) {
 		if w.keys.config.Field != "" {
 			return fmt.Errorf("%w: have the producer of these keys register its schema there first, or leave %s.key_field out",
 				err, w.keys.setting)
 		}
 		schema.Text = `"string"`
-		id, err = w.keys.framed.registry.Register(ctx, subject, schema.Text)
+		id, err = registry.Register(ctx, subject, schema.Text)
 	}
 	if err != nil {
 		return err

@@ -140,21 +140,15 @@ func (c Config) Validate() error {
 	errs := []error{
 		atLeastOne("max_records", int64(c.MaxRecords)),
 		atLeastOne("max_bytes", int64(c.MaxBytes)),
-	}
-	if c.MaxWait < 0 {
-		errs = append(errs, fmt.Errorf("max_wait is %s: give 0 or more", c.MaxWait))
+		notNegative("max_wait", c.MaxWait),
 	}
 	return errors.Join(append(errs, c.Runtime.Validate())...)
 }
 
 // Validate reports every setting that cannot work.
 func (c GatherConfig) Validate() error {
-	var linger error
-	if c.Linger < 0 {
-		linger = fmt.Errorf("linger is %s: give 0 or more", c.Linger)
-	}
 	return errors.Join(
-		linger,
+		notNegative("linger", c.Linger),
 		atLeastOne("max_records", int64(c.MaxRecords)),
 		atLeastOne("in_flight", int64(c.InFlight)),
 		atLeastOne("max_outstanding", int64(c.MaxOutstanding)),
@@ -201,6 +195,13 @@ func (c Runtime) Validate() error {
 func positive(name string, d time.Duration) error {
 	if d <= 0 {
 		return fmt.Errorf("%s is %s: give a positive duration, such as 5s", name, d)
+	}
+	return nil
+}
+
+func notNegative(name string, d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("%s is %s: give 0 or more", name, d)
 	}
 	return nil
 }
