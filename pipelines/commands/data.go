@@ -5,16 +5,15 @@ import (
 	"math"
 
 	"github.com/freshet/freshet/pipelines/dataset"
-	"github.com/freshet/freshet/pipelines/dataset/tables"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/terminal"
 )
 
 // data is what to train on and to evaluate with. Both commands part it alike, so that nobody is asked for what was learnt.
 type data struct {
-	Data    string         `type:"existingdir" xor:"source" placeholder:"DIR" help:"Folder of a data set. Without it, and without --from-topics, the shop that the demo makes up."`
-	Format  string         `enum:"auto,movielens,events,gsasrec,s3rec,sessions,random" default:"auto" placeholder:"FORMAT" help:"How the folder is written and parted: ${enum}. auto goes by the files; random draws a fifth of MovieLens's events for the test; events are tables, CSV or Parquet."`
-	Columns tables.Columns `mapsep:"," placeholder:"FIELD=COLUMN,…" help:"Format events: columns that are not called as the fields are, such as user_id=visitor,item_id=sku,items.title=name."`
+	Data   string `type:"existingdir" xor:"source" placeholder:"DIR" help:"Folder of a data set. Without it, and without --from-topics, the shop that the demo makes up."`
+	Format string `enum:"${formats}" default:"auto" placeholder:"FORMAT" help:"How the folder is written and parted: ${enum}. auto goes by the files; random draws a fifth of MovieLens's events for the test; events are tables called interactions and items."`
+	tableFlags
 	topicData
 	Split string  `enum:"leave-one-out,time" default:"leave-one-out" placeholder:"SPLIT" help:"Formats without a split of their own (movielens, events, topics, the made-up shop): ${enum}. leave-one-out holds back each user's last new item; time asks for what users did first after one moment, up to which all is learnt from."`
 	Past  float64 `default:"0.85" help:"Of these splits: share of the events, from the oldest, to learn from."`
@@ -30,16 +29,16 @@ func (d *data) published() (*dataset.Sequences, error) {
 		if d.Format != "auto" {
 			return nil, usage("--format is %s, but there is no --data DIR to read", d.Format)
 		}
-		return nil, errors.Join(d.noColdItems(), d.noColumns())
+		return nil, errors.Join(d.noColdItems(), d.none())
 	}
 	format, err := d.format()
 	if err != nil {
 		return nil, err
 	}
-	if format == dataset.TablesFormat {
+	if isTables(format) {
 		return nil, d.noColdItems()
 	}
-	if err := d.noColumns(); err != nil {
+	if err := d.none(); err != nil {
 		return nil, err
 	}
 	if format == dataset.MovieLensFormat {
@@ -66,10 +65,7 @@ func (d *data) published() (*dataset.Sequences, error) {
 
 // format is the one that was named, or the one that the files tell.
 func (d *data) format() (string, error) {
-	if d.Format != "auto" {
-		return d.Format, nil
-	}
-	return dataset.DetectFormat(d.Data)
+	return d.tableFlags.format(d.Data, d.Format)
 }
 
 // coldSeed draws the same items for training and for evaluation.
@@ -84,13 +80,6 @@ func (d *data) noColdItems() error {
 
 // timeSplit is --split's name of the global split by time.
 const timeSplit = "time"
-
-func (d *data) noColumns() error {
-	if len(d.Columns) > 0 {
-		return usage("--columns names columns of tables: give the folder with --data, in the format events")
-	}
-	return nil
-}
 
 // heldOut reads what has no split of its own, or makes up the shop of the demo, and parts it; allLater is how much a split by
 // time asks for.
@@ -119,24 +108,10 @@ func (d *data) all(env *Env) (*dataset.Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	if format == dataset.TablesFormat {
-		return readTables(env, d.Data, d.Columns)
+	if isTables(format) {
+		return d.readTables(env, d.Data, format)
 	}
 	return dataset.ReadMovieLens(d.Data)
-}
-
-// readTables reads a folder of the format events.
-func readTables(env *Env, dir string, columns tables.Columns) (*dataset.Dataset, error) {
-	once, err := openTables(env, dir, columns)
-	if err != nil {
-		return nil, err
-	}
-	read, err := dataset.FromRecords(env.Context, dataset.TablesFormat, once)
-	if err != nil {
-		return nil, err
-	}
-	tellRepeated(env, once)
-	return judged(env, read)
 }
 
 // judged has a data set judge ratings as the roles do, and says what comes of it.
@@ -170,21 +145,6 @@ func judged(env *Env, d *dataset.Dataset) (*dataset.Dataset, error) {
 			outside, d.Ratings.Lowest, d.Ratings.Highest)
 	}
 	return d, nil
-}
-
-func openTables(env *Env, dir string, columns tables.Columns) (*dataset.Once, error) {
-	s, err := env.Settings()
-	if err != nil {
-		return nil, err
-	}
-	if err := columns.Validate(); err != nil {
-		return nil, usage("--columns: %w", err)
-	}
-	folder, err := tables.Open(dir, columns, s.Limits)
-	if err != nil {
-		return nil, err
-	}
-	return &dataset.Once{Records: folder}, nil
 }
 
 // tellRepeated says what was left out, where something was.

@@ -24,10 +24,10 @@ type Export struct {
 
 // exported is where an export comes from and goes to.
 type exported struct {
-	Out     string         `short:"o" required:"" type:"path" placeholder:"DIR" help:"Folder to write to; it is made where it is not there. A file is replaced whole or not at all."`
-	Data    string         `type:"existingdir" placeholder:"DIR" help:"Folder of a data set to convert. Without it the topics are read, erased users left out."`
-	Format  string         `enum:"auto,movielens,events" default:"auto" placeholder:"FORMAT" help:"How the folder is written: ${enum}. auto goes by the files."`
-	Columns tables.Columns `mapsep:"," placeholder:"FIELD=COLUMN,…" help:"Format events: columns that are not called as the fields are, such as user_id=visitor,item_id=sku."`
+	Out    string `short:"o" required:"" type:"path" placeholder:"DIR" help:"Folder to write to; it is made where it is not there. A file is replaced whole or not at all."`
+	Data   string `type:"existingdir" placeholder:"DIR" help:"Folder of a data set to convert. Without it the topics are read, erased users left out."`
+	Format string `enum:"${table_formats}" default:"auto" placeholder:"FORMAT" help:"How the folder is written: ${enum}. auto goes by the files."`
+	tableFlags
 	window
 }
 
@@ -67,25 +67,27 @@ func (c *exported) run(env *Env, interactions, items bool) error {
 // open gives the records to write, and says afterwards what was left out of them.
 func (c *exported) open(env *Env) (records dataset.Records, tell func(), err error) {
 	if c.Data == "" {
-		if c.Format != "auto" || len(c.Columns) > 0 {
-			return nil, nil, usage("--format and --columns tell how a folder is written: give it with --data")
+		if c.Format != "auto" {
+			return nil, nil, usage("--format tells how a folder is written: give it with --data")
+		}
+		if err := c.none(); err != nil {
+			return nil, nil, err
 		}
 		return c.openTopics(env)
 	}
 	if c.Since != "" || c.Until != "" {
 		return nil, nil, usage("--since and --until part the events of the topics: leave them out, or --data")
 	}
-	d := data{Data: c.Data, Format: c.Format, Columns: c.Columns}
-	format, err := d.format()
+	format, err := c.tableFlags.format(c.Data, c.Format)
 	if err != nil {
 		return nil, nil, err
 	}
-	switch format {
-	case dataset.TablesFormat:
-		once, err := openTables(env, c.Data, c.Columns)
+	switch {
+	case isTables(format):
+		once, _, err := c.openTables(env, c.Data, format)
 		return once, func() { tellRepeated(env, once) }, err
-	case dataset.MovieLensFormat:
-		if err := d.noColumns(); err != nil {
+	case format == dataset.MovieLensFormat:
+		if err := c.none(); err != nil {
 			return nil, nil, err
 		}
 		read, err := dataset.ReadMovieLens(c.Data)

@@ -110,7 +110,7 @@ func TestFromTopics(t *testing.T) {
 	require.Contains(t, ok("", "export", "all", "--out", out).out, fmt.Sprintf("%d items and %d interactions", films, 12*viewers))
 	require.Equal(t, figures(t, report), figures(t, ok("", "evaluate", "--data", out, "--k", "5", "--json").out), "what is exported is what the topics hold")
 
-	folder, err := tables.Open(out, nil, schemas.DefaultLimits())
+	folder, err := tables.Open(out, tables.Options{}, schemas.DefaultLimits())
 	require.NoError(t, err)
 	want := map[string]schemas.Interaction{}
 	for line := range strings.Lines(interactions) {

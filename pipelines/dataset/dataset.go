@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -21,6 +22,8 @@ type Dataset struct {
 	// Ratings says how the values of ratings count: the data's own scale, or that of the configuration. The zero scale takes each
 	// rating for a choice, as published protocols do.
 	Ratings schemas.RatingScale
+	// Binding says in JSON how the tables were read that this comes from, for people; nil where it comes from none.
+	Binding json.RawMessage
 	// Searches is what people searched for, where the data tells.
 	Searches []Search
 }

@@ -249,12 +249,7 @@ var marks = []struct{ format, pattern string }{
 	{MovieLensFormat, "ratings.csv"},
 	{MovieLensFormat, "ratings.dat"},
 	{MovieLensFormat, "u.data"},
-	{TablesFormat, "interactions.csv"},
-	{TablesFormat, "interactions.parquet"},
 }
-
-// jsonLines are the names that files of JSON lines have: what is published, and not what is trained on.
-var jsonLines = []string{"*.jsonl", "*.ndjson", "*.json"}
 
 // DetectFormat tells a folder's format by its files.
 func DetectFormat(dir string) (string, error) {
@@ -264,13 +259,6 @@ func DetectFormat(dir string) (string, error) {
 			return f.format, nil
 		}
 		looked = append(looked, f.pattern+" ("+f.format+")")
-	}
-	for _, pattern := range jsonLines {
-		if found := matching(dir, pattern); len(found) > 0 {
-			return "", fmt.Errorf("telling the format of %s: %q looks like JSON lines, which no format reads: give them to `freshet publish`, "+
-				"and train from what was published with --from-topics instead of --data; the files looked for are %s",
-				dir, found[0], strings.Join(looked, ", "))
-		}
 	}
 	return "", fmt.Errorf("telling the format of %s: it has none of %s; give the folder that holds one of them, name the format with "+
 		"--format, or take what is in the topics with --from-topics", dir, strings.Join(looked, ", "))

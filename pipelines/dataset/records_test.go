@@ -147,7 +147,7 @@ func TestExportedIsRead(t *testing.T) {
 		require.NoError(t, d.EachInteraction(t.Context(), w.Interaction))
 		require.NoError(t, w.Commit())
 		require.NoError(t, w.Close())
-		folder, err := tables.Open(dir, nil, schemas.DefaultLimits())
+		folder, err := tables.Open(dir, tables.Options{}, schemas.DefaultLimits())
 		require.NoError(t, err)
 		again, err := FromRecords(t.Context(), "test", &Once{Records: folder})
 		require.NoError(t, err)

@@ -25,6 +25,7 @@ func FromDataset(d *dataset.Dataset) Input {
 	for _, s := range d.Searches {
 		in.Searches = append(in.Searches, Search{Text: s.Text, Item: s.Item})
 	}
+	in.Data.Binding = d.Binding
 	if n := len(d.Events); n > 0 {
 		in.Data.From, in.Data.To = time.UnixMilli(d.Events[0].At).UTC(), time.UnixMilli(d.Events[n-1].At).UTC()
 	}

@@ -89,6 +89,8 @@ type DataRange struct {
 	Users  int       `json:"users"`
 	Items  int       `json:"items"`
 	Events int       `json:"events"`
+	// Binding says how the tables were read that the data comes from: which column became which field, and what was left out.
+	Binding json.RawMessage `json:"binding,omitempty"`
 }
 
 // Checksum is a file's size and SHA-256 in hexadecimal digits.

@@ -1,7 +1,6 @@
 package tables
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -75,9 +74,23 @@ func valueText(c *columnar.Cell, v *columnar.Value) (string, error) {
 		return string(v.Text), nil
 	case columnar.Int:
 		return strconv.FormatInt(v.Int, 10), nil
-	default:
-		return "", bad(c, "give a string, or a whole number")
+	case columnar.Float: // a gap made them so
+		if v.Float == math.Trunc(v.Float) && math.Abs(v.Float) < 1<<53 {
+			return strconv.FormatFloat(v.Float, 'f', -1, 64), nil
+		}
 	}
+	return "", bad(c, "give a string, or a whole number below 2^53")
+}
+
+// plainText takes any value that is no moment.
+func plainText(c *columnar.Cell, v *columnar.Value) (string, error) {
+	switch v.Kind {
+	case columnar.Float:
+		return strconv.FormatFloat(v.Float, 'g', -1, 64), nil
+	case columnar.Bool:
+		return strconv.FormatBool(v.Int != 0), nil
+	}
+	return valueText(c, v)
 }
 
 func numberOf(c *columnar.Cell) (float64, error) {
@@ -106,12 +119,8 @@ const (
 
 func integerOf(c *columnar.Cell, least, most int64) (int64, error) {
 	v := scalar(c)
-	n, ok := v.Int, v.Kind == columnar.Int
-	if v.Kind == columnar.Text {
-		parsed, err := strconv.ParseInt(string(v.Text), 10, 64)
-		n, ok = parsed, err == nil
-	}
-	if !ok || n < least || n > most {
+	_, n, whole, ok := numberIn(&v)
+	if !ok || !whole || n < least || n > most {
 		return 0, bad(c, "give a whole number from %d to %d, or leave it empty", least, most)
 	}
 	return n, nil
@@ -125,11 +134,15 @@ func booleanOf(c *columnar.Cell) (bool, error) {
 		if v.Int == 0 || v.Int == 1 {
 			return v.Int == 1, nil
 		}
+	case columnar.Float:
+		if v.Float == 0 || v.Float == 1 {
+			return v.Float == 1, nil
+		}
 	case columnar.Text:
 		switch strings.ToLower(string(v.Text)) {
-		case "true", "1":
+		case "true", "t", "yes", "y", "1", "1.0":
 			return true, nil
-		case "false", "0":
+		case "false", "f", "no", "n", "0", "0.0":
 			return false, nil
 		}
 	}
@@ -144,85 +157,8 @@ func scalar(c *columnar.Cell) columnar.Value {
 	return c.Values[0]
 }
 
-const momentRemedy = "give milliseconds since 1970, RFC 3339 such as 2026-01-31T12:00:00Z, or a timestamp column"
-
-// moment is the zero time where the cell is empty. Whether a time is likely is for schemas.Limits to say, as it is on the topics.
-func moment(c *columnar.Cell) (at time.Time, err error) {
-	ms, known := int64(0), false
-	switch v := scalar(c); v.Kind {
-	case columnar.Null:
-		if c.Shape == columnar.Scalar {
-			return at, nil
-		}
-	case columnar.Time, columnar.Int:
-		ms, known = v.Int, true
-	case columnar.Text:
-		if n, err := strconv.ParseInt(string(v.Text), 10, 64); err == nil {
-			ms, known = n, true
-		} else if t, err := time.Parse(time.RFC3339, string(v.Text)); err == nil {
-			ms, known = t.UnixMilli(), true
-		}
-	}
-	if !known || ms < leastMoment {
-		return at, bad(c, momentRemedy)
-	}
-	return time.UnixMilli(ms).UTC(), nil
-}
+const momentRemedy = "give a number since 1970, a time such as 2026-01-31T12:00:00Z or 2026-01-31 13:00:00+01:00, a date, or a timestamp column; " +
+	"other forms are told with --times"
 
 // leastMoment is the beginning of the year 1, in ms, but for the first one: that is the zero time, which means none.
 var leastMoment = time.Date(1, 1, 1, 0, 0, 0, 1e6, time.UTC).UnixMilli()
-
-// listSeparator parts the elements of a list in one string.
-const listSeparator = "|"
-
-func textsOf(c *columnar.Cell) (list []string, err error) {
-	switch {
-	case isNull(c):
-		return nil, nil
-	case c.Shape == columnar.Scalar:
-		s, err := textOf(c)
-		if err != nil {
-			return nil, err
-		}
-		return strings.Split(s, listSeparator), nil
-	case c.Shape != columnar.List:
-		return nil, bad(c, "give a list of strings, or one string with %s between", listSeparator)
-	}
-	for i := range c.Values {
-		s, err := valueText(c, &c.Values[i])
-		if err != nil {
-			return nil, bad(c, "element %d is not a string: give a list of strings without nulls", i+1)
-		}
-		list = append(list, s)
-	}
-	return list, nil
-}
-
-func entriesOf(c *columnar.Cell) (m map[string]string, err error) {
-	switch {
-	case isNull(c):
-		return nil, nil
-	case c.Shape == columnar.Scalar && c.Values[0].Kind == columnar.Text:
-		if !utf8.Valid(c.Values[0].Text) || json.Unmarshal(c.Values[0].Text, &m) != nil {
-			return nil, bad(c, `give a JSON object of strings such as {"colour": "red"}, or leave it empty`)
-		}
-		return m, nil
-	case c.Shape != columnar.Map:
-		return nil, bad(c, "give a map of strings, or a JSON object in a string")
-	}
-	for i := range c.Values {
-		key, err := valueText(c, &c.Keys[i])
-		if err != nil {
-			return nil, bad(c, "key %d is not a string: give a map of strings", i+1)
-		}
-		value, err := valueText(c, &c.Values[i])
-		if err != nil {
-			return nil, bad(c, "the value of %q is not a string: give a map of strings without nulls", key)
-		}
-		if m == nil {
-			m = make(map[string]string, len(c.Values))
-		}
-		m[key] = value
-	}
-	return m, nil
-}

@@ -1,6 +1,8 @@
 package tables
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,7 +11,7 @@ import (
 
 // Columns names the columns that are not called as their fields are: field to column, "user_id" to "visitor" for example. A field
 // that both files have (item_id, occurred_at) is that of the interactions; the item_id is that of the items, too. A prefix
-// means one file: "items.item_id".
+// means one file: "items.item_id". An empty name leaves the field out, though there is a column of its name.
 type Columns map[string]string
 
 // The names of the files, without their extensions.
@@ -20,55 +22,211 @@ const (
 
 // Validate says which name is not that of a field.
 func (c Columns) Validate() error {
-	interactions, items := namesOf(interactionFields), namesOf(itemFields)
 	for _, key := range slices.Sorted(maps.Keys(c)) {
-		file, name, qualified := strings.Cut(key, ".")
-		if !qualified {
-			file, name = "", key
+		file, field, err := fieldNamed(key)
+		if err != nil {
+			return fmt.Errorf("%s=%s: %w", key, c[key], err)
 		}
-		known := file != itemsFile && slices.Contains(interactions, name) || file != interactionsFile && slices.Contains(items, name)
-		if qualified && file != interactionsFile && file != itemsFile {
-			known = false
-		}
-		if !known {
-			return fmt.Errorf("%s=%s: %q is no field: choose from %s of the interactions, or %s of the items",
-				key, c[key], key, strings.Join(interactions, ", "), strings.Join(items, ", "))
-		}
-		if c[key] == "" {
-			return fmt.Errorf("%s=: give the name of the column", key)
+		if c[key] == "" && requiredIn(file, field) {
+			return fmt.Errorf("%s=: give the name of the column, which cannot be left out", key)
 		}
 	}
 	return nil
 }
 
-// of gives the name of a field's column in a file, and whether it was told.
-func (c Columns) of(file, field string) (name string, told bool) {
-	if name, told = c[file+"."+field]; told {
-		return name, true
+// fieldNamed takes apart FIELD, or FILE.FIELD; file is empty where none is named.
+func fieldNamed(key string) (file, field string, err error) {
+	file, field, qualified := strings.Cut(key, ".")
+	if !qualified {
+		file, field = "", key
 	}
-	shared := field == "item_id" || file == interactionsFile || !slices.Contains(namesOf(interactionFields), field)
-	if name, told = c[field]; told && shared {
-		return name, true
+	interactions, items := fieldsOf(interactionsFile), fieldsOf(itemsFile)
+	_, ofInteractions := interactions[field]
+	_, ofItems := items[field]
+	known := file != itemsFile && ofInteractions || file != interactionsFile && ofItems
+	if qualified && file != interactionsFile && file != itemsFile {
+		known = false
 	}
-	return field, false
+	if !known {
+		return "", "", fmt.Errorf("%q is no field: choose from %s of the interactions, or %s of the items",
+			key, strings.Join(namesIn(interactionsFile), ", "), strings.Join(namesIn(itemsFile), ", "))
+	}
+	return file, field, nil
 }
 
-// bind finds the fields' columns among those that a file has; places[i] is that of fields[i], or -1.
-func bind[T any](file string, fields []field[T], columns Columns, has []string) (places []int, err error) {
-	for _, f := range fields {
-		name, told := columns.of(file, f.name)
-		at := slices.Index(has, name)
-		switch {
-		case at < 0 && told:
-			return nil, fmt.Errorf("there is no column %q for %s: it has %s; correct --columns", name, f.name, shown(has))
-		case at < 0 && f.required:
-			return nil, fmt.Errorf("there is no column %s: it has %s; name it with --columns %s.%s=COLUMN", f.name, shown(has), file, f.name)
-		case at >= 0 && slices.Contains(has[at+1:], name):
-			return nil, fmt.Errorf("there are two columns %q: rename one", name)
-		}
-		places = append(places, at)
+// told gives what is said of a field of a file, under FILE.FIELD or FIELD.
+func told[V any](m map[string]V, file, field string) (value V, is bool) {
+	if value, is = m[file+"."+field]; is {
+		return value, true
 	}
-	return places, nil
+	_, both := fieldsOf(interactionsFile)[field]
+	if field == "item_id" || file == interactionsFile || !both {
+		value, is = m[field]
+	}
+	return value, is
+}
+
+func requiredIn(file, field string) bool {
+	for _, f := range interactionFields {
+		if f.name == field && f.required && file != itemsFile {
+			return true
+		}
+	}
+	return field == "item_id"
+}
+
+func fieldsOf(table string) map[string]kind {
+	kinds := map[string]kind{}
+	if table == interactionsFile {
+		for _, f := range interactionFields {
+			kinds[f.name] = f.kind
+		}
+		return kinds
+	}
+	for _, f := range itemFields {
+		kinds[f.name] = f.kind
+	}
+	return kinds
+}
+
+func namesIn(table string) []string {
+	if table == interactionsFile {
+		return namesOf(interactionFields)
+	}
+	return namesOf(itemFields)
+}
+
+// synonyms are other names of fields that are usual, in the form of plainName. A name stands under one field of a table.
+var synonyms = map[string]map[string][]string{
+	interactionsFile: {
+		"user_id":     {"user", "userid", "uid", "visitor", "visitorid", "customer", "customerid", "customernumber", "member", "memberid", "reviewerid"},
+		"item_id":     {"item", "itemid", "product", "productid", "sku", "article", "articleid", "movieid", "asin", "newsid", "trackid"},
+		"occurred_at": {"timestamp", "ts", "time", "datetime", "date", "eventtime", "eventtimestamp", "occurredat", "createdat", "eventdate", "unixreviewtime"},
+		"type":        {"event", "eventtype", "eventname", "action", "actiontype", "interactiontype", "behavior", "behaviortype", "behaviour"},
+		"value":       {"rating", "stars", "score", "overall"},
+		"event_id":    {"eventid", "interactionid"},
+		"request_id":  {"requestid", "recommendationid"},
+	},
+	itemsFile: {
+		"item_id":      {"item", "itemid", "id", "product", "productid", "sku", "article", "articleid", "movieid", "asin", "parentasin", "newsid", "trackid"},
+		"title":        {"name", "itemname", "itemtitle", "productname", "producttitle", "prodname", "moviename", "movietitle"},
+		"description":  {"itemdescription", "productdescription", "detaildesc", "abstract", "plot", "summary"},
+		"categories":   {"category", "genre", "genres", "categoryname", "categorycode", "itemcategory", "productcategory"},
+		"tags":         {"tag", "keywords", "labels"},
+		"brand":        {"brandname", "manufacturer", "vendor"},
+		"price":        {"unitprice", "itemprice", "productprice"},
+		"currency":     {"currencycode"},
+		"available":    {"instock", "isavailable", "availability", "isactive"},
+		"published_at": {"publishedat", "publishdate", "publicationdate", "releasedate", "released"},
+		"version":      {"itemversion"},
+		"min_age":      {"minage", "agerating"},
+		"attributes":   {"properties"},
+		"occurred_at":  {"updatedat", "modifiedat", "changedat"},
+	},
+}
+
+// plainName is a name without what says nothing: case, spaces, the marks between words, and the types behind a colon of RecBole.
+func plainName(name string) string {
+	for _, suffix := range []string{":token", ":token_seq", ":float", ":float_seq"} {
+		name = strings.TrimSuffix(name, suffix)
+	}
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case ' ', '_', '-', '.', '\t', '\u00a0':
+			return -1
+		}
+		return r
+	}, strings.ToLower(name))
+}
+
+// bound is a field with its columns.
+type bound struct {
+	field   string
+	columns []string // none where there is none
+	// by says how they were found: told, or by which rule.
+	by string
+	// why says why there is none though there might be.
+	why string
+}
+
+// The rules by which columns are found.
+const (
+	byOption = "told"
+	byName   = ""
+	byCase   = "but for case and marks"
+	bySense  = "a usual name"
+)
+
+// bind finds the columns of all fields of a table among those that it has.
+func bind(table string, names map[string]Names, has []string, required func(field string) bool) ([]bound, error) {
+	taken := map[string]bool{}
+	for _, columns := range names {
+		for _, c := range columns {
+			taken[c] = true
+		}
+	}
+	var all []bound
+	for _, field := range namesIn(table) {
+		b := bound{field: field}
+		columns, isTold := names[field]
+		switch {
+		case isTold && len(columns) == 1 && columns[0] == "":
+			b.why = "left out by --columns"
+		case isTold:
+			for _, c := range columns {
+				if !slices.Contains(has, c) {
+					return nil, fmt.Errorf("there is no column %q for %s: it has %s; correct --columns", c, field, shown(has))
+				}
+			}
+			b.columns, b.by = columns, byOption
+		case field == orderField: // which has no usual name
+		default:
+			b.columns, b.by, b.why = find(table, field, has, taken)
+		}
+		if len(b.columns) == 0 && required(field) {
+			if b.why != "" {
+				b.why = " (" + b.why + ")"
+			}
+			return nil, fmt.Errorf("there is no column %s%s: it has %s; name it with --columns %s.%s=COLUMN", field, b.why, shown(has), table, field)
+		}
+		for _, c := range b.columns {
+			if at := slices.Index(has, c); slices.Contains(has[at+1:], c) {
+				return nil, fmt.Errorf("there are two columns %q: rename one", c)
+			}
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
+
+// find looks for the column of a field by its name, then by its name but for case, then by the usual synonyms.
+func find(table, field string, has []string, taken map[string]bool) (columns Names, by, why string) {
+	if slices.Contains(has, field) && !taken[field] {
+		return Names{field}, byName, ""
+	}
+	alike := func(is func(plain string) bool) (found []string) {
+		for _, c := range has {
+			if !taken[c] && is(plainName(c)) {
+				found = append(found, c)
+			}
+		}
+		return found
+	}
+	for _, rule := range []struct {
+		by string
+		is func(plain string) bool
+	}{
+		{byCase, func(plain string) bool { return plain == plainName(field) }},
+		{bySense, func(plain string) bool { return slices.Contains(synonyms[table][field], plain) }},
+	} {
+		switch found := alike(rule.is); {
+		case len(found) == 1:
+			return found, rule.by, ""
+		case len(found) > 1:
+			return nil, "", fmt.Sprintf("%s may all be meant: name one with --columns", shown(found))
+		}
+	}
+	return nil, "", ""
 }
 
 // shown lists names, the first of many.
@@ -90,4 +248,53 @@ func namesOf[T any](fields []field[T]) []string {
 		names[i] = fields[i].name
 	}
 	return names
+}
+
+// Values says what values mean: FIELD.VALUE to a meaning, "type.addtocart" to "add_to_cart" for example. An empty meaning is none:
+// rows whose field must have one are left out.
+type Values map[string]string
+
+// Validate says which key is none.
+func (v Values) Validate() error {
+	for _, key := range slices.Sorted(maps.Keys(v)) {
+		if _, _, _, err := valueNamed(key); err != nil {
+			return fmt.Errorf("%s=%s: %w", key, v[key], err)
+		}
+	}
+	return nil
+}
+
+// valueNamed takes apart FIELD.VALUE or FILE.FIELD.VALUE.
+func valueNamed(key string) (file, field, value string, err error) {
+	first, rest, found := strings.Cut(key, ".")
+	if !found {
+		return "", "", "", errors.New("give FIELD.VALUE=MEANING, such as type.addtocart=add_to_cart")
+	}
+	if first == interactionsFile || first == itemsFile {
+		field, value, found = strings.Cut(rest, ".")
+		if !found {
+			return "", "", "", errors.New("give FILE.FIELD.VALUE=MEANING")
+		}
+		_, _, err = fieldNamed(first + "." + field)
+		return first, field, value, err
+	}
+	_, _, err = fieldNamed(first)
+	return "", first, rest, err
+}
+
+// ForFields is what is said of fields: FIELD or FILE.FIELD to a text.
+type ForFields map[string]string
+
+// validate says which key names no field of the kind.
+func (f ForFields) validate(what string, kind kind) error {
+	for _, key := range slices.Sorted(maps.Keys(f)) {
+		file, field, err := fieldNamed(key)
+		if err != nil {
+			return fmt.Errorf("%s=%s: %w", key, f[key], err)
+		}
+		if fieldsOf(cmp.Or(file, interactionsFile))[field] != kind && fieldsOf(cmp.Or(file, itemsFile))[field] != kind {
+			return fmt.Errorf("%s=%s: %s is no %s", key, f[key], field, what)
+		}
+	}
+	return nil
 }

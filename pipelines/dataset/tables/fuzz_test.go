@@ -1,7 +1,6 @@
 package tables
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"os"
@@ -11,64 +10,58 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/freshet/freshet/pipelines/dataset/columnar"
 	"github.com/freshet/freshet/schemas"
 )
 
-// FuzzCSV: a row is a record that the topics would take, or an error that names its place.
-func FuzzCSV(f *testing.F) {
+// FuzzText: any text is records that the topics would take, or an error that names its place.
+func FuzzText(f *testing.F) {
 	f.Add([]byte("user_id,item_id,occurred_at,type,value,context\nu,i,1769860800000,rating,4.5,\"{\"\"a\"\":\"\"b\"\"}\"\n"))
-	f.Add([]byte("\ufeffuser_id,item_id,occurred_at\r\nu,\"i\r\n\",2026-01-31T12:00:00Z\r\n"))
+	f.Add([]byte("\ufeff\"user_id\",item_id,occurred_at\r\nu,\"i\r\n\",2026-01-31T12:00:00Z\r\n"))
+	f.Add([]byte("user_id\titem_id\toccurred_at\nu \"x\ti\t2026-01-31 12:00:00 UTC\n"))
+	f.Add([]byte("user_id;item_id;occurred_at\n\"u\\\"\";i;31.01.2026 12:00\n"))
 	f.Add([]byte("user_id,item_id,occurred_at\n\"u"))
-	f.Add([]byte("item_id,categories,available,published_at\ni,a|b||,1,-3000000000000\n"))
+	f.Add([]byte("item_id,occurred_at,user_id,categories,available,published_at\ni,20260131,u,a|b||,1,-3000000000000\n"))
+	f.Add([]byte(`{"user_id":"u","item_id":7,"occurred_at":1769860800,"categories":["a",null],"attributes":{"a":1}}`))
+	f.Add([]byte(`{"user_id":"u","item_id":7.0,"occurred_at":"2026-01-31","categories":"['a', 'b']"}`))
 	limits := schemas.DefaultLimits()
 	f.Fuzz(func(t *testing.T, text []byte) {
-		fuzzed(t, interactionsFile, interactionFields, newInteraction, text, func(e *schemas.Interaction) error {
-			e.EventID = "e"
-			return limits.Interaction(e, time.Now())
-		})
-		fuzzed(t, itemsFile, itemFields, newItem, text, func(i *schemas.ItemChange) error { return judgeItem(limits, i, time.Now()) })
+		path := filepath.Join(t.TempDir(), "table")
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+		fuzzed(t, path, limits)
 	})
 }
 
-func fuzzed[T any](t *testing.T, file string, fields []field[T], fresh func() T, text []byte, judge func(*T) error) {
+func fuzzed(t *testing.T, path string, limits schemas.Limits) {
 	t.Helper()
-	table, err := newCSV(file+csvForm, bytes.NewReader(text))
-	if err != nil {
-		return
-	}
-	places, err := bind(file, fields, nil, table.names())
-	if err != nil {
-		return
-	}
-	var there []field[T]
-	var at []int
-	for i, place := range places {
-		if place >= 0 {
-			there, at = append(there, fields[i]), append(at, place)
+	for _, items := range []bool{false, true} {
+		table, err := OpenFile(path, items, Options{}, limits)
+		require.NoError(t, err)
+		binding, err := table.Survey(t.Context())
+		if err != nil {
+			require.ErrorContains(t, err, "table", "it names the file")
+			continue
 		}
-	}
-	require.NoError(t, table.begin(at))
-	for {
-		more, err := table.next()
-		if err != nil || !more {
-			return
+		require.NoError(t, binding.WriteText(io.Discard))
+		count := int64(0)
+		err = table.EachInteraction(t.Context(), func(e *schemas.Interaction) error {
+			count++
+			return limits.Interaction(e, time.Now())
+		})
+		if err == nil {
+			err = table.EachItem(t.Context(), func(i *schemas.ItemChange) error {
+				count++
+				return judgeItem(limits, i, time.Now())
+			})
 		}
-		record := fresh()
-		for i := range there {
-			if err := fill(&record, &there[i], table.cell(i)); err != nil {
-				require.ErrorAs(t, err, new(*badCell), "an error shows the value and the remedy")
-				return
-			}
+		if err != nil {
+			require.ErrorContains(t, err, "table", "it names the place")
+			continue
 		}
-		if err := judge(&record); err != nil {
-			require.True(t, schemas.IsInvalid(err))
-			return
-		}
+		require.Equal(t, binding.Tables[0].Rows, count)
 	}
 }
 
-// FuzzParquet reads any file as a table of items.
+// FuzzParquet reads any file as a table.
 func FuzzParquet(f *testing.F) {
 	dir := f.TempDir()
 	writeAll(f, dir, []schemas.Interaction{{EventID: "e", UserID: "u", ItemID: "i", Type: schemas.View, OccurredAt: at(noon)}},
@@ -78,40 +71,19 @@ func FuzzParquet(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(b)
 	}
-	f.Fuzz(func(_ *testing.T, b []byte) {
-		table, err := newParquet("items.parquet", bytes.NewReader(b), int64(len(b)), columnar.Bounds{Rows: 10_000, PageBytes: 1 << 16})
-		if err != nil {
+	limits := schemas.DefaultLimits()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) < 4 || string(b[:4]) != "PAR1" || len(b) > 1<<16 {
 			return
 		}
-		table.file = io.NopCloser(nil)
-		defer table.close()
-		places, err := bind(itemsFile, itemFields, nil, table.names())
-		if err != nil {
-			return
-		}
-		var at []int
-		var there []field[schemas.ItemChange]
-		for i, place := range places {
-			if place >= 0 {
-				there, at = append(there, itemFields[i]), append(at, place)
-			}
-		}
-		if table.begin(at) != nil {
-			return
-		}
-		for more, err := table.next(); more && err == nil; more, err = table.next() {
-			item := newItem()
-			for i := range there {
-				if fill(&item, &there[i], table.cell(i)) != nil {
-					return
-				}
-			}
-		}
+		path := filepath.Join(t.TempDir(), "table")
+		require.NoError(t, os.WriteFile(path, b, 0o600))
+		fuzzed(t, path, limits)
 	})
 }
 
 func TestReadingEndsWithItsContext(t *testing.T) {
-	f, err := Open(folder(t, map[string]string{"interactions.csv": "user_id,item_id,occurred_at\nu,i,1769860800000\n"}), nil, schemas.DefaultLimits())
+	f, err := Open(folder(t, map[string]string{"interactions.csv": "user_id,item_id,occurred_at\nu,i,1769860800000\n"}), Options{}, schemas.DefaultLimits())
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

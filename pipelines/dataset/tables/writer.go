@@ -141,6 +141,9 @@ func (w *Writer) Close() error {
 	return errors.Join(errs...)
 }
 
+// parquetForm is the extension of what is written.
+const parquetForm = ".parquet"
+
 const (
 	// rowsAGroup bounds the memory of writing, and is what DuckDB and others are made for.
 	rowsAGroup = 1 << 17
@@ -157,7 +160,7 @@ type parquetWriter[R any] struct {
 }
 
 func newParquetWriter[R any](dir, name string) (*parquetWriter[R], error) {
-	if other := filepath.Join(dir, name+csvForm); exists(other) {
+	if other := filepath.Join(dir, name+".csv"); exists(other) {
 		return nil, fmt.Errorf("writing tables: %s is there already: take it away, or choose another folder", other)
 	}
 	f, err := os.CreateTemp(dir, "."+name+"-*"+parquetForm)
