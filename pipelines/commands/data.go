@@ -65,7 +65,7 @@ func (d *data) published() (*dataset.Sequences, error) {
 
 // format is the one that was named, or the one that the files tell.
 func (d *data) format() (string, error) {
-	return d.tableFlags.format(d.Data, d.Format)
+	return d.formatOf(d.Data, d.Format)
 }
 
 // coldSeed draws the same items for training and for evaluation.

@@ -78,7 +78,6 @@ func TestPublishedFormatsRefuse(t *testing.T) {
 func TestDetectFormat(t *testing.T) {
 	for want, files := range map[string]map[string]string{
 		"gsasrec": splitFiles, "s3rec": s3recFiles, "sessions": sessionFiles, MovieLensFormat: {"ratings.csv": ""},
-		TablesFormat: {"interactions.parquet": ""},
 	} {
 		got, err := DetectFormat(write(t, files))
 		require.NoError(t, err)

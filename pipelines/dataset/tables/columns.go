@@ -102,7 +102,7 @@ var synonyms = map[string]map[string][]string{
 		"user_id":     {"user", "userid", "uid", "visitor", "visitorid", "customer", "customerid", "customernumber", "member", "memberid", "reviewerid"},
 		"item_id":     {"item", "itemid", "product", "productid", "sku", "article", "articleid", "movieid", "asin", "newsid", "trackid"},
 		"occurred_at": {"timestamp", "ts", "time", "datetime", "date", "eventtime", "eventtimestamp", "occurredat", "createdat", "eventdate", "unixreviewtime"},
-		"type":        {"event", "eventtype", "eventname", "action", "actiontype", "interactiontype", "behavior", "behaviortype", "behaviour"},
+		"type":        {"event", "eventtype", "eventname", "action", "actiontype", "interactiontype", "behaviortype"},
 		"value":       {"rating", "stars", "score", "overall"},
 		"event_id":    {"eventid", "interactionid"},
 		"request_id":  {"requestid", "recommendationid"},
