@@ -92,7 +92,8 @@ func (c *source) records(env *Env, items bool, ids *rowIDs) (dataset.Records, er
 			return dataset.ReadMovieLens(c.Data)
 		}
 		if !isTables(format) {
-			return nil, fmt.Errorf("publishing from %s: format %s has the order of events alone, and no times: a record needs them", c.Data, format)
+			return nil, fmt.Errorf("publishing from %s: format %s has the order of events alone, and no times: a record needs them",
+				c.Data, format)
 		}
 		options, err := c.options(format)
 		if err != nil {

@@ -59,14 +59,15 @@ func (f *tableFlags) formatOf(dir, named string) (string, error) {
 	if name, known := tables.DetectFormat(dir); known {
 		return name, nil
 	}
-	return "", fmt.Errorf("%w; or tables called interactions and items (.csv, .tsv, .jsonl, .parquet, .avro, compressed, or folders of parts), or the files of "+
-		"%s", err, strings.Join(tables.Formats(), ", "))
+	return "", fmt.Errorf("%w; or tables called interactions and items (.csv, .tsv, .jsonl, .parquet, .avro, compressed, or folders of "+
+		"parts), or the files of %s", err, strings.Join(tables.Formats(), ", "))
 }
 
 // none refuses the flags where no tables are read.
 func (f *tableFlags) none() error {
 	if f.Mapping != "" || f.Zone != "" || len(f.Columns)+len(f.Map)+len(f.Times)+len(f.Lists) > 0 {
-		return usage("--mapping, --columns, --map, --times, --lists and --zone say how tables are written: give the folder with --data, in the format events")
+		return usage("--mapping, --columns, --map, --times, --lists and --zone say how tables are written: " +
+			"give the folder with --data, in the format events")
 	}
 	return nil
 }
@@ -113,8 +114,10 @@ func (f *tableFlags) readTables(env *Env, dir, format string) (*dataset.Dataset,
 	return judged(env, read)
 }
 
-// openTables looks at all rows, and says how they are read.
-func (f *tableFlags) openTables(env *Env, dir, format string, name func(*schemas.Interaction, func() string)) (*dataset.Once, *tables.Binding, error) {
+// openTables looks at all rows, and says how they are read; see tables.Options for name.
+func (f *tableFlags) openTables(env *Env, dir, format string, name func(*schemas.Interaction, func() string)) (
+	*dataset.Once, *tables.Binding, error,
+) {
 	s, err := env.Settings()
 	if err != nil {
 		return nil, nil, err

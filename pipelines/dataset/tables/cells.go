@@ -157,8 +157,8 @@ func scalar(c *columnar.Cell) columnar.Value {
 	return c.Values[0]
 }
 
-const momentRemedy = "give a number since 1970, a time such as 2026-01-31T12:00:00Z or 2026-01-31 13:00:00+01:00, a date, or a timestamp column; " +
-	"other forms are told with --times"
+const momentRemedy = "give a number since 1970, a time such as 2026-01-31T12:00:00Z or 2026-01-31 13:00:00+01:00, a date, " +
+	"or a timestamp column; other forms are told with --times"
 
 // leastMoment is the beginning of the year 1, in ms, but for the first one: that is the zero time, which means none.
 var leastMoment = time.Date(1, 1, 1, 0, 0, 0, 1e6, time.UTC).UnixMilli()

@@ -259,31 +259,7 @@ func parseWritten(text []byte) (w written, ok bool) {
 	if len(text) > 4 && text[3] == ',' {
 		return parseHTTP(string(text))
 	}
-	a, digits := p.number()
-	separator := p.one("-/.")
-	b, bDigits := p.number()
-	if separator == 0 || p.one(string(separator)) == 0 || bDigits == 0 || bDigits > 2 {
-		return w, false
-	}
-	c, cDigits := p.number()
-	isDay := func(n int) bool { return n >= 1 && n <= 31 }
-	isMonth := func(n int) bool { return n >= 1 && n <= 12 }
-	switch {
-	case digits == 4 && cDigits >= 1 && cDigits <= 2 && separator != '.':
-		w.year, w.first, w.second = a, b, c
-		if isDate(a, b, c) {
-			w.forms = local
-		}
-	case digits >= 1 && digits <= 2 && cDigits == 4:
-		w.year, w.first, w.second = c, a, b
-		if isDay(a) && isMonth(b) && isDate(c, b, a) {
-			w.forms |= dayFirst
-		}
-		if isMonth(a) && isDay(b) && separator != '.' && isDate(c, a, b) {
-			w.forms |= monthFirst
-		}
-	}
-	if w.forms == 0 {
+	if !p.date(&w) {
 		return w, false
 	}
 	if len(p.rest) == 0 {
@@ -338,6 +314,33 @@ func (p *parser) one(of string) byte {
 	b := p.rest[0]
 	p.rest = p.rest[1:]
 	return b
+}
+
+// date takes 2026-01-31, 2026/1/31, 31.1.2026, 1/31/2026, in as many forms as there are.
+func (p *parser) date(w *written) bool {
+	a, digits := p.number()
+	separator := p.one("-/.")
+	b, bDigits := p.number()
+	if separator == 0 || p.one(string(separator)) == 0 || bDigits == 0 || bDigits > 2 {
+		return false
+	}
+	c, cDigits := p.number()
+	switch {
+	case digits == 4 && (cDigits == 1 || cDigits == 2) && separator != '.':
+		w.year, w.first, w.second = a, b, c
+		if isDate(a, b, c) {
+			w.forms = local
+		}
+	case (digits == 1 || digits == 2) && cDigits == 4:
+		w.year, w.first, w.second = c, a, b
+		if isDate(c, b, a) {
+			w.forms |= dayFirst
+		}
+		if separator != '.' && isDate(c, a, b) {
+			w.forms |= monthFirst
+		}
+	}
+	return w.forms != 0
 }
 
 // time takes [T ]12:14[:56[.805]][ PM].
