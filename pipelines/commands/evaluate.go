@@ -51,16 +51,19 @@ func (c *EvaluateBundle) Run(env *Env) error {
 	if c.Targets == "all" && c.Split != timeSplit {
 		return usage("--targets is all, which only --split %s can ask for", timeSplit)
 	}
-	q, err := c.questions(env)
-	if err != nil {
-		return err
-	}
 	bundle := s.Bundle
 	if c.Bundle != "" {
 		bundle = c.Bundle
 	}
-	manifest, err := q.check(bundle)
+	manifest, err := towers.LoadManifest(bundle)
 	if err != nil {
+		return err
+	}
+	q, err := c.questions(env, &manifest)
+	if err != nil {
+		return err
+	}
+	if err := q.check(env, bundle, &manifest); err != nil {
 		return err
 	}
 	var waterfall []evaluation.Loss

@@ -8,8 +8,8 @@ import (
 
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/evaluation"
-	"github.com/freshet/freshet/pipelines/training"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
 )
 
@@ -27,10 +27,12 @@ type questions struct {
 	recent *evaluation.RecentPopularity
 	// learnt is what train lets a bundle learn from in this split; zero for published protocols.
 	learnt towers.DataRange
+	// lastOut: what is asked for lies among what is learnt from in time, and was held back.
+	lastOut bool
 }
 
-// questions reads the data and parts it, as train does.
-func (c *EvaluateBundle) questions(env *Env) (*questions, error) {
+// questions reads the data and parts it, as train did for the bundle.
+func (c *EvaluateBundle) questions(env *Env, manifest *towers.Manifest) (*questions, error) {
 	split, err := c.published()
 	if err != nil {
 		return nil, err
@@ -44,13 +46,19 @@ func (c *EvaluateBundle) questions(env *Env) (*questions, error) {
 		q.catalogue.Learnt = evaluation.NewLearnt(split.Known, len(split.Items))
 		return q, nil
 	}
+	trained := dataset.Repeats(manifest.Data.Repeats)
+	if c.Repeats == string(dataset.AutoRepeats) && (trained == dataset.AskRepeats || trained == dataset.SkipRepeats) {
+		c.Repeats = string(trained)
+	}
 	all, held, err := c.heldOut(env, c.Targets == "all")
 	if err != nil {
 		return nil, err
 	}
 	q := &questions{
 		data: all.Name, items: all.Items, known: held.Told.Histories(), cases: held.Cases, recent: evaluation.NewRecentPopularity(held.Told),
-		split: fmt.Sprintf("%s, first %g %% of events learnt from", c.Split, 100*c.Past),
+		split:       fmt.Sprintf("%s, first %g %% of events learnt from", c.Split, 100*c.Past),
+		includeSeen: held.Repeats == dataset.AskRepeats,
+		lastOut:     c.Split != timeSplit,
 	}
 	if c.Data != "" {
 		q.data = filepath.Base(c.Data)
@@ -62,7 +70,7 @@ func (c *EvaluateBundle) questions(env *Env) (*questions, error) {
 	}
 	past := held.Past.Histories()
 	q.catalogue.Learnt = evaluation.NewLearnt(past, len(all.Items))
-	in := training.FromDataset(held.Past)
+	in := learntFrom(&held)
 	q.learnt = in.Data
 	for _, seq := range in.Sequences { // what users turned down is learnt from too
 		q.learnt.Events += len(seq)
@@ -71,23 +79,54 @@ func (c *EvaluateBundle) questions(env *Env) (*questions, error) {
 }
 
 // check refuses a bundle that was trained on another catalogue, or on what the questions ask for.
-func (q *questions) check(bundle string) (towers.Manifest, error) {
-	manifest, err := towers.LoadManifest(bundle)
-	if err != nil {
-		return manifest, err
-	}
+func (q *questions) check(env *Env, bundle string, manifest *towers.Manifest) error {
 	if !q.live {
-		if err := checkSameCatalogue(bundle, &manifest, len(q.items)); err != nil {
-			return manifest, err
+		if err := checkSameCatalogue(bundle, manifest, len(q.items)); err != nil {
+			return err
 		}
 	}
-	trained := manifest.Data
-	if may := q.learnt; may.Events > 0 && (trained.Events > may.Events || trained.To.After(may.To)) {
-		return manifest, fmt.Errorf("bundle %s learnt from %d events up to %s, but this split lets it learn from %d up to %s, and asks for "+
+	trained, may := &manifest.Data, &q.learnt
+	if may.Events == 0 {
+		return nil
+	}
+	if trained.Events > may.Events || trained.To.After(may.To) {
+		return fmt.Errorf("bundle %s learnt from %d events up to %s, but this split lets it learn from %d up to %s, and asks for "+
 			"some of the rest: train it with the same --split and --past", bundle, trained.Events, trained.To.Format(time.DateTime),
 			may.Events, may.To.Format(time.DateTime))
 	}
-	return manifest, nil
+	if trained.Events == 0 { // nobody knows what it learnt from
+		return nil
+	}
+	if q.lastOut {
+		if tied := q.tied(); tied > 0 && trained.TieSeed != may.TieSeed {
+			drawn := fmt.Sprintf("with --tie-seed %d", trained.TieSeed)
+			if trained.TieSeed == 0 {
+				drawn = "by a version that took what users did at one moment in the order of the rows"
+			}
+			return fmt.Errorf("bundle %s was trained %s: of %d cases whose target was drawn from several items of one moment it may "+
+				"have learnt the target; train it again, or give --tie-seed as it was trained", bundle, drawn, tied)
+		}
+	}
+	switch {
+	case trained.Repeats == "" || trained.Repeats == may.Repeats:
+	case q.lastOut && may.Repeats == string(dataset.SkipRepeats):
+		return fmt.Errorf("bundle %s was trained with --repeats %s, and has learnt from what is asked for with --repeats %s: train it with the "+
+			"same --repeats", bundle, trained.Repeats, may.Repeats)
+	default:
+		_, _ = terminal.Fprintf(env.Err, "bundle %s was trained with --repeats %s, and is asked with --repeats %s: it was not made for that\n",
+			bundle, trained.Repeats, may.Repeats)
+	}
+	return nil
+}
+
+// tied counts the cases that might have asked for another item of the same moment.
+func (q *questions) tied() (n int) {
+	for i := range q.cases {
+		if len(q.cases[i].Tied) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // baselines are the scorers that stand beside the towers, and those that cannot.

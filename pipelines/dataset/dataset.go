@@ -1,10 +1,8 @@
 package dataset
 
 import (
-	"cmp"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/freshet/freshet/schemas"
@@ -21,6 +19,8 @@ type Dataset struct {
 	// Ratings says how the values of ratings count: the data's own scale, or that of the configuration. The zero scale takes each
 	// rating for a choice, as published protocols do.
 	Ratings schemas.RatingScale
+	// TieSeed drew the order of tied events; 0 where it was not drawn.
+	TieSeed uint64
 	// Searches is what people searched for, where the data tells.
 	Searches []Search
 }
@@ -43,6 +43,9 @@ type Event struct {
 	// Value is NaN where the event has none.
 	Value float32
 	Type  schemas.InteractionType
+	// Tied says that nobody knows whether the event came before or after the one that stands before it: both are of one user and
+	// one moment, and their order was drawn by lot.
+	Tied bool
 }
 
 // Interaction is event i as product apps would publish it. Its id is made of what happened, so that it is the same
@@ -105,8 +108,4 @@ func (d *Dataset) part(lo, hi int) *Dataset {
 	}
 	p.Searches = d.searchesBetween(from, to)
 	return &p
-}
-
-func sortByTime(events []Event) {
-	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
 }

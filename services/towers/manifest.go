@@ -89,6 +89,10 @@ type DataRange struct {
 	Users  int       `json:"users"`
 	Items  int       `json:"items"`
 	Events int       `json:"events"`
+	// Repeats says whether what was held back may be an item that the user had before: ask, skip, or nothing where a protocol
+	// settles it. TieSeed drew the order of events of one moment; 0 where it was not drawn.
+	Repeats string `json:"repeats,omitempty"`
+	TieSeed uint64 `json:"tie_seed,omitempty"`
 }
 
 // Checksum is a file's size and SHA-256 in hexadecimal digits.

@@ -200,6 +200,6 @@ func TestTopics(t *testing.T) {
 	t.Run("an error of the reader ends it", func(t *testing.T) {
 		topics, err := fromtopics.Open(t.Context(), w.cfg)
 		require.NoError(t, err)
-		require.ErrorIs(t, topics.EachInteraction(t.Context(), func(*schemas.Interaction) error { return context.Canceled }), context.Canceled)
+		require.ErrorIs(t, topics.EachInteraction(t.Context(), func(*schemas.Interaction, int64) error { return context.Canceled }), context.Canceled)
 	})
 }

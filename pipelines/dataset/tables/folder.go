@@ -74,7 +74,7 @@ func find(dir, name string) (path string, err error) {
 
 // EachInteraction calls each for every interaction, in the order of the file. An event without an id is named by its place.
 // each may keep what the record points to.
-func (f *Folder) EachInteraction(ctx context.Context, each func(*schemas.Interaction) error) error {
+func (f *Folder) EachInteraction(ctx context.Context, each func(e *schemas.Interaction, order int64) error) error {
 	now := time.Now()
 	return eachRow(ctx, f, f.interactions, interactionsFile, interactionFields, newInteraction,
 		func(e *schemas.Interaction, place func() string) error {
@@ -84,7 +84,7 @@ func (f *Folder) EachInteraction(ctx context.Context, each func(*schemas.Interac
 			if err := f.limits.Interaction(e, now); err != nil {
 				return err
 			}
-			return each(e)
+			return each(e, 0) // rows of one moment have no order
 		})
 }
 

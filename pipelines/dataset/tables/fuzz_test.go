@@ -115,5 +115,5 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, f.EachInteraction(ctx, func(*schemas.Interaction) error { return nil }), context.Canceled)
+	require.ErrorIs(t, f.EachInteraction(ctx, func(*schemas.Interaction, int64) error { return nil }), context.Canceled)
 }
