@@ -75,9 +75,9 @@ func given(in *training.Input) (n int) {
 func (p *parts) print(w io.Writer, of training.Parts, minEvents int) {
 	p.write(w, append([]part{
 		{of.Learnt, "are learnt from" + p.times},
-		{of.Validation, "are held back for validation: from the last choice on that some users are asked for (training.validation_users)"},
+		{of.Validation, "are held back for validation: some users' last choice and what follows it (training.validation_users)"},
 		{of.TurnedDown, "are what users turned down, which a tower without kinds does not read"},
-		{of.Unknown, fmt.Sprintf("are of items that have less than %d events (training.min_item_events) and nothing that describes them", minEvents)},
+		{of.Unknown, fmt.Sprintf("are of items with less than %d events (training.min_item_events) and no description", minEvents)},
 	}, p.held...))
 }
 

@@ -110,8 +110,8 @@ func (q *questions) check(env *Env, bundle string, manifest *towers.Manifest) er
 	switch {
 	case trained.Repeats == "" || trained.Repeats == may.Repeats:
 	case q.lastOut && may.Repeats == string(dataset.SkipRepeats):
-		return fmt.Errorf("bundle %s was trained with --repeats %s, and has learnt from what is asked for with --repeats %s: train it with the "+
-			"same --repeats", bundle, trained.Repeats, may.Repeats)
+		return fmt.Errorf("bundle %s was trained with --repeats %s, and has learnt from what is asked for with --repeats %s: train it "+
+			"with the same --repeats", bundle, trained.Repeats, may.Repeats)
 	default:
 		_, _ = terminal.Fprintf(env.Err, "bundle %s was trained with --repeats %s, and is asked with --repeats %s: it was not made for that\n",
 			bundle, trained.Repeats, may.Repeats)

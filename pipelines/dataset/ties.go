@@ -20,10 +20,16 @@ func (d *Dataset) settle(orders []int64) {
 		sort.Sort(byOrder{d.Events, orders})
 	}
 	var hashes []uint64 // of the users' ids
-	for lo, hi := 0, 0; lo < len(d.Events); lo = hi {
-		for hi = lo + 1; hi < len(d.Events) && d.Events[hi].At == d.Events[lo].At && (orders == nil || orders[hi] == orders[lo]); hi++ {
+	same := func(i, j int) bool {
+		return d.Events[i].At == d.Events[j].At && (orders == nil || orders[i] == orders[j])
+	}
+	for lo := 0; lo < len(d.Events); {
+		hi := lo + 1
+		for hi < len(d.Events) && same(lo, hi) {
+			hi++
 		}
-		if hi-lo == 1 {
+		moment := d.Events[lo:hi]
+		if lo = hi; len(moment) == 1 {
 			continue
 		}
 		if hashes == nil {
@@ -32,7 +38,6 @@ func (d *Dataset) settle(orders []int64) {
 				hashes[u] = hashOf(d.Users[u].ID)
 			}
 		}
-		moment := d.Events[lo:hi]
 		slices.SortFunc(moment, func(a, b Event) int {
 			return cmp.Or(cmp.Compare(hashes[a.User], hashes[b.User]), cmp.Compare(a.User, b.User))
 		})
@@ -66,15 +71,18 @@ func (s byOrder) Swap(i, j int) {
 func (d *Dataset) DrawTies(seed uint64) {
 	d.TieSeed = seed
 	var tied []drawn
-	for lo, hi := 0, 0; lo < len(d.Events); lo = hi {
-		for hi = lo + 1; hi < len(d.Events) && d.Events[hi].Tied; hi++ {
+	for lo := 0; lo < len(d.Events); {
+		hi := lo + 1
+		for hi < len(d.Events) && d.Events[hi].Tied {
+			hi++
 		}
-		if hi-lo == 1 {
+		group := d.Events[lo:hi]
+		if lo = hi; len(group) == 1 {
 			continue
 		}
 		tied = tied[:0]
-		user := mix(seed ^ hashOf(d.Users[d.Events[lo].User].ID))
-		for _, e := range d.Events[lo:hi] {
+		user := mix(seed ^ hashOf(d.Users[group[0].User].ID))
+		for _, e := range group {
 			// The moment takes part, or a basket that is bought each week would have the same order each week.
 			key := mix(mix(user^uint64(e.At)) ^ hashOf(d.Items[e.Item].ItemID))
 			tied = append(tied, drawn{mix(key ^ uint64(e.Type)<<32 ^ uint64(math.Float32bits(e.Value))), e})
@@ -92,7 +100,7 @@ func (d *Dataset) DrawTies(seed uint64) {
 		slices.SortFunc(tied, drawn.compare)
 		for i := range tied {
 			tied[i].event.Tied = i > 0
-			d.Events[lo+i] = tied[i].event
+			group[i] = tied[i].event
 		}
 	}
 }

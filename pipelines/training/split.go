@@ -1,6 +1,10 @@
 package training
 
-import "github.com/freshet/freshet/services/towers"
+import (
+	"slices"
+
+	"github.com/freshet/freshet/services/towers"
+)
 
 // minHeldOut is the least number of events a user must have for the last to be held out: one to predict from, one to learn.
 const minHeldOut = 3
@@ -71,10 +75,10 @@ func lastNew(seq []event) int {
 // lastChange is the position of the last choice whose item is not that of the choice before.
 func lastChange(seq []event) int {
 	last := -1 // the first event of the last choice
-	for i := len(seq) - 1; i >= 0; i-- {
+	for i, e := range slices.Backward(seq) {
 		switch {
-		case seq[i].aside:
-		case last < 0 || seq[i].item == seq[last].item:
+		case e.aside:
+		case last < 0 || e.item == seq[last].item:
 			last = i
 		default:
 			return last
