@@ -55,11 +55,15 @@ func (c *EvaluateBundle) Run(env *Env) error {
 	if c.Bundle != "" {
 		bundle = c.Bundle
 	}
+	split, err := c.published()
+	if err != nil {
+		return err
+	}
 	manifest, err := towers.LoadManifest(bundle)
 	if err != nil {
 		return err
 	}
-	q, err := c.questions(env, &manifest)
+	q, err := c.questions(env, split, &manifest)
 	if err != nil {
 		return err
 	}

@@ -13,9 +13,10 @@ import (
 
 // parts tells what becomes of all events that were read: nothing is held back in silence.
 type parts struct {
-	read  string // begins the sentence: how many of what
-	given int    // to training
-	times string // of what is given
+	read  string         // begins the sentence: how many of what
+	given int            // to training
+	times string         // of what is given
+	asked []dataset.Case // what the last choices are, where these are held back
 	held  []part
 }
 
@@ -42,6 +43,9 @@ func (d *data) partsOf(h *dataset.HoldOut, in *training.Input) *parts {
 		{h.Parts.Behind, "are held back with those: what the same users did from then on"},
 		{h.Parts.Later, fmt.Sprintf("are held back as later than the oldest %g %% (--past)", 100*d.Past)},
 		{h.Parts.Past - p.given, "are impressions and other kinds that say nothing of a taste"},
+	}
+	if d.Split != timeSplit {
+		p.asked = h.Cases
 	}
 	if !in.Data.From.IsZero() {
 		p.times = fmt.Sprintf(", from %s to %s", in.Data.From.Format(time.DateTime), in.Data.To.Format(time.DateTime))

@@ -31,12 +31,8 @@ type questions struct {
 	lastOut bool
 }
 
-// questions reads the data and parts it, as train did for the bundle.
-func (c *EvaluateBundle) questions(env *Env, manifest *towers.Manifest) (*questions, error) {
-	split, err := c.published()
-	if err != nil {
-		return nil, err
-	}
+// questions reads the data, unless it has a split of its own, and parts it as train did for the bundle.
+func (c *EvaluateBundle) questions(env *Env, split *dataset.Sequences, manifest *towers.Manifest) (*questions, error) {
 	if split != nil {
 		q := &questions{
 			data: filepath.Base(c.Data), split: "as published", items: split.Items, known: split.Known,
@@ -94,39 +90,42 @@ func (q *questions) check(env *Env, bundle string, manifest *towers.Manifest) er
 			"some of the rest: train it with the same --split and --past", bundle, trained.Events, trained.To.Format(time.DateTime),
 			may.Events, may.To.Format(time.DateTime))
 	}
-	if trained.Events == 0 { // nobody knows what it learnt from
-		return nil
-	}
 	if q.lastOut {
-		if tied := q.tied(); tied > 0 && trained.TieSeed != may.TieSeed {
-			drawn := fmt.Sprintf("with --tie-seed %d", trained.TieSeed)
-			if trained.TieSeed == 0 {
-				drawn = "by a version that took what users did at one moment in the order of the rows"
-			}
-			return fmt.Errorf("bundle %s was trained %s: of %d cases whose target was drawn from several items of one moment it may "+
-				"have learnt the target; train it again, or give --tie-seed as it was trained", bundle, drawn, tied)
+		if why := knows(trained, may, q.cases); why != "" {
+			return fmt.Errorf("bundle %s %s: train it again, or give --repeats and --tie-seed as it was trained", bundle, why)
 		}
 	}
-	switch {
-	case trained.Repeats == "" || trained.Repeats == may.Repeats:
-	case q.lastOut && may.Repeats == string(dataset.SkipRepeats):
-		return fmt.Errorf("bundle %s was trained with --repeats %s, and has learnt from what is asked for with --repeats %s: train it "+
-			"with the same --repeats", bundle, trained.Repeats, may.Repeats)
-	default:
+	if trained.Repeats != "" && trained.Repeats != may.Repeats {
 		_, _ = terminal.Fprintf(env.Err, "bundle %s was trained with --repeats %s, and is asked with --repeats %s: it was not made for that\n",
 			bundle, trained.Repeats, may.Repeats)
 	}
 	return nil
 }
 
-// tied counts the cases that might have asked for another item of the same moment.
-func (q *questions) tied() (n int) {
-	for i := range q.cases {
-		if len(q.cases[i].Tied) > 0 {
-			n++
+// knows says why a bundle may have learnt from what the cases ask for, which were parted otherwise than its own; empty where it has
+// not, or nobody can tell.
+func knows(trained, may *towers.DataRange, cases []dataset.Case) string {
+	if trained.Events == 0 {
+		return ""
+	}
+	tied := 0
+	for i := range cases {
+		if len(cases[i].Tied) > 0 {
+			tied++
 		}
 	}
-	return n
+	switch {
+	case trained.Repeats == string(dataset.AskRepeats) && may.Repeats == string(dataset.SkipRepeats):
+		return fmt.Sprintf("was trained with --repeats %s, and has learnt from what --repeats %s asks for", trained.Repeats, may.Repeats)
+	case tied == 0 || trained.TieSeed == may.TieSeed:
+		return ""
+	case trained.TieSeed == 0:
+		return fmt.Sprintf("was trained when what users did at one moment was still taken in the order of the rows, and may have learnt the "+
+			"targets of %d cases that were drawn from several such items", tied)
+	default:
+		return fmt.Sprintf("was trained with --tie-seed %d instead of %d, and may have learnt the targets of %d cases that were drawn from "+
+			"several items of one moment", trained.TieSeed, may.TieSeed, tied)
+	}
 }
 
 // baselines are the scorers that stand beside the towers, and those that cannot.

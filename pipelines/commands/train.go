@@ -79,6 +79,9 @@ func (c *Train) Run(env *Env) error {
 			return err
 		}
 		input.HoldOutAfter = options.From.Data.To
+		if why := knows(&options.From.Data, &input.Data, parts.asked); why != "" {
+			_, _ = terminal.Fprintf(env.Err, "bundle %s %s: evaluate will flatter what comes of it\n", c.From, why)
+		}
 		if c.Epochs != nil {
 			warm.WarmStart.Epochs = 1 // so many as were asked for
 		}
