@@ -51,16 +51,23 @@ func (c *EvaluateBundle) Run(env *Env) error {
 	if c.Targets == "all" && c.Split != timeSplit {
 		return usage("--targets is all, which only --split %s can ask for", timeSplit)
 	}
-	q, err := c.questions(env)
-	if err != nil {
-		return err
-	}
 	bundle := s.Bundle
 	if c.Bundle != "" {
 		bundle = c.Bundle
 	}
-	manifest, err := q.check(bundle)
+	split, err := c.published()
 	if err != nil {
+		return err
+	}
+	manifest, err := towers.LoadManifest(bundle)
+	if err != nil {
+		return err
+	}
+	q, err := c.questions(env, split, &manifest)
+	if err != nil {
+		return err
+	}
+	if err := q.check(env, bundle, &manifest); err != nil {
 		return err
 	}
 	var waterfall []evaluation.Loss

@@ -143,7 +143,7 @@ func (e *export) write(ctx context.Context, out string, interactions, items bool
 			return err
 		}
 		done := e.counting("writing interactions", &e.interactions)
-		err := e.records.EachInteraction(ctx, func(i *schemas.Interaction) error {
+		err := e.records.EachInteraction(ctx, func(i *schemas.Interaction, _ int64) error {
 			done()
 			return w.Interaction(i)
 		})

@@ -123,7 +123,7 @@ func TestFromTopics(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(line), &e))
 		want[e.EventID] = e
 	}
-	require.NoError(t, folder.EachInteraction(t.Context(), func(e *schemas.Interaction) error {
+	require.NoError(t, folder.EachInteraction(t.Context(), func(e *schemas.Interaction, _ int64) error {
 		require.Equal(t, want[e.EventID], *e)
 		delete(want, e.EventID)
 		return nil

@@ -112,14 +112,9 @@ func (c *source) records(env *Env, items bool, ids *rowIDs) (dataset.Records, er
 	if items {
 		return folder, folder.EachItem(env.Context, func(*schemas.ItemChange) error { return nil })
 	}
-	err = eachInteraction(env.Context, folder, func(*schemas.Interaction) error { return nil })
+	err = folder.EachInteraction(env.Context, func(*schemas.Interaction, int64) error { return nil })
 	clear(ids.seen)
 	return folder, err
-}
-
-// eachInteraction is EachInteraction for those who need no order.
-func eachInteraction(ctx context.Context, r dataset.Records, each func(*schemas.Interaction) error) error {
-	return r.EachInteraction(ctx, each)
 }
 
 // publishTable publishes all records of one kind.
@@ -165,7 +160,7 @@ func (c *source) publishTable(env *Env, items bool, topic func(topics.Config) st
 			_, _ = terminal.Fprintf(env.Err, "%d items without a version got %d, which is now\n", fresh, now.UnixMilli())
 		}
 	} else {
-		err = eachInteraction(ctx, records, func(e *schemas.Interaction) error {
+		err = records.EachInteraction(ctx, func(e *schemas.Interaction, _ int64) error {
 			return send(func(p *producers.EventPublisher, done func(error)) error {
 				return p.PublishInteractionAsync(env.Context, e, func(_ schemas.Position, err error) { done(err) })
 			})

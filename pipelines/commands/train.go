@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/training"
 	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
@@ -52,7 +53,7 @@ func (c *Train) Run(env *Env) error {
 	if err := place.Check(); err != nil { // not after an hour of training
 		return err
 	}
-	input, err := c.input(env, &config)
+	input, parts, err := c.input(env, &config)
 	if err != nil {
 		return err
 	}
@@ -68,6 +69,7 @@ func (c *Train) Run(env *Env) error {
 	}
 	options := training.Options{
 		Progress: training.NewPrinter(env.Err).Print, Say: func(line string) { _, _ = terminal.Fprintln(env.Err, line) },
+		Parted:     func(p training.Parts) { parts.print(env.Err, p, config.MinItemEvents) },
 		Checkpoint: c.Checkpoint, Restart: c.Restart,
 	}
 	_, options.Commit = built()
@@ -77,6 +79,9 @@ func (c *Train) Run(env *Env) error {
 			return err
 		}
 		input.HoldOutAfter = options.From.Data.To
+		if why := knows(&options.From.Data, &input.Data, parts.asked); why != "" {
+			_, _ = terminal.Fprintf(env.Err, "bundle %s %s: evaluate will flatter what comes of it\n", c.From, why)
+		}
 		if c.Epochs != nil {
 			warm.WarmStart.Epochs = 1 // so many as were asked for
 		}
@@ -116,11 +121,11 @@ func (c *Train) train(env *Env, input training.Input, config training.Config, op
 	return result, nil
 }
 
-// input reads what to learn from, and suits the configuration to it.
-func (c *Train) input(env *Env, config *training.Config) (training.Input, error) {
+// input reads what to learn from, tells what becomes of the rest, and suits the configuration to it.
+func (c *Train) input(env *Env, config *training.Config) (training.Input, *parts, error) {
 	split, err := c.published()
 	if err != nil {
-		return training.Input{}, err
+		return training.Input{}, nil, err
 	}
 	if c.All {
 		config.ValidationUsers = 0
@@ -130,13 +135,16 @@ func (c *Train) input(env *Env, config *training.Config) (training.Input, error)
 		if c.All {
 			split.Train, split.Validation = split.Known, nil
 		}
-		return training.FromSequences(split), nil
+		in := training.FromSequences(split)
+		return in, publishedParts(split, &in), nil
 	}
 	_, held, err := c.heldOut(env, false)
 	if err != nil {
-		return training.Input{}, err
+		return training.Input{}, nil, err
 	}
-	return training.FromDataset(held.Past), nil
+	config.Repeats = config.Repeats || held.Repeats == dataset.AskRepeats
+	in := learntFrom(&held)
+	return in, c.partsOf(&held, &in), nil
 }
 
 // override puts a flag over a setting where the flag was given.

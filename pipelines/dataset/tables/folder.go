@@ -257,7 +257,7 @@ func (f *Folder) Survey(ctx context.Context) (*Binding, error) {
 
 // EachInteraction calls each for every interaction, in the order of the file. An event without an id is named by its place.
 // each may keep what the record points to.
-func (f *Folder) EachInteraction(ctx context.Context, each func(*schemas.Interaction) error) error {
+func (f *Folder) EachInteraction(ctx context.Context, each func(e *schemas.Interaction, order int64) error) error {
 	if _, err := f.Survey(ctx); err != nil {
 		return err
 	}
@@ -270,7 +270,7 @@ func (f *Folder) EachInteraction(ctx context.Context, each func(*schemas.Interac
 			if err := f.limits.Interaction(&e.Interaction, now); err != nil {
 				return err
 			}
-			return each(&e.Interaction)
+			return each(&e.Interaction, e.order)
 		})
 		if err != nil {
 			return err

@@ -23,7 +23,7 @@ func readFormat(t *testing.T, name string) ([]schemas.Interaction, map[string]sc
 	binding, err := f.Survey(t.Context())
 	require.NoError(t, err)
 	var events []schemas.Interaction
-	require.NoError(t, f.EachInteraction(t.Context(), func(e *schemas.Interaction) error {
+	require.NoError(t, f.EachInteraction(t.Context(), func(e *schemas.Interaction, _ int64) error {
 		events = append(events, *e)
 		return nil
 	}))
