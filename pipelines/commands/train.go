@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/description"
 	"github.com/freshet/freshet/pipelines/training"
 	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
@@ -23,6 +24,8 @@ type Train struct {
 	Seed    *uint64        `placeholder:"N" help:"Seed of all that is drawn by lot; the configuration's by default."`
 	Workers *int           `placeholder:"N" help:"Goroutines that share a step; the configuration's by default."`
 	Budget  *time.Duration `placeholder:"TIME" help:"End training after this time, such as 5m, with the best weights so far."`
+
+	DespiteMarks bool `help:"Train on data that freshet describe marks red."`
 
 	Checkpoint string `type:"path" placeholder:"FILE" help:"File that keeps the training after each epoch, and that the same command goes on from; BUNDLE.checkpoint by default. It goes when training has come to its end."`
 	Restart    bool   `help:"Train anew where a checkpoint is, instead of going on from it."`
@@ -135,16 +138,30 @@ func (c *Train) input(env *Env, config *training.Config) (training.Input, *parts
 		if c.All {
 			split.Train, split.Validation = split.Known, nil
 		}
+		if err := c.refuse(description.OfSequences(split, filepath.Base(c.Data))); err != nil {
+			return training.Input{}, nil, err
+		}
 		in := training.FromSequences(split)
 		return in, publishedParts(split, &in), nil
 	}
-	_, held, err := c.heldOut(env, false)
+	all, held, err := c.heldOut(env, false)
 	if err != nil {
+		return training.Input{}, nil, err
+	}
+	if err := c.refuse(c.describe(all, &held)); err != nil {
 		return training.Input{}, nil, err
 	}
 	config.Repeats = config.Repeats || held.Repeats == dataset.AskRepeats
 	in := learntFrom(&held)
 	return in, c.partsOf(&held, &in), nil
+}
+
+// refuse holds that nothing about the data makes training on it worth nothing.
+func (c *Train) refuse(d *description.Description) error {
+	if err := d.Refusal(); err != nil && !c.DespiteMarks {
+		return fmt.Errorf("looking at the data: %w; `freshet describe` shows all of it, --despite-marks trains nevertheless", err)
+	}
+	return nil
 }
 
 // override puts a flag over a setting where the flag was given.
