@@ -20,6 +20,8 @@ type Case struct {
 	// At is when the first target happened, in ms since 1970, and Type what the user did with it; both 0 where the data has none.
 	At   int64
 	Type schemas.InteractionType
+	// Tied are the other items that the user chose at the moment of the first target, any of which might have been asked for as well.
+	Tied []int32
 }
 
 // SplitByTime parts the events at the moment by which the fraction of them, from 0 to 1, has happened. Events of one moment stay
