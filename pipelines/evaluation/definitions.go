@@ -47,7 +47,7 @@ func (d *Definitions) List() []Definition {
 	}
 }
 
-// WholeCatalogue says of a length of list that it holds all that can be recommended: there, every scorer finds every target.
+// WholeCatalogue says of a length of list that it holds all that can be recommended: there, it says nothing of the scorer.
 type WholeCatalogue struct {
 	K int `json:"k"`
 	// Cases is in how many cases that is so.

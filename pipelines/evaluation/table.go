@@ -89,7 +89,7 @@ func (r *Report) definitions(several bool) string {
 
 // String warns of what such a list says.
 func (w WholeCatalogue) String(cases int) string {
-	return fmt.Sprintf("k %d reaches the end of the catalogue in %d of %d cases: every scorer finds every target there", w.K, w.Cases, cases)
+	return fmt.Sprintf("k %d reaches the end of the catalogue in %d of %d cases: there, any list holds all that can be recommended", w.K, w.Cases, cases)
 }
 
 // tiesTable says how much of the figures the lot decided.
