@@ -36,4 +36,3 @@ func TestSessionPopularityPutsTheSessionFirst(t *testing.T) {
 	require.InDeltaSlice(t, []float32{.375, .5, .25, .25, 0}, scores(s, 0), 1e-6)
 	require.InDeltaSlice(t, []float32{.375, .5, 2.25, 1.25, 1}, scores(s, 0, 2, 3, 2, 4), 1e-6)
 }
-

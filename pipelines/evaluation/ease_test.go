@@ -140,7 +140,9 @@ func TestFreeMemoryIsTheLeastThatIsTold(t *testing.T) {
 	}
 	const none = math.MaxInt64
 	meminfo := write("meminfo", "MemTotal:       99 kB\nMemAvailable:   2000 kB\n")
-	tell := func(meminfo, group string, limit int64) (int64, string) { return leastFree(meminfo, group, limit, 1000) }
+	tell := func(meminfo, group string, limit int64) (int64, string) {
+		return leastFree(meminfo, group, limit, 1000)
+	}
 	for _, c := range []struct {
 		meminfo, most, current string
 		limit, want            int64

@@ -29,7 +29,9 @@ type ItemSetting struct {
 	Shrinkage float64 `json:"shrinkage"`
 }
 
-func (s ItemSetting) String() string { return fmt.Sprintf("k %d, shrinkage %g", s.Neighbours, s.Shrinkage) }
+func (s ItemSetting) String() string {
+	return fmt.Sprintf("k %d, shrinkage %g", s.Neighbours, s.Shrinkage)
+}
 
 // NewItemKNN compares all items by the users' histories, of which repeats count once; items is the size of the catalogue. Time
 // grows with the sum of the squares of the histories' lengths.

@@ -127,7 +127,9 @@ func (l *Learning) SessionKNN(ctx context.Context) (*SessionKNN, Chosen, error) 
 }
 
 // EASECost estimates what EASE will take.
-func (l *Learning) EASECost() (memory int64, took time.Duration) { return EASECost(l.Items, l.solutions()) }
+func (l *Learning) EASECost() (memory int64, took time.Duration) {
+	return EASECost(l.Items, l.solutions())
+}
 
 // EASEAllowed says why EASE will be left out, or nothing where it will not be.
 func (l *Learning) EASEAllowed() error { return l.Limits.Allow(l.Items, l.solutions()) }

@@ -38,4 +38,3 @@ func TestRandomIsTheSameForAUser(t *testing.T) {
 		require.True(t, v >= 0 && v < 1)
 	}
 }
-

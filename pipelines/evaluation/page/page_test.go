@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"math/rand/v2"
 	"regexp"
 	"strconv"
@@ -193,7 +194,7 @@ func TestDefinitionsAndTies(t *testing.T) {
 	r, past := report(t)
 	text := written(t, r, past)
 	for _, d := range r.Definitions.List() {
-		shows(t, text, "<dt>"+d.Name+"</dt><dd>"+d.Meaning+".</dd>")
+		shows(t, html.UnescapeString(text), "<dt>"+d.Name+"</dt><dd>"+d.Meaning+".</dd>")
 	}
 	shows(t, text, "ties: 45 of 90 cases ask for one of several items of one moment.")
 	for i := range r.Scorers {
