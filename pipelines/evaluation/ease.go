@@ -139,44 +139,58 @@ func (g *gram) residual(p []float32, lambda float64) (worst float64) {
 // pivot is how many rows a step of invert takes.
 const pivot = 128
 
-// invert replaces a symmetric, positive definite matrix of n x n by its inverse, by the Gauss-Jordan algorithm on blocks: all but
-// the inverses of blocks on the diagonal, which are solved in double precision, are products of matrices.
+// invert replaces a symmetric, positive definite matrix of n x n by its inverse, sweeping block after block (Beaton, 1964; Goodnight,
+// 1979): all but the inverses of blocks on the diagonal, which are solved in double precision, are products of matrices. What is
+// swept stays symmetric, so that the lower triangle is enough, and ends as the inverse with its sign turned.
 func invert(ctx context.Context, a []float32, n int) error {
 	block := make([]float32, pivot*pivot)
-	row, column := make([]float32, pivot*n), make([]float32, n*pivot)
+	columns, swept, rows := make([]float32, n*pivot), make([]float32, n*pivot), make([]float32, pivot*n)
 	for from := 0; from < n; from += pivot {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		size := min(pivot, n-from)
+		to := from + size
 		if err := invertBlock(block, a[from*n+from:], size, n); err != nil {
 			return err
 		}
-		for i := range n { // what is left and right of the block's rows is not touched by its own columns
-			copy(column[i*size:(i+1)*size], a[i*n+from:i*n+from+size])
-			if i < from || i >= from+size {
-				clear(a[i*n+from : i*n+from+size])
+		// The block's columns; above it, they are its rows.
+		matrix.Transpose(columns, size, a[from*n:], n, size, from)
+		clear(columns[from*size : to*size])
+		for i := to; i < n; i++ {
+			copy(columns[i*size:(i+1)*size], a[i*n+from:i*n+to])
+		}
+		inStripes(n, func(lo, hi int) {
+			matrix.Gemm(false, false, hi-lo, size, size, 1, columns[lo*size:], size, block, size, 0, swept[lo*size:], size)
+		})
+		matrix.Transpose(rows, n, swept, size, n, size)
+		inStripes(n, func(lo, hi int) {
+			matrix.Gemm(false, false, hi-lo, hi, size, -1, columns[lo*size:], size, rows, n, 1, a[lo*n:], n)
+		})
+		for i := range size {
+			copy(a[(from+i)*n:(from+i)*n+from], rows[i*n:i*n+from])
+			for j := range size {
+				a[(from+i)*n+from+j] = -block[i*size+j]
 			}
 		}
-		for i := range size {
-			clear(a[(from+i)*n+from : (from+i)*n+from+size])
-			a[(from+i)*n+from+i] = 1
-			clear(column[(from+i)*size : (from+i+1)*size])
+		for i := to; i < n; i++ {
+			copy(a[i*n+from:i*n+to], swept[i*size:(i+1)*size])
 		}
-		matrix.Gemm(false, false, size, n, size, 1, block, size, a[from*n:], n, 0, row, n)
-		inStripes(n, func(lo, hi int) {
-			matrix.Gemm(false, false, hi-lo, n, size, -1, column[lo*size:], size, row, n, 1, a[lo*n:], n)
-		})
-		copy(a[from*n:(from+size)*n], row[:size*n])
+	}
+	for i := range n {
+		for j := range i + 1 {
+			a[i*n+j] = -a[i*n+j]
+			a[j*n+i] = a[i*n+j]
+		}
 	}
 	return nil
 }
 
-// invertBlock writes the inverse of the block of size x size that begins a matrix with rows of n.
+// invertBlock writes the inverse of the block of size x size that begins a matrix with rows of n, by its lower triangle.
 func invertBlock(dst, a []float32, size, n int) error {
 	block := mat.NewSymDense(size, nil)
 	for i := range size {
-		for j := i; j < size; j++ {
+		for j := range i + 1 {
 			block.SetSym(i, j, float64(a[i*n+j]))
 		}
 	}

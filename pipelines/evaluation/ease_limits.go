@@ -26,14 +26,14 @@ type EASELimits struct {
 }
 
 // easeTime is how long a reader may wait for a baseline.
-const easeTime = 10 * time.Minute
+const easeTime = 3 * time.Minute
 
-// EASECost estimates what it takes to solve EASE so many times: the counts and an inverse, 8 bytes for each pair of items, and two
-// additions and multiplications for each three items, at the speed that this machine shows just now.
+// EASECost estimates what it takes to solve EASE so many times: the counts and an inverse, 8 bytes for each pair of items, and a
+// multiplication or addition for each three items, at the speed that this machine shows just now.
 func EASECost(items, times int) (memory int64, took time.Duration) {
 	n := float64(items)
-	seconds := float64(times) * 2 * n * n * n / rate()
-	return int64(8*n*n + 8*pivot*n), time.Duration(min(seconds, float64(math.MaxInt64/time.Second)) * float64(time.Second))
+	seconds := float64(times) * n * n * n / rate()
+	return int64(8*n*n + 12*pivot*n), time.Duration(min(seconds, float64(math.MaxInt64/time.Second)) * float64(time.Second))
 }
 
 // rate measures how many operations a second products of matrices make, as invert multiplies them.
@@ -63,8 +63,8 @@ func (l EASELimits) Allow(items, times int) error {
 	}
 	switch {
 	case l.Items > 0 && items > l.Items:
-		return fmt.Errorf("there are %d items, more than the %d that --ease-items allows; memory grows with their square, time with their cube, "+
-			"here about %s", items, l.Items, roughly(took))
+		return fmt.Errorf("there are %d items, more than the %d that --ease-items allows; memory grows with their square, time with their "+
+			"cube, here to about %s", items, l.Items, roughly(took))
 	case memory > most:
 		return fmt.Errorf("its matrices of %d x %d items take %s, more than %s, which is %s", items, items, inBytes(memory), inBytes(most), of)
 	case l.Items == 0 && took > longest:

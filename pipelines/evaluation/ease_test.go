@@ -127,7 +127,7 @@ func TestEASELimits(t *testing.T) {
 		})
 	}
 	memory, once := EASECost(2000, 1)
-	require.Equal(t, int64(8*2000*2000+8*pivot*2000), memory)
+	require.Equal(t, int64(8*2000*2000+12*pivot*2000), memory)
 	require.Positive(t, once)
 }
 

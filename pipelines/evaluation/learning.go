@@ -101,7 +101,8 @@ func (l *Learning) ItemKNN(ctx context.Context) (*ItemKNN, Chosen, error) {
 	if t.err != nil {
 		return nil, Chosen{}, t.err
 	}
-	return NewItemKNN(l.Known.Rows, l.Items, t.best), t.chosen("the neighbours are those of each candidate item, by the cosine of who had both"), nil
+	const about = "the neighbours are those of each candidate item, by the cosine of who had both"
+	return NewItemKNN(l.Known.Rows, l.Items, t.best), t.chosen(about), nil
 }
 
 // SessionKNN is that baseline with the setting that did best.

@@ -60,7 +60,7 @@ func TestSettingsAreChosenOnValidation(t *testing.T) {
 	all = append(all, learnt{ease, chosen})
 	require.Equal(t, Settings(), told)
 	for _, got := range all {
-		t.Run(got.Scorer.Name(), func(t *testing.T) {
+		t.Run(got.Name(), func(t *testing.T) {
 			require.Equal(t, got.Name(), got.Chosen.Scorer)
 			require.Equal(t, len(l.Validation), got.Cases)
 			best := 0
@@ -72,7 +72,7 @@ func TestSettingsAreChosenOnValidation(t *testing.T) {
 			}
 			require.Equal(t, got.Tried[best].Setting, got.Setting)
 			require.InDelta(t, ndcg10(t, cases, l.Items, fits[got.Name()](best, l.Known)), ndcg10(t, cases, l.Items, got.Scorer), 1e-9)
-			require.Contains(t, got.Chosen.String(), got.Setting+" (best of ")
+			require.Contains(t, got.String(), got.Setting+" (best of ")
 		})
 	}
 }
@@ -95,7 +95,7 @@ func TestWithoutValidationCases(t *testing.T) {
 	} {
 		require.Equal(t, c.setting, c.Setting)
 		require.Empty(t, c.Tried)
-		require.Contains(t, c.Chosen.String(), "not chosen, for there are no validation cases")
+		require.Contains(t, c.String(), "not chosen, for there are no validation cases")
 	}
 }
 

@@ -15,7 +15,9 @@ import (
 // cases. With one target a case, hit rate, precision and both MAP are left out: they say the same as recall, a k-th of it, and MRR.
 func (r *Report) WriteTable(w io.Writer) error {
 	at := func(name string) string { return fmt.Sprintf("%s@%d", name, r.K) }
-	t := terminal.NewTable(nil, terminal.Row{"scorer", at("recall"), at("hit rate"), at("precision"), at("NDCG"), at("MRR"), at("MAP"), at("MAP") + " of all"})
+	t := terminal.NewTable(nil, terminal.Row{
+		"scorer", at("recall"), at("hit rate"), at("precision"), at("NDCG"), at("MRR"), at("MAP"), at("MAP") + " of all",
+	})
 	several := false // targets a case
 	for _, s := range r.Scorers {
 		t.AppendRow(terminal.Row{s.Name, s.Recall, s.HitRate, s.Precision, s.NDCG, s.MRR, s.MAP, s.MAPAll})
@@ -89,7 +91,8 @@ func (r *Report) definitions(several bool) string {
 
 // String warns of what such a list says.
 func (w WholeCatalogue) String(cases int) string {
-	return fmt.Sprintf("k %d reaches the end of the catalogue in %d of %d cases: there, any list holds all that can be recommended", w.K, w.Cases, cases)
+	const warning = "k %d reaches the end of the catalogue in %d of %d cases: there, any list holds all that can be recommended"
+	return fmt.Sprintf(warning, w.K, w.Cases, cases)
 }
 
 // tiesTable says how much of the figures the lot decided.

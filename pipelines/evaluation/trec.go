@@ -63,7 +63,7 @@ func (r *Run) writeTREC(dir string, depth int) ([]string, error) {
 
 // writeLines writes a new file, and refuses to write over another.
 func writeLines(path string, write func(w io.Writer) error) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a report, for others to read
 	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%s is there already: give another folder", path)
 	}
