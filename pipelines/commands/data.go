@@ -102,15 +102,10 @@ func (d *data) heldOut(env *Env, allLater bool) (*dataset.Dataset, dataset.HoldO
 	if err != nil {
 		return nil, dataset.HoldOut{}, err
 	}
-	return all, d.part(all, allLater), nil
-}
-
-// part holds out of a data set what is asked for.
-func (d *data) part(all *dataset.Dataset, allLater bool) dataset.HoldOut {
 	if d.Split == timeSplit {
-		return dataset.NewTimeHoldOut(all, d.Past, allLater)
+		return all, dataset.NewTimeHoldOut(all, d.Past, allLater), nil
 	}
-	return dataset.NewHoldOut(all, d.Past)
+	return all, dataset.NewHoldOut(all, d.Past), nil
 }
 
 func (d *data) all(env *Env) (*dataset.Dataset, error) {

@@ -28,13 +28,16 @@ const learningSeed = 1
 func learningOf(s *dataset.Sequences) *evaluation.Learning {
 	return &evaluation.Learning{
 		Items: len(s.Items), Known: evaluation.SessionsInOrder(s.Known, s.InTime), Train: evaluation.SessionsInOrder(s.Train, s.InTime),
-		Validation: s.Validation, IncludeSeen: s.IncludeSeen, Seed: learningSeed,
+		Validation: s.Validation, Seed: learningSeed,
 	}
 }
 
 // learning is what baselines learn from in a hold-out. The validation cases are made as those of the test are, from what is left.
 func (c *EvaluateBundle) learning(held dataset.HoldOut) *evaluation.Learning {
-	validation := c.part(held.Told, c.Targets == "all")
+	validation := dataset.NewHoldOut(held.Told, c.Past)
+	if c.Split == timeSplit {
+		validation = dataset.NewTimeHoldOut(held.Told, c.Past, c.Targets == "all")
+	}
 	return &evaluation.Learning{
 		Items: len(held.Told.Items), Known: evaluation.SessionsOf(held.Told), Train: evaluation.SessionsOf(validation.Told),
 		Validation: validation.Cases, Seed: learningSeed,
@@ -47,6 +50,7 @@ func (c *EvaluateBundle) baselines(env *Env, q *questions) (*baselines, error) {
 	if c.Baselines == "none" {
 		return b, nil
 	}
+	q.learning.IncludeSeen = q.includeSeen
 	known, n := q.known, len(q.items)
 	b.scorers = append(b.scorers, evaluation.NewTransitions(known, n))
 	if c.Baselines == "all" {
