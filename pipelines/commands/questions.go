@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -25,6 +24,8 @@ type questions struct {
 	// live: the catalogue moves on after training, and what is new in it is known by its content.
 	live   bool
 	recent *evaluation.RecentPopularity
+	// learning is what baselines choose their settings by.
+	learning *evaluation.Learning
 	// learnt is what train lets a bundle learn from in this split; zero for published protocols.
 	learnt towers.DataRange
 	// lastOut: what is asked for lies among what is learnt from in time, and was held back.
@@ -40,6 +41,7 @@ func (c *EvaluateBundle) questions(env *Env, split *dataset.Sequences, manifest 
 			recent: evaluation.NewRecentPopularityInOrder(split.Known, len(split.Items), split.InTime),
 		}
 		q.catalogue.Learnt = evaluation.NewLearnt(split.Known, len(split.Items))
+		q.learning = learningOf(split)
 		return q, nil
 	}
 	trained := dataset.Repeats(manifest.Data.Repeats)
@@ -60,6 +62,7 @@ func (c *EvaluateBundle) questions(env *Env, split *dataset.Sequences, manifest 
 		q.data = filepath.Base(c.Data)
 	}
 	q.live = c.FromTopics
+	q.learning = c.learning(held)
 	q.catalogue = evaluation.NewCatalogue(all.Items, q.known)
 	for i := range all.Users {
 		q.catalogue.Users = append(q.catalogue.Users, all.Users[i].ID)
@@ -126,25 +129,4 @@ func knows(trained, may *towers.DataRange, cases []dataset.Case) string {
 		return fmt.Sprintf("was trained with --tie-seed %d instead of %d, and may have learnt the targets of %d cases that were drawn from "+
 			"several items of one moment", trained.TieSeed, may.TieSeed, tied)
 	}
-}
-
-// baselines are the scorers that stand beside the towers, and those that cannot.
-func (q *questions) baselines(ctx context.Context) ([]evaluation.Scorer, []evaluation.LeftOut) {
-	n := len(q.items)
-	scorers := []evaluation.Scorer{evaluation.NewTransitions(q.known, n), evaluation.NewItemKNN(q.known, n)}
-	var left []evaluation.LeftOut
-	if ctx.Err() == nil { // EASE takes longest, and cannot be interrupted
-		if ease, err := evaluation.NewEASE(q.known, n); err != nil {
-			left = append(left, evaluation.LeftOut{Name: ease.Name(), Why: err.Error()})
-		} else {
-			scorers = append(scorers, ease)
-		}
-	}
-	if q.includeSeen {
-		scorers = append(scorers, evaluation.NewSessionPopularity(q.known, n))
-	} else {
-		const why = "it ranks what the user has seen first, and this protocol leaves that out of the lists"
-		left = append(left, evaluation.LeftOut{Name: new(evaluation.SessionPopularity).Name(), Why: why})
-	}
-	return append(scorers, q.recent, evaluation.NewPopularity(q.known, n), evaluation.Random{Seed: 1}), left
 }
