@@ -34,9 +34,9 @@ func learningOf(s *dataset.Sequences) *evaluation.Learning {
 
 // learning is what baselines learn from in a hold-out. The validation cases are made as those of the test are, from what is left.
 func (c *EvaluateBundle) learning(held dataset.HoldOut) *evaluation.Learning {
-	validation := dataset.NewHoldOut(held.Told, c.Past)
+	validation := dataset.NewHoldOut(held.Told, c.Past, held.Repeats)
 	if c.Split == timeSplit {
-		validation = dataset.NewTimeHoldOut(held.Told, c.Past, c.Targets == "all")
+		validation = dataset.NewTimeHoldOut(held.Told, c.Past, c.Targets == "all", held.Repeats)
 	}
 	return &evaluation.Learning{
 		Items: len(held.Told.Items), Known: evaluation.SessionsOf(held.Told), Train: evaluation.SessionsOf(validation.Told),

@@ -115,8 +115,8 @@ func publicSplit(t *testing.T, name string) (*Learning, []dataset.Case) {
 	if format == dataset.MovieLensFormat {
 		d, err := dataset.ReadMovieLens(dir)
 		require.NoError(t, err)
-		held := dataset.NewHoldOut(d, .85)
-		validation := dataset.NewHoldOut(held.Told, .85)
+		held := dataset.NewHoldOut(d, .85, dataset.SkipRepeats)
+		validation := dataset.NewHoldOut(held.Told, .85, dataset.SkipRepeats)
 		return &Learning{
 			Items: len(d.Items), Known: SessionsOf(held.Told), Train: SessionsOf(validation.Told), Validation: validation.Cases, Seed: 1,
 		}, held.Cases
