@@ -38,6 +38,8 @@ func show(c *columnar.Cell) string {
 		return strconv.FormatFloat(v.Float, 'g', -1, 64)
 	case columnar.Text:
 		return shorten(v.Text)
+	case columnar.Decimal:
+		return string(v.Text)
 	case columnar.Time:
 		return time.UnixMilli(v.Int).UTC().Format(time.RFC3339Nano)
 	default:
@@ -75,6 +77,8 @@ func valueText(c *columnar.Cell, v *columnar.Value) (string, error) {
 		return string(v.Text), nil
 	case columnar.Int:
 		return strconv.FormatInt(v.Int, 10), nil
+	case columnar.Decimal:
+		return string(v.Text), nil
 	default:
 		return "", bad(c, "give a string, or a whole number")
 	}
@@ -88,7 +92,7 @@ func numberOf(c *columnar.Cell) (float64, error) {
 		f = v.Float
 	case columnar.Int:
 		f = float64(v.Int)
-	case columnar.Text:
+	case columnar.Text, columnar.Decimal:
 		if parsed, err := strconv.ParseFloat(string(v.Text), 64); err == nil {
 			f = parsed
 		}
@@ -107,7 +111,7 @@ const (
 func integerOf(c *columnar.Cell, least, most int64) (int64, error) {
 	v := scalar(c)
 	n, ok := v.Int, v.Kind == columnar.Int
-	if v.Kind == columnar.Text {
+	if v.Kind == columnar.Text || v.Kind == columnar.Decimal {
 		parsed, err := strconv.ParseInt(string(v.Text), 10, 64)
 		n, ok = parsed, err == nil
 	}
@@ -156,7 +160,7 @@ func moment(c *columnar.Cell) (at time.Time, err error) {
 		}
 	case columnar.Time, columnar.Int:
 		ms, known = v.Int, true
-	case columnar.Text:
+	case columnar.Text, columnar.Decimal:
 		if n, err := strconv.ParseInt(string(v.Text), 10, 64); err == nil {
 			ms, known = n, true
 		} else if t, err := time.Parse(time.RFC3339, string(v.Text)); err == nil {
