@@ -128,12 +128,12 @@ func (n *wide) append(to []byte, negative bool, scale int) []byte {
 	var reversed [mostDigits + 2*groupDigits]byte
 	count := 0
 	for more := true; more; {
-		rest, any := uint64(0), uint64(0)
+		rest, left := uint64(0), uint64(0)
 		for i, word := range n {
 			n[i], rest = bits.Div64(rest, word, group)
-			any |= n[i]
+			left |= n[i]
 		}
-		more = any != 0
+		more = left != 0
 		for digit := 0; rest > 0 || more && digit < groupDigits; digit++ {
 			reversed[count] = byte('0' + rest%10)
 			rest /= 10
@@ -174,22 +174,17 @@ func uuids(values []Value, arena []byte) []byte {
 
 // half is a number of IEEE 754's binary16.
 func half(b uint16) float64 {
-	fraction, exponent := float64(b&0x3ff), int(b>>10&0x1f)
-	f := 0.0
-	switch exponent {
-	case 0:
-		f = math.Ldexp(fraction, -24)
-	case 0x1f:
-		if f = math.Inf(1); fraction != 0 {
-			return math.NaN()
-		}
+	sign, exponent, fraction := 1-2*float64(b>>15), int(b>>10&0x1f), float64(b&0x3ff)
+	switch {
+	case exponent == 0:
+		return math.Copysign(math.Ldexp(fraction, -24), sign)
+	case exponent < 0x1f:
+		return sign * math.Ldexp(1024+fraction, exponent-25)
+	case fraction != 0:
+		return math.NaN()
 	default:
-		f = math.Ldexp(1024+fraction, exponent-25)
+		return math.Inf(int(sign))
 	}
-	if b>>15 != 0 {
-		f = math.Copysign(f, -1)
-	}
-	return f
 }
 
 // int96 is how Hive, Impala and older versions of Spark write a moment: ns of a day, and the Julian day.

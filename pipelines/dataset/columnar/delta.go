@@ -206,8 +206,8 @@ func (f *fronted) decode(into []Value) error {
 		if f.left -= size; f.left < 0 {
 			return errors.New("the texts of a page are longer than a page may be: write the file with smaller pages")
 		}
-		if f.leaf.width > 0 && size != int64(f.leaf.width) {
-			return fmt.Errorf("a value has %d bytes, and its type %d: write the file anew", size, f.leaf.width)
+		if f.width > 0 && size != int64(f.width) {
+			return fmt.Errorf("a value has %d bytes, and its type %d: write the file anew", size, f.width)
 		}
 		from := len(f.arena)
 		f.arena = append(append(f.arena, last[:n]...), suffix...)

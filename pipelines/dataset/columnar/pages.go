@@ -47,14 +47,14 @@ func (s *shared) sized(b []byte, n int64) ([]byte, error) {
 		return b[:n], nil
 	}
 	if s.held += n + slack - int64(cap(b)); s.held > s.most {
-		return nil, fmt.Errorf("the pages of all columns that are read have more than %d bytes at one place of the file: %s, or leave columns out",
-			s.most, smallerPages)
+		return nil, fmt.Errorf("the pages that must be read together have more than %d bytes: leave columns out, or %s", s.most, smallerPages)
 	}
 	return make([]byte, n, n+slack), nil
 }
 
 // smallerPages is how writers are told to: DuckDB makes one page of what a row group has in a column.
-const smallerPages = "write it with smaller pages (data_page_size in pyarrow and polars, parquet.page.size in Spark, a smaller ROW_GROUP_SIZE in DuckDB)"
+const smallerPages = "write it with smaller pages " +
+	"(data_page_size in pyarrow and polars, parquet.page.size in Spark, a smaller ROW_GROUP_SIZE in DuckDB)"
 
 // mostValues bounds what the lists of a column have in all rows, and so the time that a short file can take.
 const mostValues = 1 << 30

@@ -62,17 +62,20 @@ def cells(column):
     return None
 
 
-for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.parquet")):
+def dump(path):
+    """Writes what pyarrow reads in a file beside it, and returns what could not be read, or said."""
     out = path.with_name(path.name + ".json")
+    out.unlink(missing_ok=True)
     try:
         # INT96 reaches further in ms than in pyarrow's nanoseconds.
         table = pq.ParquetFile(path, coerce_int96_timestamp_unit="ms", page_checksum_verification=True).read()
         columns = {name: cells(table[i]) for i, name in enumerate(table.column_names)}
     except (OSError, pa.ArrowException, ValueError) as error:
-        print(f"{path.name}: {error}")
-        out.unlink(missing_ok=True)
-        continue
-    left_out = [name for name, c in columns.items() if c is None]
-    if left_out:
-        print(f"{path.name}: left out {', '.join(left_out)}")
+        return str(error)
     out.write_text(json.dumps({name: c for name, c in columns.items() if c is not None}))
+    return " ".join(f"no {name}" for name, c in columns.items() if c is None)
+
+
+if __name__ == "__main__":
+    for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.parquet")):
+        print(path.name, dump(path))
