@@ -45,14 +45,14 @@ func FuzzPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data, dictData []byte, kind, encoding, convert, n uint8) {
 		l := &leaf{kind: format.Type(kind % 8), logical: logical{convert: conversion(convert % uint8(asHalf+1)), scale: 3}}
 		l.width = widths[l.kind]
-		switch {
-		case l.kind == format.FixedLenByteArray:
+		switch l.kind {
+		case format.FixedLenByteArray:
 			l.width = map[conversion]int{asUUID: 16, asHalf: 2}[l.convert]
 			l.width = max(l.width, int(n%33))
 			l.stored = Text
-		case l.kind == format.ByteArray:
+		case format.ByteArray:
 			l.stored = Text
-		case l.kind == format.Float || l.kind == format.Double:
+		case format.Float, format.Double:
 			l.stored = Float
 		default:
 			l.stored = Int

@@ -160,7 +160,7 @@ func TestHalves(t *testing.T) {
 		0: 0, 1: 0x1p-24, 0x3ff: 0x3ffp-24, 0x400: 0x1p-14, 0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0xfbff: -65504,
 		0x3555: 0.333251953125, 0x7c00: math.Inf(1), 0xfc00: math.Inf(-1),
 	} {
-		require.Equal(t, want, half(bits), "%#x", bits)
+		require.Equal(t, math.Float64bits(want), math.Float64bits(half(bits)), "%#x", bits)
 	}
 	require.True(t, math.Signbit(half(0x8000)))
 	require.True(t, math.IsNaN(half(0x7e00)))
@@ -227,7 +227,7 @@ func TestReadsWhatIsWritten(t *testing.T) {
 		}
 		return Value{Kind: Int, Int: *n}
 	}
-	for seed := range uint64(30) {
+	for seed := range uint64(12) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		want := make([]row, rng.IntN(900))
 		for i := range want {

@@ -1,0 +1,106 @@
+package columnar
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
+	"github.com/parquet-go/parquet-go/format"
+	"github.com/stretchr/testify/require"
+)
+
+// event is a row of a table of interactions.
+type event struct {
+	EventID    string   `parquet:"event_id"`
+	UserID     string   `parquet:"user_id,dict"`
+	ItemID     string   `parquet:"item_id,dict"`
+	Type       string   `parquet:"type,dict"`
+	Value      *float64 `parquet:"value,optional"`
+	OccurredAt int64    `parquet:"occurred_at,timestamp(millisecond)"`
+}
+
+func eventsFile(b *testing.B, n int, codec compress.Codec) []byte {
+	b.Helper()
+	rng := rand.New(rand.NewPCG(1, 1))
+	users, items := rand.NewZipf(rng, 1.2, 1, 200_000), rand.NewZipf(rng, 1.15, 1, 50_000)
+	events := make([]event, n)
+	for i := range events {
+		e := event{
+			EventID: fmt.Sprintf("%016x", rng.Uint64()), UserID: fmt.Sprint("u", users.Uint64()), ItemID: fmt.Sprint("item-", items.Uint64()),
+			Type: []string{"view", "click", "add_to_cart", "purchase"}[rng.IntN(4)], OccurredAt: 1_700_000_000_000 + int64(i)*500,
+		}
+		if rng.IntN(2) == 0 {
+			e.Value = new(float64(rng.IntN(10_000)) / 100)
+		}
+		events[i] = e
+	}
+	var out bytes.Buffer
+	w := parquet.NewGenericWriter[event](&out, parquet.Compression(codec), parquet.PageBufferSize(1<<20))
+	_, err := w.Write(events)
+	require.NoError(b, err)
+	require.NoError(b, w.Close())
+	return out.Bytes()
+}
+
+// BenchmarkRows reads interactions, beside the floor of unpacking the same pages and no more. Compare times within one run.
+func BenchmarkRows(b *testing.B) {
+	const n = 200_000
+	for name, codec := range map[string]compress.Codec{"zstd": &parquet.Zstd, "snappy": &parquet.Snappy} {
+		file := eventsFile(b, n, codec)
+		f := open(b, file)
+		each := func(b *testing.B) { b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/row") }
+		b.Run(name+"/rows", func(b *testing.B) {
+			b.ReportAllocs()
+			sum := 0
+			for b.Loop() {
+				rows, err := f.Rows(f.Names()...)
+				require.NoError(b, err)
+				for rows.Next() {
+					for i := range rows.columns {
+						sum += len(rows.Cell(i).Values[0].Text)
+					}
+				}
+				require.NoError(b, rows.Err())
+				rows.Close()
+			}
+			require.Positive(b, sum)
+			each(b)
+		})
+		b.Run(name+"/floor", func(b *testing.B) {
+			for b.Loop() {
+				unpackAll(b, f)
+			}
+			each(b)
+		})
+	}
+}
+
+// unpackAll unpacks all pages, and decodes none.
+func unpackAll(b *testing.B, f *File) {
+	b.Helper()
+	shared := shared{most: 1 << 30}
+	defer shared.close()
+	for _, c := range f.columns {
+		for g := range f.meta.RowGroups {
+			p := pages{leaf: c.leaves[0], file: f, shared: &shared}
+			require.NoError(b, p.begin(&f.meta.RowGroups[g].Columns[p.index]))
+			for p.at < p.end {
+				require.NoError(b, p.readHeader())
+				packed, err := shared.sized(shared.packed, int64(p.header.Packed))
+				require.NoError(b, err)
+				shared.packed = packed
+				require.NoError(b, f.readAt(packed, p.at))
+				p.at += int64(len(packed))
+				if p.header.Type == format.DataPageV2 {
+					packed = packed[p.header.DataV2.V.RepetitionBytes+p.header.DataV2.V.DefinitionBytes:]
+					p.header.Unpacked -= p.header.DataV2.V.RepetitionBytes + p.header.DataV2.V.DefinitionBytes
+				}
+				p.body, err = p.unpack(p.body, nil, packed, true)
+				require.NoError(b, err)
+			}
+		}
+	}
+}
