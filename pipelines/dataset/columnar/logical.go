@@ -90,6 +90,9 @@ func (l *leaf) annotated(annotation format.LogicalTypeValue) error {
 	case *format.DateType:
 		return l.number(format.Int32, Time, asDays, "date")
 	case *format.IntType:
+		if l.stored != Int {
+			return errAnnotation
+		}
 		if !t.IsSigned {
 			return l.unsigned()
 		}
@@ -158,6 +161,9 @@ func (l *leaf) bytes(size int, value Kind, c conversion, words string) error {
 }
 
 func (l *leaf) unsigned() error {
+	if l.stored != Int {
+		return errAnnotation
+	}
 	c := asUnsigned32
 	if l.kind == format.Int64 {
 		c = asUnsigned64
