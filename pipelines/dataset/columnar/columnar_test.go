@@ -139,7 +139,10 @@ func read(b []byte, bounds Bounds) (n int, err error) {
 func touch(c *Cell) (sum int) {
 	for _, values := range [][]Value{c.Keys, c.Values} {
 		for _, v := range values {
-			sum += int(v.Kind) + len(bytes.ToUpper(v.Text[:min(len(v.Text), 1<<10)]))
+			sum += int(v.Kind)
+			for _, b := range v.Text[:min(len(v.Text), 1<<10)] {
+				sum += int(b)
+			}
 		}
 	}
 	return sum

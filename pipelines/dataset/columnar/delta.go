@@ -166,16 +166,17 @@ func (b *lengthened) decode(into []Value) error {
 // fronted reads byte arrays that say how many bytes they begin with as the one before does (DELTA_BYTE_ARRAY).
 type fronted struct {
 	*leaf
+	shared   *shared
 	prefixes deltas
 	suffixes lengthened
 	scratch  []int64
-	last     []byte
 	left     int64 // bytes that the values of a page may have
+	last     []byte
 	arena    []byte
 }
 
-func (f *fronted) begin(l *leaf, data []byte, most int64) (err error) {
-	f.leaf, f.left, f.last = l, most, f.last[:0]
+func (f *fronted) begin(l *leaf, data []byte, most int64, s *shared) (err error) {
+	f.leaf, f.shared, f.left, f.last = l, s, most, f.last[:0]
 	if f.prefixes, err = newDeltas(data); err != nil {
 		return err
 	}
@@ -194,28 +195,45 @@ func (f *fronted) decode(into []Value) error {
 	if err := f.prefixes.fill(f.scratch); err != nil {
 		return err
 	}
-	last := f.last
-	f.arena = f.arena[:0]
-	for i, n := range f.scratch {
-		suffix := into[i].Text
-		if n < 0 || n > int64(len(last)) {
-			return errValuesShort
-		}
-		size := n + int64(len(suffix))
-		// Each value may repeat all of the one before, so that a short page could have as many bytes as the square of its own.
-		if f.left -= size; f.left < 0 {
-			return errors.New("the texts of a page are longer than a page may be: write the file with smaller pages")
-		}
-		if f.width > 0 && size != int64(f.width) {
-			return fmt.Errorf("a value has %d bytes, and its type %d: write the file anew", size, f.width)
-		}
-		from := len(f.arena)
-		f.arena = append(append(f.arena, last[:n]...), suffix...)
-		last = f.arena[from:len(f.arena):len(f.arena)]
+	size, err := f.measure(into)
+	if err != nil {
+		return err
+	}
+	if f.arena, err = f.shared.sized(f.arena, size); err != nil {
+		return err
+	}
+	last, rest := f.last, f.arena
+	for i, prefix := range f.scratch {
+		n := copy(rest, last[:prefix])
+		n += copy(rest[n:], into[i].Text)
+		last, rest = rest[:n:n], rest[n:]
 		into[i].Text = last
 	}
-	f.last = append(f.last[:0], last...)
+	if f.last, err = f.shared.sized(f.last, int64(len(last))); err != nil {
+		return err
+	}
+	copy(f.last, last)
 	return nil
+}
+
+// measure says how many bytes the values have, of which into has the suffixes.
+func (f *fronted) measure(into []Value) (total int64, err error) {
+	last := int64(len(f.last))
+	for i, prefix := range f.scratch {
+		if prefix < 0 || prefix > last {
+			return 0, errValuesShort
+		}
+		last = prefix + int64(len(into[i].Text))
+		if f.width > 0 && last != int64(f.width) {
+			return 0, fmt.Errorf("a value has %d bytes, and its type %d: write the file anew", last, f.width)
+		}
+		// Each value may repeat all of the one before, so that a short page could have as many bytes as the square of its own.
+		if f.left -= last; f.left < 0 {
+			return 0, errors.New("the texts of a page are longer than a page may be: " + smallerPages)
+		}
+		total += last
+	}
+	return total, nil
 }
 
 // sizedTo gives n elements, in the memory of s where they fit.

@@ -68,7 +68,7 @@ func FuzzPage(f *testing.F) {
 			if dict.begin(l, dictData, len(dictData)/max(l.width, 5)) != nil {
 				dict = dictionary{leaf: l}
 			}
-			d, err := new(decoders).of(l, format.Encoding(encoding%10), data, &dict, most)
+			d, err := new(decoders).of(l, format.Encoding(encoding%10), data, &dict, most, &shared{most: pagesHeld * most})
 			if err != nil {
 				return nil
 			}

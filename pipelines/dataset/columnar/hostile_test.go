@@ -110,7 +110,7 @@ func TestHostilePages(t *testing.T) {
 	}{
 		"texts of the square of their page": {
 			fileOf(t, 50_000, 50_000, format.Uncompressed, texts, v1(50_000, format.DeltaByteArray, len(fronts(50_000)), fronts(50_000))),
-			"the texts of a page are longer than a page may be: write the file with smaller pages",
+			"the texts of a page are longer than a page may be: write it with smaller pages",
 		},
 		"nothing that says it unpacks to much": {
 			fileOf(t, 10, 10, format.Snappy, texts, v1(10, format.Plain, 1<<20, []byte{0x80, 0x80, 0x40, 0})),

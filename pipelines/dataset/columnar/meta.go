@@ -40,7 +40,7 @@ type pageHeader struct {
 	Type       format.PageType                          `thrift:"1,required"`
 	Unpacked   int32                                    `thrift:"2,required"`
 	Packed     int32                                    `thrift:"3,required"`
-	CRC        thrift.Null[int32]                       `thrift:"4,optional"`
+	CRC        int32                                    `thrift:"4,optional"`
 	Data       thrift.Null[dataHeader]                  `thrift:"5,optional"`
 	Dictionary thrift.Null[format.DictionaryPageHeader] `thrift:"7,optional"`
 	DataV2     thrift.Null[dataHeaderV2]                `thrift:"8,optional"`

@@ -37,19 +37,20 @@ type pages struct {
 type shared struct {
 	decompressor
 	packed []byte // a page as it lies in the file
-	held   int64  // bytes of all pages that are in memory
+	held   int64  // bytes of all pages that are in memory, and of texts that are made of them
 	most   int64
 }
 
-// sized gives room for n bytes, in the memory of b where they fit.
+// sized gives room for n bytes, in the memory of b where they fit. There is some more, since the next page may be a little longer.
 func (s *shared) sized(b []byte, n int64) ([]byte, error) {
 	if n+slack <= int64(cap(b)) {
 		return b[:n], nil
 	}
-	if s.held += n + slack - int64(cap(b)); s.held > s.most {
+	room := n + n/8 + slack
+	if s.held += room - int64(cap(b)); s.held > s.most {
 		return nil, fmt.Errorf("the pages that must be read together have more than %d bytes: leave columns out, or %s", s.most, smallerPages)
 	}
-	return make([]byte, n, n+slack), nil
+	return make([]byte, n, room), nil
 }
 
 // smallerPages is how writers are told to: DuckDB makes one page of what a row group has in a column.
@@ -110,7 +111,7 @@ func (p *pages) next() error {
 		return err
 	}
 	p.at += size
-	if crc, ok := p.header.CRC.Get(); ok && uint32(crc) != crc32.ChecksumIEEE(packed) {
+	if crc := p.header.CRC; crc != 0 && uint32(crc) != crc32.ChecksumIEEE(packed) {
 		return errors.New("a page is damaged: its checksum does not fit: write or copy the file anew")
 	}
 	switch p.header.Type {
@@ -128,11 +129,11 @@ func (p *pages) next() error {
 // The header of a page has the least and the largest value in it, and so may be long.
 const (
 	usualHeader = 1 << 10
-	mostHeader  = 1 << 20
+	mostHeader  = usualHeader << 9
 )
 
 func (p *pages) readHeader() error {
-	for size := int64(usualHeader); ; size = mostHeader {
+	for size := int64(usualHeader); ; size *= 8 {
 		p.begun = sizedTo(p.begun, int(min(size, p.end-p.at)))
 		if err := p.file.readAt(p.begun, p.at); err != nil {
 			return err
@@ -256,7 +257,7 @@ func (p *pages) decode(entries int32, reps, defs []byte, encoding format.Encodin
 	if p.hasDict {
 		dict = &p.dict
 	}
-	p.values, err = p.decoders.of(p.leaf, encoding, data, dict, p.file.bounds.PageBytes)
+	p.values, err = p.decoders.of(p.leaf, encoding, data, dict, p.file.bounds.PageBytes, p.shared)
 	return err
 }
 

@@ -29,7 +29,7 @@ type decoders struct {
 }
 
 // of reads the values which data holds in an encoding. most bounds the bytes that they may become.
-func (d *decoders) of(l *leaf, encoding format.Encoding, data []byte, dict *dictionary, most int64) (decoder, error) {
+func (d *decoders) of(l *leaf, encoding format.Encoding, data []byte, dict *dictionary, most int64, s *shared) (decoder, error) {
 	texts := l.kind == format.ByteArray
 	switch encoding {
 	case format.Plain:
@@ -53,7 +53,7 @@ func (d *decoders) of(l *leaf, encoding format.Encoding, data []byte, dict *dict
 		}
 	case format.DeltaByteArray:
 		if texts || l.kind == format.FixedLenByteArray {
-			return &d.fronted, d.fronted.begin(l, data, most)
+			return &d.fronted, d.fronted.begin(l, data, most, s)
 		}
 	case format.ByteStreamSplit:
 		if l.width > 0 && l.kind != format.Int96 {
