@@ -272,7 +272,7 @@ func TestHostileFiles(t *testing.T) {
 
 // TestDamagedFiles: one byte after the other is another one; all may happen but a panic.
 func TestDamagedFiles(t *testing.T) {
-	for _, name := range []string{"v2", "delta", "int96"} {
+	for _, name := range []string{"v2", "delta", "int96", "types-delta", "types-split", "types-dictionary"} {
 		base := fixture(t, name)
 		for at := 0; at < len(base); at += 29 {
 			b := bytes.Clone(base)

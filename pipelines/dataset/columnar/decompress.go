@@ -58,13 +58,13 @@ func (d *decompressor) unpack(codec format.CompressionCodec, src, into []byte) e
 	}
 	switch codec {
 	case format.Uncompressed:
-		return lengthen(copy(into, src), nil, len(into))
+		return unpackedTo(copy(into, src), nil, len(into))
 	case format.Snappy:
 		if n, err := snappy.DecodedLen(src); err != nil || n != len(into) {
 			return errUnpacked
 		}
 		_, err := snappy.Decode(into, src)
-		return err
+		return unpackedTo(len(into), err, len(into))
 	case format.Zstd:
 		return d.unpackZstd(src, into)
 	case format.Gzip:
@@ -74,12 +74,12 @@ func (d *decompressor) unpack(codec format.CompressionCodec, src, into []byte) e
 			d.brotli = new(brotli.Reader)
 		}
 		if err := d.brotli.Reset(bytes.NewReader(src)); err != nil {
-			return err
+			return unpackedTo(0, err, len(into))
 		}
 		return exactly(d.brotli, into)
 	case format.Lz4Raw:
 		n, err := lz4.UncompressBlock(src, into)
-		return lengthen(n, err, len(into))
+		return unpackedTo(n, err, len(into))
 	case lz4Hadoop:
 		return unpackHadoop(src, into)
 	default:
@@ -87,10 +87,13 @@ func (d *decompressor) unpack(codec format.CompressionCodec, src, into []byte) e
 	}
 }
 
-// lengthen holds that n bytes are what was expected.
-func lengthen(n int, err error, want int) error {
-	if err != nil || n != want {
-		return errors.Join(errUnpacked, err)
+// unpackedTo holds that n bytes are what was expected.
+func unpackedTo(n int, err error, want int) error {
+	if err != nil {
+		return fmt.Errorf("%w (%w)", errUnpacked, err)
+	}
+	if n != want {
+		return errUnpacked
 	}
 	return nil
 }
@@ -105,7 +108,7 @@ func (d *decompressor) unpackZstd(src, into []byte) (err error) {
 		}
 	}
 	out, err := d.zstd.DecodeAll(src, into[:0])
-	return lengthen(len(out), err, len(into))
+	return unpackedTo(len(out), err, len(into))
 }
 
 func (d *decompressor) unpackGzip(src, into []byte) error {
@@ -113,7 +116,7 @@ func (d *decompressor) unpackGzip(src, into []byte) error {
 		d.gzip = new(gzip.Reader)
 	}
 	if err := d.gzip.Reset(bytes.NewReader(src)); err != nil {
-		return err
+		return unpackedTo(0, err, len(into))
 	}
 	return exactly(d.gzip, into)
 }
@@ -121,13 +124,14 @@ func (d *decompressor) unpackGzip(src, into []byte) error {
 // exactly reads as many bytes as into has, and holds that there are no more.
 func exactly(r io.Reader, into []byte) error {
 	if n, err := io.ReadFull(r, into); err != nil {
-		return lengthen(n, err, len(into))
+		return unpackedTo(n, err, len(into))
 	}
 	var more [1]byte
-	if n, err := io.ReadFull(r, more[:]); n > 0 || !errors.Is(err, io.EOF) {
-		return errors.Join(errUnpacked, err)
+	n, err := io.ReadFull(r, more[:])
+	if errors.Is(err, io.EOF) {
+		err = nil
 	}
-	return nil
+	return unpackedTo(len(into)+n, err, len(into))
 }
 
 // unpackHadoop unpacks what is called LZ4 in the format. It has two forms: blocks of Hadoop's, with two sizes before each, and
@@ -150,5 +154,5 @@ func unpackHadoop(src, into []byte) error {
 		return nil
 	}
 	n, err := lz4.UncompressBlock(src, into)
-	return lengthen(n, err, len(into))
+	return unpackedTo(n, err, len(into))
 }

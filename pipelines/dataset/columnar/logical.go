@@ -106,7 +106,9 @@ func (l *leaf) annotated(annotation format.LogicalTypeValue) error {
 		return l.bytes(size, Float, asHalf, "number of 16 bits")
 	case *format.NullType:
 		l.words = "nothing but nulls"
-	case *format.TimeType, *format.BsonType, *format.GeometryType, *format.GeographyType:
+	case *format.GeometryType, *format.GeographyType: // their descriptions may have pages of coordinate systems
+		return unreadable("GEOMETRY or GEOGRAPHY")
+	case *format.TimeType, *format.BsonType:
 		return unreadable(t.String())
 	}
 	return nil
