@@ -195,7 +195,7 @@ func numberIn(v *columnar.Value) (f float64, whole int64, isWhole, ok bool) {
 		return float64(v.Int), v.Int, true, true
 	case columnar.Float:
 		return v.Float, int64(v.Float), isWholeFloat(v.Float), !math.IsNaN(v.Float) && !math.IsInf(v.Float, 0)
-	case columnar.Text:
+	case columnar.Text, columnar.Decimal:
 		text := string(bytes.TrimSpace(v.Text))
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return float64(n), n, true, true
