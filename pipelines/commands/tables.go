@@ -148,9 +148,7 @@ func (f *tableFlags) openTables(env *Env, dir, format string, name func(*schemas
 
 // tellBinding prints it line by line: names of columns are others' texts.
 func tellBinding(env *Env, binding *tables.Binding) {
-	var text strings.Builder
-	_ = binding.WriteText(&text) // into memory
-	for line := range strings.Lines(text.String()) {
-		_, _ = terminal.Fprintln(env.Err, strings.TrimSuffix(line, "\n"))
+	for _, line := range binding.Lines() {
+		_, _ = terminal.Fprintln(env.Err, line)
 	}
 }

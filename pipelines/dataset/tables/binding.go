@@ -3,9 +3,8 @@ package tables
 import (
 	"fmt"
 	"hash/maphash"
-	"io"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // Binding is what was found out about the tables of a folder, for people, and for the manifest of what is trained on them.
@@ -52,22 +51,18 @@ type Overlap struct {
 	Hint      string   `json:"hint,omitempty"`
 }
 
-// WriteText prints the binding as a block of lines.
-func (b *Binding) WriteText(w io.Writer) error {
+// Lines say the binding to people. Names of columns and values are others' texts: print them with care.
+func (b *Binding) Lines() (lines []string) {
 	for i := range b.Tables {
-		if err := b.Tables[i].writeText(w); err != nil {
-			return err
-		}
+		lines = append(lines, b.Tables[i].lines()...)
 	}
 	if b.Overlap != nil {
-		_, err := fmt.Fprintln(w, b.Overlap)
-		return err
+		return append(lines, strings.Split(b.Overlap.String(), "\n")...)
 	}
-	_, err := fmt.Fprintln(w, "no table of items: they have ids and nothing else")
-	return err
+	return append(lines, "no table of items: they have ids and nothing else")
 }
 
-func (t *TableBinding) writeText(w io.Writer) error {
+func (t *TableBinding) lines() []string {
 	name := fmt.Sprintf("%q", t.Name)
 	if t.Files > 1 {
 		name = fmt.Sprintf("%q and %d more files", t.Name, t.Files-1)
@@ -76,36 +71,30 @@ func (t *TableBinding) writeText(w io.Writer) error {
 	if t.LeftOutRows > 0 {
 		out = fmt.Sprintf(", %s left out by --map", rows(t.LeftOutRows))
 	}
-	if _, err := fmt.Fprintf(w, "%s from %s, %s%s:\n", t.Table, name, rows(t.Rows), out); err != nil {
-		return err
-	}
-	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, f := range t.Fields {
-		column := fmt.Sprintf("%.60q", f.Column)
+	lines := []string{fmt.Sprintf("%s from %s, %s%s:", t.Table, name, rows(t.Rows), out)}
+	fieldWidth, columnWidth := 0, 0
+	columns := make([]string, len(t.Fields))
+	for i, f := range t.Fields {
+		columns[i] = fmt.Sprintf("%.60q", f.Column)
 		if f.Column == "" {
-			column = "-"
+			columns[i] = "-"
 		}
-		line := strings.TrimRight(fmt.Sprintf("  %s\t%s\t%s", f.Field, column, f.How), "\t ")
-		if _, err := fmt.Fprintln(columns, line); err != nil {
-			return err
-		}
+		fieldWidth = max(fieldWidth, utf8.RuneCountInString(f.Field))
+		columnWidth = max(columnWidth, utf8.RuneCountInString(columns[i]))
 	}
-	if err := columns.Flush(); err != nil {
-		return err
+	for i, f := range t.Fields {
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("  %-*s  %-*s  %s", fieldWidth, f.Field, columnWidth, columns[i], f.How), " "))
 	}
-	var lines []string
 	if len(t.Missing) > 0 {
-		lines = append(lines, "no column for "+strings.Join(t.Missing, ", "))
+		lines = append(lines, "  no column for "+strings.Join(t.Missing, ", "))
 	}
 	if len(t.LeftOut) > 0 {
-		lines = append(lines, "columns left out: "+shown(t.LeftOut))
+		lines = append(lines, "  columns left out: "+shown(t.LeftOut))
 	}
-	for _, line := range append(lines, t.Notes...) {
-		if _, err := fmt.Fprintln(w, " ", line); err != nil {
-			return err
-		}
+	for _, note := range t.Notes {
+		lines = append(lines, "  "+note)
 	}
-	return nil
+	return lines
 }
 
 // String says the overlap in a line, or two with examples.

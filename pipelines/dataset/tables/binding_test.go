@@ -1,7 +1,6 @@
 package tables
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -22,9 +21,7 @@ func survey(t *testing.T, files map[string]string, options Options) (*Binding, e
 
 func printed(t *testing.T, b *Binding) string {
 	t.Helper()
-	var text bytes.Buffer
-	require.NoError(t, b.WriteText(&text))
-	return text.String()
+	return strings.Join(b.Lines(), "\n") + "\n"
 }
 
 // TestTheBindingIsTold has upper-case names, as Snowflake, Oracle and Db2 give, which were left out in silence.

@@ -2,7 +2,6 @@ package tables
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -41,7 +40,7 @@ func fuzzed(t *testing.T, path string, limits schemas.Limits) {
 			require.ErrorContains(t, err, "table", "it names the file")
 			continue
 		}
-		require.NoError(t, binding.WriteText(io.Discard))
+		require.NotEmpty(t, binding.Lines())
 		count := int64(0)
 		err = table.EachInteraction(t.Context(), func(e *schemas.Interaction, _ int64) error {
 			count++
