@@ -56,7 +56,7 @@ var owners = map[string][]string{
 	"github.com/expr-lang/expr":           {"services/rules"},
 	"github.com/yalue/onnxruntime_go":     {"services/towers/onnxruntime"},
 	"github.com/alecthomas/kong":          {"pipelines/commands"},
-	"github.com/linkedin/goavro":          {},
+	"github.com/linkedin/goavro":          {"schemas/generic", "pipelines/dataset/tables"},
 	"github.com/stretchr/testify":         {},
 	module + "/services/towers/towertest": {},
 	module + "/pipelines/commands":        {"."},
