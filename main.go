@@ -15,6 +15,7 @@ type table struct {
 
 	Demo        commands.Demo        `cmd:"" help:"Show the whole pipeline on this machine in a minute, each step checked."`
 	Run         commands.Run         `cmd:"" help:"Run the online roles until a signal ends them."`
+	Describe    commands.Describe    `cmd:"" help:"Take a first look at data: what is in it, what will be learnt from and asked for, what stands out."`
 	Train       commands.Train       `cmd:"" help:"Train the two towers and write a model bundle."`
 	Tune        commands.Tune        `cmd:"" help:"Search a recipe of training on the validation cases."`
 	Evaluate    commands.Evaluate    `cmd:"" help:"Measure recall of a bundle beside baselines, all items ranked."`

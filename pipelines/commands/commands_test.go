@@ -318,7 +318,10 @@ func evaluateInAllForms(t *testing.T, movieLens string, ok func(t *testing.T, in
 	require.Contains(t, table, "against popularity")
 	require.Contains(t, table, "The difference is not resolved: NDCG@10 by +0.0000")
 	require.Contains(t, table, "session popularity is left out")
-	require.Contains(t, table, "EASE")
+	require.Regexp(t, `(?m)^EASE: lambda \d+ \(best of 4 settings on \d+ validation cases`, table)
+	require.Regexp(t, `(?m)^item-kNN: k \d+, shrinkage \d+ \(best of 9 settings.*; the neighbours are those of each candidate item`, table)
+	require.Regexp(t, `(?m)^V-SKNN: \d+ neighbours .*; the neighbours are other sessions`, table)
+	require.Contains(t, table, "NDCG: sum of 1 / log2(place + 1)")
 	for name, want := range map[string]string{"figures.parquet": "PAR1", "cases.parquet": "PAR1", "report.html": "Over 2 runs"} {
 		text, err := os.ReadFile(file(name))
 		require.NoError(t, err)
@@ -335,11 +338,25 @@ func evaluateInAllForms(t *testing.T, movieLens string, ok func(t *testing.T, in
 	require.Contains(t, compared, "ndcg@5")
 	require.Empty(t, otherKeys(t, ok(t, "", "evaluate", "compare", first, "latest", "--runs", runs, "--json")), "snake_case alone")
 
+	exported := ok(t, "", "evaluate", "export", "trec", "--runs", runs, "--out", file("trec"), "--depth", "10")
+	require.Contains(t, exported, "qrels.txt and towers-")
+	require.Contains(t, exported, "popularity.run")
+	require.FileExists(t, filepath.Join(file("trec"), "EASE.run"))
+	o := run("", "evaluate", "export", "trec", first, "--out", file("trec"))
+	require.Equal(t, 1, o.code)
+	require.Contains(t, o.err, "is there already: give another folder")
+
+	simple := ok(t, "", "evaluate", "--data", movieLens, "--baselines", "simple")
+	require.Contains(t, simple, "transitions")
+	require.NotContains(t, simple, "kNN")
+	require.NotContains(t, ok(t, "", "evaluate", "--data", movieLens, "--baselines", "none"), "transitions")
+	require.Contains(t, ok(t, "", "evaluate", "--data", movieLens, "--ease-items", "3"), "EASE is left out: there are")
+
 	timed := file("timed")
 	ok(t, "", "train", "--data", movieLens, "--epochs", "1", "--split", "time", "-o", timed)
 	byTime := []string{"evaluate", "--data", movieLens, "--split", "time", "--targets", "all", "--bundle", timed, "--runs", runs}
 	require.Contains(t, ok(t, "", byTime...), "precision@10", "some are asked for several items")
-	o := run("", "evaluate", "compare", first, "latest", "--runs", runs)
+	o = run("", "evaluate", "compare", first, "latest", "--runs", runs)
 	require.Equal(t, 1, o.code)
 	require.Contains(t, o.err, "different questions")
 	o = run("", "evaluate", "--data", movieLens, "--bundle", timed)

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/training"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/terminal"
 )
@@ -15,9 +16,11 @@ type data struct {
 	Format string `enum:"${formats}" default:"auto" placeholder:"FORMAT" help:"How the folder is written and parted: ${enum}. auto goes by the files; random draws a fifth of MovieLens's events for the test; events are tables called interactions and items."`
 	tableFlags
 	topicData
-	Split string  `enum:"leave-one-out,time" default:"leave-one-out" placeholder:"SPLIT" help:"Formats without a split of their own (movielens, events, topics, the made-up shop): ${enum}. leave-one-out holds back each user's last new item; time asks for what users did first after one moment, up to which all is learnt from."`
-	Past  float64 `default:"0.85" help:"Of these splits: share of the events, from the oldest, to learn from."`
-	Cold  float64 `placeholder:"SHARE" help:"Published protocols: take this share of the items out of training, and ask for those only."`
+	Split   string  `enum:"leave-one-out,time" default:"leave-one-out" placeholder:"SPLIT" help:"Formats without a split of their own (movielens, events, topics, the made-up shop): ${enum}. leave-one-out holds back each user's last choice; time asks for what users did first after one moment, up to which all is learnt from."`
+	Past    float64 `default:"0.85" help:"Of these splits: share of the events, from the oldest, to learn from."`
+	Repeats string  `enum:"auto,ask,skip" default:"auto" placeholder:"REPEATS" help:"Of these splits, whether an item that the user had before may be asked for: ${enum}. ask also keeps such items in the lists; auto asks for them where they are a fifth of the choices or more, and evaluate as the bundle was trained."`
+	TieSeed uint64  `default:"1" placeholder:"N" help:"Of these splits: seed that draws the order of what a user did at one moment, where the data does not know it."`
+	Cold    float64 `placeholder:"SHARE" help:"Published protocols: take this share of the items out of training, and ask for those only."`
 }
 
 // published reads the data set where its format has a protocol of its own, and gives nil where heldOut is to read it.
@@ -47,6 +50,9 @@ func (d *data) published() (*dataset.Sequences, error) {
 	if d.Split == timeSplit {
 		return nil, usage("--split is %s, but %s is published with a split of its own: leave --split out", d.Split, format)
 	}
+	if d.Repeats != string(dataset.AutoRepeats) || d.TieSeed != dataset.DefaultTieSeed {
+		return nil, usage("%s is published with an order and questions of its own: leave --repeats and --tie-seed out", format)
+	}
 	if d.Cold < 0 || d.Cold >= 1 {
 		return nil, usage("--cold is %g: give a share of 0 or more, below 1", d.Cold)
 	}
@@ -65,7 +71,7 @@ func (d *data) published() (*dataset.Sequences, error) {
 
 // format is the one that was named, or the one that the files tell.
 func (d *data) format() (string, error) {
-	return d.tableFlags.format(d.Data, d.Format)
+	return d.formatOf(d.Data, d.Format)
 }
 
 // coldSeed draws the same items for training and for evaluation.
@@ -87,14 +93,38 @@ func (d *data) heldOut(env *Env, allLater bool) (*dataset.Dataset, dataset.HoldO
 	if d.Past <= 0 || d.Past > 1 {
 		return nil, dataset.HoldOut{}, usage("--past is %g: give a share above 0, up to 1", d.Past)
 	}
+	if d.TieSeed == 0 {
+		return nil, dataset.HoldOut{}, usage("--tie-seed is 0: give a number from 1 on")
+	}
 	all, err := d.all(env)
 	if err != nil {
 		return nil, dataset.HoldOut{}, err
 	}
-	if d.Split == timeSplit {
-		return all, dataset.NewTimeHoldOut(all, d.Past, allLater), nil
+	if all.TieSeed != 0 && all.TieSeed != d.TieSeed {
+		all.DrawTies(d.TieSeed)
 	}
-	return all, dataset.NewHoldOut(all, d.Past), nil
+	repeats := d.repeats(env, all)
+	if d.Split == timeSplit {
+		return all, dataset.NewTimeHoldOut(all, d.Past, allLater, repeats), nil
+	}
+	return all, dataset.NewHoldOut(all, d.Past, repeats), nil
+}
+
+// repeats settles --repeats by the data, and says so where it asks for them.
+func (d *data) repeats(env *Env, all *dataset.Dataset) dataset.Repeats {
+	repeats, share := dataset.Repeats(d.Repeats).Settle(all)
+	if d.Repeats == string(dataset.AutoRepeats) && repeats == dataset.AskRepeats {
+		_, _ = terminal.Fprintf(env.Err, "%.1f %% of the choices are of items that the user had before: such items are asked for too, and "+
+			"stay in the lists (--repeats ask; --repeats skip asks for new ones alone)\n", 100*share)
+	}
+	return repeats
+}
+
+// learntFrom is what may be learnt from; the bundle's manifest keeps what was settled.
+func learntFrom(held *dataset.HoldOut) training.Input {
+	in := training.FromDataset(held.Past)
+	in.Data.Repeats = string(held.Repeats)
+	return in
 }
 
 func (d *data) all(env *Env) (*dataset.Dataset, error) {

@@ -20,6 +20,7 @@ import (
 type Evaluate struct {
 	Bundle  EvaluateBundle  `cmd:"" default:"withargs" help:"Measure a bundle beside baselines, all items ranked; what evaluate does without a word after it."`
 	Compare EvaluateCompare `cmd:"" help:"Compare two runs that were kept with --runs, case by case."`
+	Export  EvaluateExport  `cmd:"" help:"Write a run that was kept with --runs for other tools."`
 }
 
 // EvaluateBundle measures a bundle.
@@ -30,6 +31,8 @@ type EvaluateBundle struct {
 	Window     int    `default:"64" help:"Newest events of a history to encode, as many as a profile in Redis keeps."`
 	At         []int  `default:"1,5,10,20,50,100" help:"More lengths, for all forms but the table."`
 	Targets    string `enum:"first,all" default:"first" placeholder:"TARGETS" help:"Of --split time: ask for the first item after the moment that is new to the user, or for all: ${enum}."`
+	Baselines  string `enum:"all,simple,none" default:"all" placeholder:"WHICH" help:"Baselines beside the towers: ${enum}. simple leaves out those whose settings are chosen on validation cases first, which takes longest."`
+	EASEItems  int    `name:"ease-items" placeholder:"N" help:"Solve the baseline EASE for catalogues of up to so many items, however long that takes; by default for those that half of the free memory and three minutes suffice for. Memory grows with the square of the items, time with the cube."`
 	Against    string `placeholder:"SCORER" help:"Compare each scorer with this one of the table, case by case."`
 	AgainstRun string `placeholder:"RUN" help:"Compare the towers with those of an earlier run, case by case: a name in --runs, latest, or a file."`
 	Runs       string `type:"path" placeholder:"DIR" help:"Keep this run in the folder, for --against-run and evaluate compare."`
@@ -48,19 +51,29 @@ func (c *EvaluateBundle) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
+	if c.EASEItems < 0 {
+		return usage("--ease-items is %d: give the number of items of the largest catalogue", c.EASEItems)
+	}
 	if c.Targets == "all" && c.Split != timeSplit {
 		return usage("--targets is all, which only --split %s can ask for", timeSplit)
-	}
-	q, err := c.questions(env)
-	if err != nil {
-		return err
 	}
 	bundle := s.Bundle
 	if c.Bundle != "" {
 		bundle = c.Bundle
 	}
-	manifest, err := q.check(bundle)
+	split, err := c.published()
 	if err != nil {
+		return err
+	}
+	manifest, err := towers.LoadManifest(bundle)
+	if err != nil {
+		return err
+	}
+	q, err := c.questions(env, split, &manifest)
+	if err != nil {
+		return err
+	}
+	if err := q.check(env, bundle, &manifest); err != nil {
 		return err
 	}
 	var waterfall []evaluation.Loss
@@ -97,8 +110,11 @@ func (c *EvaluateBundle) Run(env *Env) error {
 
 // evaluate ranks all items by the model and by the baselines.
 func (c *EvaluateBundle) evaluate(env *Env, q *questions, model evaluation.Scorer) (*evaluation.Report, error) {
-	baselines, left := q.baselines(env.Context)
-	scorers := append([]evaluation.Scorer{model}, baselines...)
+	beside, err := c.baselines(env, q)
+	if err != nil {
+		return nil, err
+	}
+	scorers := append([]evaluation.Scorer{model}, beside.scorers...)
 	config := evaluation.DefaultConfig()
 	config.K, config.At, config.Against, config.IncludeSeen, config.Samples = c.K, c.At, c.Against, q.includeSeen, c.Samples
 	if isTerminal(env.Err) {
@@ -110,7 +126,7 @@ func (c *EvaluateBundle) evaluate(env *Env, q *questions, model evaluation.Score
 	if err != nil {
 		return nil, err
 	}
-	report.LeftOut = left
+	report.Baselines, report.LeftOut = beside.chosen, beside.left
 	return report, nil
 }
 

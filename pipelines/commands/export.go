@@ -78,13 +78,13 @@ func (c *exported) open(env *Env) (records dataset.Records, tell func(), err err
 	if c.Since != "" || c.Until != "" {
 		return nil, nil, usage("--since and --until part the events of the topics: leave them out, or --data")
 	}
-	format, err := c.tableFlags.format(c.Data, c.Format)
+	format, err := c.formatOf(c.Data, c.Format)
 	if err != nil {
 		return nil, nil, err
 	}
 	switch {
 	case isTables(format):
-		once, _, err := c.openTables(env, c.Data, format)
+		once, _, err := c.openTables(env, c.Data, format, newRowIDs().name)
 		return once, func() { tellRepeated(env, once) }, err
 	case format == dataset.MovieLensFormat:
 		if err := c.none(); err != nil {
@@ -143,7 +143,7 @@ func (e *export) write(ctx context.Context, out string, interactions, items bool
 			return err
 		}
 		done := e.counting("writing interactions", &e.interactions)
-		err := e.records.EachInteraction(ctx, func(i *schemas.Interaction) error {
+		err := e.records.EachInteraction(ctx, func(i *schemas.Interaction, _ int64) error {
 			done()
 			return w.Interaction(i)
 		})

@@ -66,8 +66,13 @@ func TestTables(t *testing.T) {
 		want string
 	}{
 		{[]string{"train", "--data", dir, "--columns", "user=visitor"}, 2, `"user" is no field`},
-		{[]string{"train", "--data", dir}, 1, "there is no column item_id"},
-		{[]string{"train", "--columns", "user_id=u"}, 2, "--columns names columns of tables"},
+		{[]string{"train", "--data", dir, "--columns", "item_id="}, 2, "which cannot be left out"},
+		{[]string{"train", "--data", dir, "--columns", "item_id=what"}, 1, `there is no column "what" for item_id`},
+		{[]string{"train", "--data", dir, "--map", "addtocart=view"}, 2, "give FIELD.VALUE=MEANING"},
+		{[]string{"train", "--data", dir, "--times", "occurred_at=days"}, 2, `"days" is no form of times`},
+		{[]string{"train", "--data", dir, "--zone", "Mars"}, 2, `zone is "Mars"`},
+		{[]string{"train", "--data", dir, "--format", "otto"}, 1, "has no file otto-recsys-train.jsonl"},
+		{[]string{"train", "--columns", "user_id=u"}, 2, "--zone say how tables are written"},
 		{[]string{"train", "--data", dir, "--from-topics"}, 2, "--from-topics"},
 		{[]string{"train", "--since", "720h"}, 2, "give --from-topics, too"},
 		{[]string{"train", "--from-topics", "--since", "soon"}, 2, `--since is "soon": give a time such as`},
@@ -118,7 +123,7 @@ func TestFromTopics(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(line), &e))
 		want[e.EventID] = e
 	}
-	require.NoError(t, folder.EachInteraction(t.Context(), func(e *schemas.Interaction) error {
+	require.NoError(t, folder.EachInteraction(t.Context(), func(e *schemas.Interaction, _ int64) error {
 		require.Equal(t, want[e.EventID], *e)
 		delete(want, e.EventID)
 		return nil

@@ -13,8 +13,7 @@ import (
 // good ones. It is asked once, so that a file in another form is one error, and not one a line.
 func foreign(file string, first []byte) error {
 	const due = "publish takes one JSON object a line (--help shows one)"
-	const tables = "write each row as one such object; tables called interactions.csv and items.csv, or .parquet, are read as they are by " +
-		"`freshet train`, `evaluate` and `export` with --data FOLDER (columns by other names: --columns)"
+	const tables = "a table must be a file: give its name instead (columns by other names: --columns)"
 	name := "standard input"
 	if file != "" {
 		name = filepath.Base(file)

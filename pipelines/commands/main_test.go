@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 type cli struct {
 	commands.Global
 	Run         commands.Run         `cmd:""`
+	Describe    commands.Describe    `cmd:""`
 	Train       commands.Train       `cmd:""`
 	Tune        commands.Tune        `cmd:""`
 	Evaluate    commands.Evaluate    `cmd:""`

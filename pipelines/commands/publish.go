@@ -28,9 +28,10 @@ type Publish struct {
 	Items        PublishItems        `cmd:"" help:"Publish item changes: one JSON object a line."`
 }
 
-// source is where the lines come from.
+// source is where the records come from.
 type source struct {
-	File string `arg:"" optional:"" type:"existingfile" help:"File of JSON lines; without it they are read from standard input."`
+	File string `arg:"" optional:"" type:"path" help:"File of JSON lines, or a table in any form that train reads (CSV, Parquet, a folder of parts, …); without it JSON lines are read from standard input."`
+	tableSource
 }
 
 // PublishInteractions publishes interactions.
@@ -48,6 +49,11 @@ func (*PublishInteractions) Help() string {
 // Run publishes the lines; see source.publish.
 func (c *PublishInteractions) Run(env *Env) error {
 	topic := func(t topics.Config) string { return t.Interactions.Name }
+	if table, err := c.isTable(); err != nil {
+		return err
+	} else if table {
+		return c.publishTable(env, false, topic)
+	}
 	return c.publish(env, topic, func(p *producers.EventPublisher, line []byte, done func(error)) error {
 		event, err := schemas.DecodeInteractionJSON(line)
 		if err != nil {
@@ -73,6 +79,11 @@ is higher; "op":"delete" takes the item down. For example:
 // Run publishes the lines; see source.publish.
 func (c *PublishItems) Run(env *Env) error {
 	topic := func(t topics.Config) string { return t.Items.Name }
+	if table, err := c.isTable(); err != nil {
+		return err
+	} else if table {
+		return c.publishTable(env, true, topic)
+	}
 	return c.publish(env, topic, func(p *producers.EventPublisher, line []byte, done func(error)) error {
 		change, err := schemas.DecodeItemChangeJSON(line)
 		if err != nil {
@@ -86,15 +97,6 @@ func (c *PublishItems) Run(env *Env) error {
 type publishOne func(p *producers.EventPublisher, line []byte, done func(error)) error
 
 func (c *source) publish(env *Env, topic func(topics.Config) string, one publishOne) error {
-	s, err := env.Settings()
-	if err != nil {
-		return err
-	}
-	_, end, err := env.observe(s, env.Err, false)
-	if err != nil {
-		return err
-	}
-	defer end()
 	in, size := env.In, int64(-1)
 	if c.File != "" {
 		f, err := os.Open(c.File)
@@ -107,24 +109,48 @@ func (c *source) publish(env *Env, topic func(topics.Config) string, one publish
 		}
 		in = f
 	}
-	if err := online.RequireTopics(env.Context, s, topic(s.Topics)); err != nil {
-		return err
-	}
-	publisher, err := producers.NewEventPublisher(env.Context, s.Producer(env.Log))
+	lines, closing, err := c.begin(env, topic, size)
 	if err != nil {
-		return online.Explain(err)
+		return err
 	}
 	ctx, stop := context.WithCancel(env.Context)
 	defer stop()
-	lines := &publishing{env: env, file: c.File, publisher: publisher, bar: publishBar(env, size), stop: stop}
-	readErr := lines.read(ctx, in, one)
-	closeErr := publisher.Close(env.Context)
-	lines.acknowledged.Wait()
-	_ = lines.bar.Finish()
-	if lines.broken != nil && env.Context.Err() == nil { // which stopped the reading
+	lines.stop = stop
+	return lines.end(closing, lines.read(ctx, in, one))
+}
+
+// begin prepares publishing to a topic; size is that of what is read, -1 where it is not known.
+func (c *source) begin(env *Env, topic func(topics.Config) string, size int64) (*publishing, func(), error) {
+	s, err := env.Settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	_, end, err := env.observe(s, env.Err, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := online.RequireTopics(env.Context, s, topic(s.Topics)); err != nil {
+		end()
+		return nil, nil, err
+	}
+	publisher, err := producers.NewEventPublisher(env.Context, s.Producer(env.Log))
+	if err != nil {
+		end()
+		return nil, nil, online.Explain(err)
+	}
+	return &publishing{env: env, file: c.File, publisher: publisher, bar: publishBar(env, size)}, end, nil
+}
+
+// end waits for what is under way, and says what became of all.
+func (p *publishing) end(closing func(), readErr error) error {
+	defer closing()
+	closeErr := p.publisher.Close(p.env.Context)
+	p.acknowledged.Wait()
+	_ = p.bar.Finish()
+	if p.broken != nil && p.env.Context.Err() == nil { // which stopped the reading
 		readErr = nil
 	}
-	return errors.Join(readErr, closeErr, lines.verdict())
+	return errors.Join(readErr, closeErr, p.verdict())
 }
 
 // maxLine bounds one line: far above any record that the brokers take.
@@ -210,8 +236,13 @@ func scan(ctx context.Context, in io.Reader) (lines <-chan []byte, readErr func(
 
 // line publishes one line.
 func (p *publishing) line(number int, line []byte, one publishOne) {
+	p.record(number, func(publisher *producers.EventPublisher, done func(error)) error { return one(publisher, line, done) })
+}
+
+// record publishes one record.
+func (p *publishing) record(number int, one func(p *producers.EventPublisher, done func(error)) error) {
 	p.acknowledged.Add(1)
-	err := one(p.publisher, line, func(err error) {
+	err := one(p.publisher, func(err error) {
 		defer p.acknowledged.Done()
 		p.count(number, err)
 	})

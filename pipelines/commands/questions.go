@@ -1,15 +1,14 @@
 package commands
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/evaluation"
-	"github.com/freshet/freshet/pipelines/training"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
 )
 
@@ -25,16 +24,16 @@ type questions struct {
 	// live: the catalogue moves on after training, and what is new in it is known by its content.
 	live   bool
 	recent *evaluation.RecentPopularity
+	// learning is what baselines choose their settings by.
+	learning *evaluation.Learning
 	// learnt is what train lets a bundle learn from in this split; zero for published protocols.
 	learnt towers.DataRange
+	// lastOut: what is asked for lies among what is learnt from in time, and was held back.
+	lastOut bool
 }
 
-// questions reads the data and parts it, as train does.
-func (c *EvaluateBundle) questions(env *Env) (*questions, error) {
-	split, err := c.published()
-	if err != nil {
-		return nil, err
-	}
+// questions reads the data, unless it has a split of its own, and parts it as train did for the bundle.
+func (c *EvaluateBundle) questions(env *Env, split *dataset.Sequences, manifest *towers.Manifest) (*questions, error) {
 	if split != nil {
 		q := &questions{
 			data: filepath.Base(c.Data), split: "as published", items: split.Items, known: split.Known,
@@ -42,7 +41,12 @@ func (c *EvaluateBundle) questions(env *Env) (*questions, error) {
 			recent: evaluation.NewRecentPopularityInOrder(split.Known, len(split.Items), split.InTime),
 		}
 		q.catalogue.Learnt = evaluation.NewLearnt(split.Known, len(split.Items))
+		q.learning = learningOf(split)
 		return q, nil
+	}
+	trained := dataset.Repeats(manifest.Data.Repeats)
+	if c.Repeats == string(dataset.AutoRepeats) && (trained == dataset.AskRepeats || trained == dataset.SkipRepeats) {
+		c.Repeats = string(trained)
 	}
 	all, held, err := c.heldOut(env, c.Targets == "all")
 	if err != nil {
@@ -50,19 +54,22 @@ func (c *EvaluateBundle) questions(env *Env) (*questions, error) {
 	}
 	q := &questions{
 		data: all.Name, items: all.Items, known: held.Told.Histories(), cases: held.Cases, recent: evaluation.NewRecentPopularity(held.Told),
-		split: fmt.Sprintf("%s, first %g %% of events learnt from", c.Split, 100*c.Past),
+		split:       fmt.Sprintf("%s, first %g %% of events learnt from", c.Split, 100*c.Past),
+		includeSeen: held.Repeats == dataset.AskRepeats,
+		lastOut:     c.Split != timeSplit,
 	}
 	if c.Data != "" {
 		q.data = filepath.Base(c.Data)
 	}
 	q.live = c.FromTopics
+	q.learning = c.learning(held)
 	q.catalogue = evaluation.NewCatalogue(all.Items, q.known)
 	for i := range all.Users {
 		q.catalogue.Users = append(q.catalogue.Users, all.Users[i].ID)
 	}
 	past := held.Past.Histories()
 	q.catalogue.Learnt = evaluation.NewLearnt(past, len(all.Items))
-	in := training.FromDataset(held.Past)
+	in := learntFrom(&held)
 	q.learnt = in.Data
 	for _, seq := range in.Sequences { // what users turned down is learnt from too
 		q.learnt.Events += len(seq)
@@ -71,42 +78,55 @@ func (c *EvaluateBundle) questions(env *Env) (*questions, error) {
 }
 
 // check refuses a bundle that was trained on another catalogue, or on what the questions ask for.
-func (q *questions) check(bundle string) (towers.Manifest, error) {
-	manifest, err := towers.LoadManifest(bundle)
-	if err != nil {
-		return manifest, err
-	}
+func (q *questions) check(env *Env, bundle string, manifest *towers.Manifest) error {
 	if !q.live {
-		if err := checkSameCatalogue(bundle, &manifest, len(q.items)); err != nil {
-			return manifest, err
+		if err := checkSameCatalogue(bundle, manifest, len(q.items)); err != nil {
+			return err
 		}
 	}
-	trained := manifest.Data
-	if may := q.learnt; may.Events > 0 && (trained.Events > may.Events || trained.To.After(may.To)) {
-		return manifest, fmt.Errorf("bundle %s learnt from %d events up to %s, but this split lets it learn from %d up to %s, and asks for "+
+	trained, may := &manifest.Data, &q.learnt
+	if may.Events == 0 {
+		return nil
+	}
+	if trained.Events > may.Events || trained.To.After(may.To) {
+		return fmt.Errorf("bundle %s learnt from %d events up to %s, but this split lets it learn from %d up to %s, and asks for "+
 			"some of the rest: train it with the same --split and --past", bundle, trained.Events, trained.To.Format(time.DateTime),
 			may.Events, may.To.Format(time.DateTime))
 	}
-	return manifest, nil
-}
-
-// baselines are the scorers that stand beside the towers, and those that cannot.
-func (q *questions) baselines(ctx context.Context) ([]evaluation.Scorer, []evaluation.LeftOut) {
-	n := len(q.items)
-	scorers := []evaluation.Scorer{evaluation.NewTransitions(q.known, n), evaluation.NewItemKNN(q.known, n)}
-	var left []evaluation.LeftOut
-	if ctx.Err() == nil { // EASE takes longest, and cannot be interrupted
-		if ease, err := evaluation.NewEASE(q.known, n); err != nil {
-			left = append(left, evaluation.LeftOut{Name: ease.Name(), Why: err.Error()})
-		} else {
-			scorers = append(scorers, ease)
+	if q.lastOut {
+		if why := knows(trained, may, q.cases); why != "" {
+			return fmt.Errorf("bundle %s %s: train it again, or give --repeats and --tie-seed as it was trained", bundle, why)
 		}
 	}
-	if q.includeSeen {
-		scorers = append(scorers, evaluation.NewSessionPopularity(q.known, n))
-	} else {
-		const why = "it ranks what the user has seen first, and this protocol leaves that out of the lists"
-		left = append(left, evaluation.LeftOut{Name: new(evaluation.SessionPopularity).Name(), Why: why})
+	if trained.Repeats != "" && trained.Repeats != may.Repeats {
+		_, _ = terminal.Fprintf(env.Err, "bundle %s was trained with --repeats %s, and is asked with --repeats %s: it was not made for that\n",
+			bundle, trained.Repeats, may.Repeats)
 	}
-	return append(scorers, q.recent, evaluation.NewPopularity(q.known, n), evaluation.Random{Seed: 1}), left
+	return nil
+}
+
+// knows says why a bundle may have learnt from what the cases ask for, which were parted otherwise than its own; empty where it has
+// not, or nobody can tell.
+func knows(trained, may *towers.DataRange, cases []dataset.Case) string {
+	if trained.Events == 0 {
+		return ""
+	}
+	tied := 0
+	for i := range cases {
+		if len(cases[i].Tied) > 0 {
+			tied++
+		}
+	}
+	switch {
+	case trained.Repeats == string(dataset.AskRepeats) && may.Repeats == string(dataset.SkipRepeats):
+		return fmt.Sprintf("was trained with --repeats %s, and has learnt from what --repeats %s asks for", trained.Repeats, may.Repeats)
+	case tied == 0 || trained.TieSeed == may.TieSeed:
+		return ""
+	case trained.TieSeed == 0:
+		return fmt.Sprintf("was trained when what users did at one moment was still taken in the order of the rows, and may have learnt the "+
+			"targets of %d cases that were drawn from several such items", tied)
+	default:
+		return fmt.Sprintf("was trained with --tie-seed %d instead of %d, and may have learnt the targets of %d cases that were drawn from "+
+			"several items of one moment", trained.TieSeed, may.TieSeed, tied)
+	}
 }

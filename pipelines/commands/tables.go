@@ -9,6 +9,7 @@ import (
 
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/dataset/tables"
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/terminal"
 )
 
@@ -38,8 +39,8 @@ func isTables(format string) bool {
 	return format == dataset.TablesFormat || slices.Contains(tables.Formats(), format)
 }
 
-// format is the one that was named, or the one that the files of the folder tell.
-func (f *tableFlags) format(dir, named string) (string, error) {
+// formatOf is the format that was named, or the one that the files of the folder tell.
+func (f *tableFlags) formatOf(dir, named string) (string, error) {
 	switch {
 	case f.Mapping != "" && named != "auto" && named != dataset.TablesFormat:
 		return "", usage("--mapping says how the tables of the folder are written: leave --format %s out", named)
@@ -58,14 +59,15 @@ func (f *tableFlags) format(dir, named string) (string, error) {
 	if name, known := tables.DetectFormat(dir); known {
 		return name, nil
 	}
-	return "", fmt.Errorf("%w; or tables called interactions and items (.csv, .tsv, .jsonl, .parquet, .avro, compressed, or folders of parts), or the files of "+
-		"%s", err, strings.Join(tables.Formats(), ", "))
+	return "", fmt.Errorf("%w; or tables called interactions and items (.csv, .tsv, .jsonl, .parquet, .avro, compressed, or folders of "+
+		"parts), or the files of %s", err, strings.Join(tables.Formats(), ", "))
 }
 
 // none refuses the flags where no tables are read.
 func (f *tableFlags) none() error {
 	if f.Mapping != "" || f.Zone != "" || len(f.Columns)+len(f.Map)+len(f.Times)+len(f.Lists) > 0 {
-		return usage("--mapping, --columns, --map, --times, --lists and --zone say how tables are written: give the folder with --data, in the format events")
+		return usage("--mapping, --columns, --map, --times, --lists and --zone say how tables are written: " +
+			"give the folder with --data, in the format events")
 	}
 	return nil
 }
@@ -97,7 +99,7 @@ func (f *tableFlags) options(format string) (tables.Options, error) {
 
 // readTables reads a folder of tables as a data set.
 func (f *tableFlags) readTables(env *Env, dir, format string) (*dataset.Dataset, error) {
-	once, binding, err := f.openTables(env, dir, format)
+	once, binding, err := f.openTables(env, dir, format, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +114,10 @@ func (f *tableFlags) readTables(env *Env, dir, format string) (*dataset.Dataset,
 	return judged(env, read)
 }
 
-// openTables looks at all rows, and says how they are read.
-func (f *tableFlags) openTables(env *Env, dir, format string) (*dataset.Once, *tables.Binding, error) {
+// openTables looks at all rows, and says how they are read; see tables.Options for name.
+func (f *tableFlags) openTables(env *Env, dir, format string, name func(*schemas.Interaction, func() string)) (
+	*dataset.Once, *tables.Binding, error,
+) {
 	s, err := env.Settings()
 	if err != nil {
 		return nil, nil, err
@@ -122,6 +126,7 @@ func (f *tableFlags) openTables(env *Env, dir, format string) (*dataset.Once, *t
 	if err != nil {
 		return nil, nil, err
 	}
+	options.Name = name
 	folder, err := tables.Open(dir, options, s.Limits)
 	if err != nil {
 		return nil, nil, err

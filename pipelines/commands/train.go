@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/description"
 	"github.com/freshet/freshet/pipelines/training"
 	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
@@ -22,6 +24,8 @@ type Train struct {
 	Seed    *uint64        `placeholder:"N" help:"Seed of all that is drawn by lot; the configuration's by default."`
 	Workers *int           `placeholder:"N" help:"Goroutines that share a step; the configuration's by default."`
 	Budget  *time.Duration `placeholder:"TIME" help:"End training after this time, such as 5m, with the best weights so far."`
+
+	DespiteMarks bool `help:"Train on data that freshet describe marks red."`
 
 	Checkpoint string `type:"path" placeholder:"FILE" help:"File that keeps the training after each epoch, and that the same command goes on from; BUNDLE.checkpoint by default. It goes when training has come to its end."`
 	Restart    bool   `help:"Train anew where a checkpoint is, instead of going on from it."`
@@ -52,7 +56,7 @@ func (c *Train) Run(env *Env) error {
 	if err := place.Check(); err != nil { // not after an hour of training
 		return err
 	}
-	input, err := c.input(env, &config)
+	input, parts, err := c.input(env, &config)
 	if err != nil {
 		return err
 	}
@@ -68,6 +72,7 @@ func (c *Train) Run(env *Env) error {
 	}
 	options := training.Options{
 		Progress: training.NewPrinter(env.Err).Print, Say: func(line string) { _, _ = terminal.Fprintln(env.Err, line) },
+		Parted:     func(p training.Parts) { parts.print(env.Err, p, config.MinItemEvents) },
 		Checkpoint: c.Checkpoint, Restart: c.Restart,
 	}
 	_, options.Commit = built()
@@ -77,6 +82,9 @@ func (c *Train) Run(env *Env) error {
 			return err
 		}
 		input.HoldOutAfter = options.From.Data.To
+		if why := knows(&options.From.Data, &input.Data, parts.asked); why != "" {
+			_, _ = terminal.Fprintf(env.Err, "bundle %s %s: evaluate will flatter what comes of it\n", c.From, why)
+		}
 		if c.Epochs != nil {
 			warm.WarmStart.Epochs = 1 // so many as were asked for
 		}
@@ -116,11 +124,11 @@ func (c *Train) train(env *Env, input training.Input, config training.Config, op
 	return result, nil
 }
 
-// input reads what to learn from, and suits the configuration to it.
-func (c *Train) input(env *Env, config *training.Config) (training.Input, error) {
+// input reads what to learn from, tells what becomes of the rest, and suits the configuration to it.
+func (c *Train) input(env *Env, config *training.Config) (training.Input, *parts, error) {
 	split, err := c.published()
 	if err != nil {
-		return training.Input{}, err
+		return training.Input{}, nil, err
 	}
 	if c.All {
 		config.ValidationUsers = 0
@@ -130,13 +138,30 @@ func (c *Train) input(env *Env, config *training.Config) (training.Input, error)
 		if c.All {
 			split.Train, split.Validation = split.Known, nil
 		}
-		return training.FromSequences(split), nil
+		if err := c.refuse(description.OfSequences(split, filepath.Base(c.Data))); err != nil {
+			return training.Input{}, nil, err
+		}
+		in := training.FromSequences(split)
+		return in, publishedParts(split, &in), nil
 	}
-	_, held, err := c.heldOut(env, false)
+	all, held, err := c.heldOut(env, false)
 	if err != nil {
-		return training.Input{}, err
+		return training.Input{}, nil, err
 	}
-	return training.FromDataset(held.Past), nil
+	if err := c.refuse(c.describe(all, &held)); err != nil {
+		return training.Input{}, nil, err
+	}
+	config.Repeats = config.Repeats || held.Repeats == dataset.AskRepeats
+	in := learntFrom(&held)
+	return in, c.partsOf(&held, &in), nil
+}
+
+// refuse holds that nothing about the data makes training on it worth nothing.
+func (c *Train) refuse(d *description.Description) error {
+	if err := d.Refusal(); err != nil && !c.DespiteMarks {
+		return fmt.Errorf("looking at the data: %w; `freshet describe` shows all of it, --despite-marks trains nevertheless", err)
+	}
+	return nil
 }
 
 // override puts a flag over a setting where the flag was given.

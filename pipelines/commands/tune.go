@@ -31,10 +31,11 @@ func (c *Tune) Run(env *Env) error {
 		return err
 	}
 	base := s.Training
-	input, err := (&Train{data: c.data}).input(env, &base)
+	input, parts, err := (&Train{data: c.data}).input(env, &base)
 	if err != nil {
 		return err
 	}
+	parts.printGiven(env.Err)
 	override(&base.Epochs, c.Epochs)
 	override(&base.Workers, c.Workers)
 	if err := base.Validate(); err != nil {

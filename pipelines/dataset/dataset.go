@@ -1,11 +1,9 @@
 package dataset
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/freshet/freshet/schemas"
@@ -24,6 +22,8 @@ type Dataset struct {
 	Ratings schemas.RatingScale
 	// Binding says in JSON how the tables were read that this comes from, for people; nil where it comes from none.
 	Binding json.RawMessage
+	// TieSeed drew the order of tied events; 0 where it was not drawn.
+	TieSeed uint64
 	// Searches is what people searched for, where the data tells.
 	Searches []Search
 }
@@ -46,6 +46,9 @@ type Event struct {
 	// Value is NaN where the event has none.
 	Value float32
 	Type  schemas.InteractionType
+	// Tied says that nobody knows whether the event came before or after the one that stands before it: both are of one user and
+	// one moment, and their order was drawn by lot.
+	Tied bool
 }
 
 // Interaction is event i as product apps would publish it. Its id is made of what happened, so that it is the same
@@ -108,8 +111,4 @@ func (d *Dataset) part(lo, hi int) *Dataset {
 	}
 	p.Searches = d.searchesBetween(from, to)
 	return &p
-}
-
-func sortByTime(events []Event) {
-	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
 }

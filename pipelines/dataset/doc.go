@@ -5,7 +5,7 @@
 //
 //   - Users and items are dense indexes, into Dataset.Users and Dataset.Items; an index says nothing by its size and is
 //     never a feature.
-//   - Events are sorted by time; events of the same moment keep the order of their source.
+//   - Events are sorted by time; events of one moment by the order that their source knows, or by lot, whatever the order of rows is.
 //   - Nothing after a split leaks before it.
 //   - An error in a file names file and line.
 package dataset

@@ -32,7 +32,7 @@ var movieLensFormats = []movieLensFormat{
 // ReadMovieLens reads the folder of a MovieLens data set as GroupLens publishes it, and finds out by the names of the files which
 // format it has: that of ml-latest-small (also ml-20m and later), of ml-100k, or of ml-1m (also ml-10m). Each rating becomes
 // an event of type Rating with the stars as its value, of which those below the middle count as dislikes (Ratings), each film an item
-// with the year of its title as its date.
+// with the year of its title as its date. The order of ratings of one second is drawn by lot (DrawTies).
 func ReadMovieLens(dir string) (*Dataset, error) {
 	for _, format := range movieLensFormats {
 		if !allExist(dir, format.files) {
@@ -120,7 +120,7 @@ func (b *movieLensBuilder) finish() (*Dataset, error) {
 	if len(b.d.Events) == 0 {
 		return nil, errors.New("reading MovieLens: the file of ratings is empty")
 	}
-	sortByTime(b.d.Events)
+	b.d.settle(nil) // whole seconds; the files are sorted by film
 	start := time.UnixMilli(b.d.Events[0].At).UTC()
 	for i := range b.d.Items {
 		b.d.Items[i].OccurredAt = start

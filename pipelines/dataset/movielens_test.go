@@ -1,10 +1,12 @@
 package dataset
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,14 +57,38 @@ func TestReadMovieLensCSV(t *testing.T) {
 			Categories: []string{}, Available: true},
 	}, d.Items)
 	require.Equal(t, []User{{ID: "5"}, {ID: "3"}}, d.Users)
-	require.Equal(t, []Event{ // by time, ties as in the file
+	require.Equal(t, []Event{ // by time, ties by lot
 		{At: 999_000, User: 1, Item: 0, Value: .5, Type: schemas.Rating},
 		{At: 1_000_000, User: 0, Item: 1, Value: 4.5, Type: schemas.Rating},
-		{At: 1_000_000, User: 0, Item: 0, Value: 3, Type: schemas.Rating},
+		{At: 1_000_000, User: 0, Item: 0, Value: 3, Type: schemas.Rating, Tied: true},
 	}, d.Events)
 	half := .5
 	require.Equal(t, schemas.Interaction{EventID: "movielens-3-7-8-999000", UserID: "3", ItemID: "7", Type: schemas.Rating,
 		Value: &half, OccurredAt: start}, d.Interaction(0))
+}
+
+// The files are sorted by film: of what a user rated in one second, nobody knows what came first.
+func TestReadMovieLensInAnyOrder(t *testing.T) {
+	movies, rows := "movieId,title,genres\n", []string(nil)
+	for film := range 40 {
+		movies += fmt.Sprintf("%d,Film,Drama\n", film)
+		for user := range 5 {
+			rows = append(rows, fmt.Sprintf("%d,%d,4,%d\n", user, film, 1000+film/20))
+		}
+	}
+	read := func() *Dataset {
+		d, err := ReadMovieLens(write(t, map[string]string{
+			"movies.csv": movies, "ratings.csv": "userId,movieId,rating,timestamp\n" + strings.Join(rows, ""),
+		}))
+		require.NoError(t, err)
+		return d
+	}
+	sorted := read()
+	slices.Reverse(rows[5:]) // behind the first row of each user, which numbers the users
+	require.Equal(t, sorted.Events, read().Events)
+	require.False(t, slices.IsSorted(sorted.Histories()[0]))
+	_, cases := LeaveLastOut(sorted)
+	require.Len(t, cases[0].Tied, 19)
 }
 
 func TestReadMovieLensHundredK(t *testing.T) {

@@ -127,7 +127,8 @@ const (
 
 // ReadRandomSplit reads MovieLens and draws a fifth of all events for the test, as the tutorials of TensorFlow Recommenders
 // do, so that much of what is known of a user is younger than what is asked. A history is nevertheless only the part of the
-// known events that lies before the one asked for. Seen items stay in the lists, which cost the model places.
+// known events that lies before the one asked for. Seen items stay in the lists, which cost the model places. No case has items tied
+// with its target: which event is asked for does not depend on what came first.
 func ReadRandomSplit(dir string) (*Sequences, error) {
 	d, err := ReadMovieLens(dir)
 	if err != nil {
@@ -172,15 +173,17 @@ func (s *Sequences) HideItems(share float64, seed uint64) {
 		hidden[item] = true
 	}
 	isHidden := func(item int32) bool { return hidden[item] }
-	without := func(rows [][]int32) {
+	without := func(rows [][]int32) (taken int) {
 		for i, row := range rows {
 			if slices.ContainsFunc(row, isHidden) {
 				rows[i] = slices.DeleteFunc(slices.Clone(row), isHidden)
+				taken += len(row) - len(rows[i])
 			}
 		}
+		return taken
 	}
 	without(s.Train)
-	without(s.Known)
+	s.Hidden += without(s.Known)
 	s.Validation = slices.DeleteFunc(s.Validation, func(c Case) bool { return slices.ContainsFunc(c.Targets, isHidden) })
 	for i := range s.Validation {
 		s.Validation[i].History = slices.DeleteFunc(slices.Clone(s.Validation[i].History), isHidden)

@@ -16,8 +16,9 @@ import (
 type Records interface {
 	// EachItem gives the newest change of each item of the catalogue.
 	EachItem(ctx context.Context, each func(*schemas.ItemChange) error) error
-	// EachInteraction gives all events, in any order; those of one moment in the order in which they are to count.
-	EachInteraction(ctx context.Context, each func(*schemas.Interaction) error) error
+	// EachInteraction gives all events, in any order. order parts the events of one moment, the smaller the earlier; where it is the
+	// same for two of them, nobody knows which came first.
+	EachInteraction(ctx context.Context, each func(e *schemas.Interaction, order int64) error) error
 }
 
 // EachItem gives the catalogue.
@@ -31,11 +32,15 @@ func (d *Dataset) EachItem(_ context.Context, each func(*schemas.ItemChange) err
 	return nil
 }
 
-// EachInteraction gives the events in the order of time.
-func (d *Dataset) EachInteraction(_ context.Context, each func(*schemas.Interaction) error) error {
+// EachInteraction gives the events in the order of time. Those that are tied have one order.
+func (d *Dataset) EachInteraction(_ context.Context, each func(e *schemas.Interaction, order int64) error) error {
+	order := int64(0)
 	for i := range d.Events {
+		if !d.Events[i].Tied {
+			order++
+		}
 		event := d.Interaction(i)
-		if err := each(&event); err != nil {
+		if err := each(&event, order); err != nil {
 			return err
 		}
 	}
@@ -55,12 +60,12 @@ type Once struct {
 var onceSeed = maphash.MakeSeed()
 
 // EachInteraction remembers 64 bits of each id.
-func (o *Once) EachInteraction(ctx context.Context, each func(*schemas.Interaction) error) error {
+func (o *Once) EachInteraction(ctx context.Context, each func(e *schemas.Interaction, order int64) error) error {
 	o.Repeated = 0
 	seen := map[uint64]struct{}{}
 	var h maphash.Hash
 	h.SetSeed(onceSeed)
-	return o.Records.EachInteraction(ctx, func(e *schemas.Interaction) error {
+	return o.Records.EachInteraction(ctx, func(e *schemas.Interaction, order int64) error {
 		h.Reset()
 		_, _ = h.WriteString(e.UserID)
 		_ = h.WriteByte(0xff) // in no UTF-8
@@ -70,7 +75,7 @@ func (o *Once) EachInteraction(ctx context.Context, each func(*schemas.Interacti
 			return nil
 		}
 		seen[h.Sum64()] = struct{}{}
-		return each(e)
+		return each(e, order)
 	})
 }
 
@@ -80,8 +85,8 @@ const mostCatalogueBytes = 8 << 30
 // FromRecords makes a data set. Deleted items are not in its catalogue; an item that events name and the catalogue lacks is in
 // it without content, behind the others. Users without events are not known.
 //
-// Users, and items without content, are numbered by their first events, so that the same records in another order of rows
-// give the same data set, if no two events of one moment change places.
+// The same records in another order of rows give the same data set: of events of one moment, those of a user whose order nobody knows
+// have one that is drawn by lot (DrawTies), and users, and items without content, are numbered by their first events.
 func FromRecords(ctx context.Context, name string, r Records) (*Dataset, error) {
 	b := recordsBuilder{d: &Dataset{Name: name}, items: map[string]int32{}, users: map[string]int32{}}
 	if err := r.EachItem(ctx, b.item); err != nil {
@@ -100,6 +105,8 @@ type recordsBuilder struct {
 	users     map[string]int32
 	catalogue int // how many items come from it
 	bytes     int // of the items' texts
+	// orders are those of the events; nil as long as none is known.
+	orders []int64
 }
 
 func (b *recordsBuilder) item(i *schemas.ItemChange) error {
@@ -130,7 +137,7 @@ func textBytes(i *schemas.ItemChange) int {
 	return n
 }
 
-func (b *recordsBuilder) interaction(e *schemas.Interaction) error {
+func (b *recordsBuilder) interaction(e *schemas.Interaction, order int64) error {
 	if len(b.d.Events) == math.MaxInt32 {
 		return fmt.Errorf("there are more than %d events: take a shorter time", math.MaxInt32)
 	}
@@ -150,6 +157,12 @@ func (b *recordsBuilder) interaction(e *schemas.Interaction) error {
 	if e.Value != nil {
 		event.Value = float32(*e.Value)
 	}
+	if order != 0 && b.orders == nil {
+		b.orders = make([]int64, len(b.d.Events), len(b.d.Events)+1)
+	}
+	if b.orders != nil {
+		b.orders = append(b.orders, order)
+	}
 	b.d.Events = append(b.d.Events, event)
 	return nil
 }
@@ -160,7 +173,8 @@ func (b *recordsBuilder) finish() (*Dataset, error) {
 		return nil, errors.New("there are no interactions: nothing can be learnt or measured")
 	}
 	b.items, b.users = nil, nil
-	sortByTime(d.Events)
+	d.settle(b.orders)
+	b.orders = nil
 	users := newOrder(len(d.Users), 0)
 	items := newOrder(len(d.Items), b.catalogue)
 	for i := range d.Events {

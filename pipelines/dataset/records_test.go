@@ -19,19 +19,25 @@ import (
 type listed struct {
 	items  []schemas.ItemChange
 	events []schemas.Interaction
+	orders []int64 // of the events; nil where none is known
 }
 
 func (l listed) EachItem(_ context.Context, each func(*schemas.ItemChange) error) error {
-	return eachOf(l.items, each)
+	for i := range l.items {
+		if err := each(&l.items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (l listed) EachInteraction(_ context.Context, each func(*schemas.Interaction) error) error {
-	return eachOf(l.events, each)
-}
-
-func eachOf[T any](list []T, each func(*T) error) error {
-	for i := range list {
-		if err := each(&list[i]); err != nil {
+func (l listed) EachInteraction(_ context.Context, each func(*schemas.Interaction, int64) error) error {
+	for i := range l.events {
+		order := int64(0)
+		if l.orders != nil {
+			order = l.orders[i]
+		}
+		if err := each(&l.events[i], order); err != nil {
 			return err
 		}
 	}
@@ -44,7 +50,7 @@ func event(id, user, item string, kind schemas.InteractionType, ms int64) schema
 
 func TestFromRecords(t *testing.T) {
 	stars := 4.5
-	rated := event("4", "b", "x", schemas.Rating, 20)
+	rated := event("4", "b", "x", schemas.Rating, 15)
 	rated.Value = &stars
 	d, err := FromRecords(t.Context(), "test", listed{
 		items: []schemas.ItemChange{
@@ -89,7 +95,7 @@ func TestOnce(t *testing.T) {
 	}}}
 	for range 2 { // and again
 		var kept []string
-		require.NoError(t, once.EachInteraction(t.Context(), func(e *schemas.Interaction) error {
+		require.NoError(t, once.EachInteraction(t.Context(), func(e *schemas.Interaction, _ int64) error {
 			kept = append(kept, e.UserID+e.EventID+e.ItemID)
 			return nil
 		}))
@@ -127,7 +133,7 @@ func TestRecordsInAnyOrder(t *testing.T) {
 		require.NoError(t, err)
 		shuffled := slices.Clone(l.events)
 		rand.New(rand.NewPCG(seed, 6)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		again, err := FromRecords(t.Context(), "test", listed{l.items, shuffled})
+		again, err := FromRecords(t.Context(), "test", listed{items: l.items, events: shuffled})
 		require.NoError(t, err)
 		requireSame(t, d, again)
 	}
@@ -144,7 +150,7 @@ func TestExportedIsRead(t *testing.T) {
 		require.NoError(t, w.BeginItems())
 		require.NoError(t, w.BeginInteractions())
 		require.NoError(t, d.EachItem(t.Context(), w.Item))
-		require.NoError(t, d.EachInteraction(t.Context(), w.Interaction))
+		require.NoError(t, d.EachInteraction(t.Context(), func(e *schemas.Interaction, _ int64) error { return w.Interaction(e) }))
 		require.NoError(t, w.Commit())
 		require.NoError(t, w.Close())
 		folder, err := tables.Open(dir, tables.Options{}, schemas.DefaultLimits())

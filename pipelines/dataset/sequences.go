@@ -19,6 +19,8 @@ type Sequences struct {
 	Known [][]int32
 	// IncludeSeen says that items of the history stay in the ranked lists, and may be what comes next.
 	IncludeSeen bool
+	// Hidden counts the events that HideItems took out of Known.
+	Hidden int
 	// InTime says that the rows are in the order of time, as sessions are: each began no earlier than the one before it.
 	InTime bool
 }

@@ -1,10 +1,12 @@
 package dataset
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"time"
 
@@ -74,7 +76,8 @@ func Synthetic(c SyntheticConfig) (*Dataset, error) {
 		d.Users[u] = p.user
 		d.Events = p.live(d.Events, c, int32(u), share)
 	}
-	sortByTime(d.Events)
+	// People live one after the other, and each knows the order of what they did.
+	slices.SortStableFunc(d.Events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
 	return d, nil
 }
 

@@ -50,7 +50,7 @@ func newWorld(o Options) (*world, error) {
 	for i := range data.Items {
 		w.place[data.Items[i].ItemID] = int32(i)
 	}
-	w.HoldOut = dataset.NewHoldOut(data, pastShare)
+	w.HoldOut = dataset.NewHoldOut(data, pastShare, dataset.SkipRepeats)
 	w.histories = w.Told.Histories()
 	w.hero = w.chooseHero()
 	return w, nil

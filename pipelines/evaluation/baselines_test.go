@@ -1,11 +1,9 @@
 package evaluation
 
 import (
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"gonum.org/v1/gonum/mat"
 
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/schemas"
@@ -37,49 +35,4 @@ func TestSessionPopularityPutsTheSessionFirst(t *testing.T) {
 	s := NewSessionPopularity(histories, 5)
 	require.InDeltaSlice(t, []float32{.375, .5, .25, .25, 0}, scores(s, 0), 1e-6)
 	require.InDeltaSlice(t, []float32{.375, .5, 2.25, 1.25, 1}, scores(s, 0, 2, 3, 2, 4), 1e-6)
-}
-
-// EASE is where the derivative of the penalised squared error is 0 but on the diagonal, which is 0 itself (Steck, 2019, equations 4 to 8).
-func TestEASESolvesItsProblem(t *testing.T) {
-	r := rand.New(rand.NewPCG(9, 9))
-	const users, items = 300, 12
-	x := mat.NewDense(users, items, nil)
-	histories := make([][]int32, users)
-	for u := range histories {
-		for range 1 + r.IntN(8) {
-			item := r.IntN(1 + r.IntN(items))
-			histories[u] = append(histories[u], int32(item), int32(item))
-			x.Set(u, item, 1)
-		}
-	}
-	e, err := NewEASE(histories, items)
-	require.NoError(t, err)
-	b := mat.NewDense(items, items, nil)
-	for i := range items {
-		for j := range items {
-			b.Set(i, j, float64(e.weights[i*items+j]))
-		}
-	}
-	var xb, gradient mat.Dense
-	xb.Mul(x, b)
-	xb.Sub(&xb, x)
-	gradient.Mul(x.T(), &xb)
-	for i := range items {
-		require.Zero(t, b.At(i, i))
-		for j := range items {
-			if i != j {
-				require.InDelta(t, 0, gradient.At(i, j)+easeLambda*b.At(i, j), 1e-4)
-			}
-		}
-	}
-	want := make([]float32, items)
-	for i := range want {
-		want[i] = e.weights[3*items+i] + e.weights[7*items+i]
-	}
-	got := make([]float32, items)
-	e.Score(got, 0, []int32{7, 3, 7})
-	require.InDeltaSlice(t, want, got, 1e-6)
-
-	_, err = NewEASE(nil, EASEMostItems+1)
-	require.ErrorContains(t, err, "5001 x 5001 items")
 }

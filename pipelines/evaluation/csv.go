@@ -37,5 +37,6 @@ type namedMetric struct {
 func (m *Metrics) named() []namedMetric {
 	return []namedMetric{
 		{"recall", m.Recall}, {"hit_rate", m.HitRate}, {"precision", m.Precision}, {"ndcg", m.NDCG}, {"mrr", m.MRR}, {"map", m.MAP},
+		{"map_all", m.MAPAll},
 	}
 }

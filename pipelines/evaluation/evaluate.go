@@ -78,12 +78,16 @@ func Evaluate(ctx context.Context, cases []dataset.Case, catalogue Catalogue, sc
 	c.At = slices.Compact(slices.Sorted(slices.Values(append([]int{c.K}, c.At...))))
 	popular := newPopularities(catalogue.Counts)
 	tick := ticker(c.Progress, len(cases)*len(scorers))
+	tied := ties(cases)
 	var done []*evaluation
 	for i, s := range scorers {
 		e := &evaluation{
 			Config: c, cases: cases, catalogue: &catalogue, popular: popular, scorer: s, tick: tick,
 			outcomes: newOutcomes(len(cases), metrics*len(c.At)+characters), places: make([][]int32, len(cases)),
 			shown: make([]int, catalogue.Items),
+		}
+		if tied != nil {
+			e.tied = newOutcomes(len(cases), spans)
 		}
 		if i == 0 {
 			e.lists = make(map[int][]int32, c.Samples)
@@ -96,7 +100,9 @@ func Evaluate(ctx context.Context, cases []dataset.Case, catalogue Catalogue, sc
 		}
 		done = append(done, e)
 	}
-	return newReport(done, baseline), nil
+	r := newReport(done, baseline)
+	r.Ties = tied
+	return r, nil
 }
 
 func checkCases(cases []dataset.Case, items int) error {
@@ -107,7 +113,7 @@ func checkCases(cases []dataset.Case, items int) error {
 		if len(cases[i].Targets) == 0 {
 			return fmt.Errorf("case %d has no target", i)
 		}
-		for _, list := range [][]int32{cases[i].History, cases[i].Targets} {
+		for _, list := range [][]int32{cases[i].History, cases[i].Targets, cases[i].Tied} {
 			for _, item := range list {
 				if item < 0 || int(item) >= items {
 					return fmt.Errorf("case %d has item %d, but there are %d items", i, item, items)
@@ -147,6 +153,7 @@ type evaluation struct {
 	// outcomes has the metrics at each of At, one group after the other, then the list's characters.
 	outcomes *outcomes
 	places   [][]int32 // of each case's targets
+	tied     *outcomes // of other orders of the cases' moments; nil where no case was decided within a tie
 	mu       sync.Mutex
 	shown    []int           // in how many lists each item stands; under mu
 	lists    map[int][]int32 // of the cases that are samples; under mu
@@ -190,6 +197,9 @@ func (e *evaluation) run(ctx context.Context) error {
 					e.rank(w, from+i)
 					e.tick()
 				}
+				if e.tied != nil {
+					e.reorder(w, scores, from, cases)
+				}
 			}
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -205,27 +215,31 @@ func (e *evaluation) run(ctx context.Context) error {
 // rank looks where the targets of case i, whose scores are in w, stand and what its list is like, and fills the case's row.
 func (e *evaluation) rank(w *ranking, i int) {
 	c, row := &e.cases[i], e.outcomes.row(i)
-	if !e.IncludeSeen {
-		for _, item := range c.History {
-			w.excluded[item] = true
-		}
-		defer func() {
-			for _, item := range c.History {
-				w.excluded[item] = false
-			}
-		}()
-	}
-	w.list()
-	places := w.places(c.Targets)
+	e.exclude(w, c, func() {
+		w.list()
+		e.places[i] = w.places(c.Targets)
+	})
 	for at, k := range e.At {
-		measure(row[metrics*at:metrics*(at+1)], places, len(c.Targets), k)
+		measure(row[metrics*at:metrics*(at+1)], e.places[i], len(c.Targets), k)
 	}
-	e.places[i] = places
 	e.describe(row[metrics*len(e.At):], w, c)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, sampled := e.lists[i]; sampled {
 		e.lists[i] = slices.Clone(w.top)
+	}
+}
+
+// exclude calls while what the case's user has seen cannot be recommended, where the protocol says so.
+func (e *evaluation) exclude(w *ranking, c *dataset.Case, call func()) {
+	if !e.IncludeSeen {
+		for _, item := range c.History {
+			w.excluded[item] = true
+		}
+	}
+	call()
+	for _, item := range c.History {
+		w.excluded[item] = false
 	}
 }
 

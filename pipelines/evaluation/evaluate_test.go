@@ -69,6 +69,7 @@ func TestMetricsByHand(t *testing.T) {
 			cases := []dataset.Case{{History: c.history, Targets: c.targets}}
 			r := evaluate(t, cases, 6, c.scores, Config{K: 3, IncludeSeen: c.includeSeen})
 			want := []float64{c.want.recall, c.want.hit, c.want.precision, c.want.ndcg, c.want.mrr, c.want.ap}
+			want = append(want, c.want.ap*float64(min(3, len(c.targets)))/float64(len(c.targets)))
 			require.InDeltaSlice(t, want, means(&r.Metrics), 1e-12)
 			require.InDelta(t, .5, r.Coverage, 0)
 		})
@@ -76,7 +77,7 @@ func TestMetricsByHand(t *testing.T) {
 }
 
 func means(m *Metrics) []float64 {
-	return []float64{m.Recall.Mean, m.HitRate.Mean, m.Precision.Mean, m.NDCG.Mean, m.MRR.Mean, m.MAP.Mean}
+	return []float64{m.Recall.Mean, m.HitRate.Mean, m.Precision.Mean, m.NDCG.Mean, m.MRR.Mean, m.MAP.Mean, m.MAPAll.Mean}
 }
 
 // naive sorts the whole catalogue, targets last among their equals, and reads the metrics off the list.
@@ -102,6 +103,7 @@ func naive(scores []float32, c dataset.Case, k int, includeSeen bool) [metrics]f
 			o[precision] += 1 / float64(k)
 			hits++
 			o[averagePrecision] += hits / float64(i+1) / float64(min(k, len(c.Targets)))
+			o[averagePrecisionAll] += hits / float64(i+1) / float64(len(c.Targets))
 			dcg += 1 / math.Log2(float64(i)+2)
 			if o[mrr] == 0 {
 				o[mrr] = 1 / float64(i+1)

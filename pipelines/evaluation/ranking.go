@@ -109,11 +109,12 @@ const (
 	ndcg
 	mrr
 	averagePrecision
+	averagePrecisionAll
 	metrics
 )
 
 // The metrics' names, which are their fields' in JSON.
-var metricNames = [metrics]string{"recall", "hit_rate", "precision", "ndcg", "mrr", "map"}
+var metricNames = [metrics]string{"recall", "hit_rate", "precision", "ndcg", "mrr", "map", "map_all"}
 
 // What a case's list is like, by its place behind the metrics.
 const (
@@ -149,6 +150,7 @@ func measure(row []float64, places []int32, targets, k int) {
 	row[precision] = float64(hits) / float64(k)
 	row[ndcg] /= ideal
 	row[mrr] = 1 / float64(places[0])
+	row[averagePrecisionAll] = row[averagePrecision] / float64(targets)
 	row[averagePrecision] /= float64(best)
 }
 

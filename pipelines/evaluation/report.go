@@ -21,6 +21,14 @@ type Report struct {
 	// TargetPopularity is the mean percentile of what users chose, to hold the lists' beside.
 	TargetPopularity *Metric  `json:"target_popularity,omitempty"`
 	Scorers          []Result `json:"scorers"`
+	// Definitions say what the figures mean, for words mean different things in different tools.
+	Definitions Definitions `json:"definitions"`
+	// Baselines say how those scorers are set that have settings to choose.
+	Baselines []Chosen `json:"baselines,omitempty"`
+	// WholeCatalogue are the lengths of list that hold all that can be recommended, in some cases at least.
+	WholeCatalogue []WholeCatalogue `json:"whole_catalogue,omitempty"`
+	// Ties tell of cases that were decided by lot; nil where there are none.
+	Ties *Ties `json:"ties,omitempty"`
 	// LeftOut names baselines that could not be measured.
 	LeftOut []LeftOut `json:"left_out,omitempty"`
 	// Waterfall is where what the first scorer finds gets lost on the way to a served page, stage by stage; nil where it was
@@ -80,6 +88,8 @@ type Result struct {
 	// Miscalibration is how far the categories of lists are from those of histories, over the cases whose history has any: the
 	// smoothed Kullback-Leibler divergence in nats (Steck, RecSys 2018), from 0, where both have the same, to 4.6.
 	Miscalibration *Metric `json:"miscalibration,omitempty"`
+	// TieSpan is between which figures the order within moments decides; nil where that is less than a hundredth of both.
+	TieSpan *TieSpan `json:"tie_span,omitempty"`
 	// Segments are parts of the cases, those without any left out.
 	Segments []Segment `json:"segments"`
 	// Difference is what the scorer does better than the report's Against, nil for that one itself.
@@ -98,8 +108,10 @@ type Metrics struct {
 	NDCG Metric `json:"ndcg"`
 	// MRR is one over the place of the list's first target, 0 for none.
 	MRR Metric `json:"mrr"`
-	// MAP is the mean of the precision at each target's place, over as many targets as the list could hold.
+	// MAP is the sum of the precision at each target's place, over as many targets as the list could hold.
 	MAP Metric `json:"map"`
+	// MAPAll is the same sum over all targets, as trec_eval and ranx have it.
+	MAPAll Metric `json:"map_all"`
 }
 
 // AtK are the metrics of lists of K.
@@ -158,6 +170,7 @@ func newReport(done []*evaluation, baseline int) *Report {
 	r := &Report{
 		K: e.K, Cases: len(e.cases), Items: e.catalogue.Items, IncludeSeen: e.IncludeSeen, Resamples: e.Resamples, Against: e.Against,
 		Checksum: checksum(e.cases, e.catalogue.Items, e.IncludeSeen), TargetPopularity: e.targetPopularity(), Samples: e.samples(),
+		Definitions: definitions(e.IncludeSeen), WholeCatalogue: e.wholeCatalogue(),
 	}
 	parts := splits(e.cases, e.catalogue, e.popular)
 	for i, e := range done {
@@ -195,6 +208,7 @@ func (e *evaluation) result(parts []split) Result {
 		m := of[metrics*i:]
 		at := AtK{k, Metrics{
 			Recall: m[recall], HitRate: m[hitRate], Precision: m[precision], NDCG: m[ndcg], MRR: m[mrr], MAP: m[averagePrecision],
+			MAPAll: m[averagePrecisionAll],
 		}}
 		r.At = append(r.At, at)
 		if k == e.K {
@@ -210,6 +224,7 @@ func (e *evaluation) result(parts []split) Result {
 		r.Diversity = &lists[diversity]
 		r.Miscalibration = e.meanOver(miscalibration, e.has(miscalibration))
 	}
+	r.TieSpan = e.tieSpan(r.Metrics)
 	r.Segments = e.segments(parts)
 	return r
 }

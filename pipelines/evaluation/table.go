@@ -12,24 +12,35 @@ import (
 )
 
 // WriteTable writes the report for people, a row a scorer: how well they rank, what their lists are like, and parts of the
-// cases. With one target a case, hit rate, precision and MAP are left out: they say the same as recall, a k-th of it, and MRR.
+// cases. With one target a case, hit rate, precision and both MAP are left out: they say the same as recall, a k-th of it, and MRR.
 func (r *Report) WriteTable(w io.Writer) error {
 	at := func(name string) string { return fmt.Sprintf("%s@%d", name, r.K) }
-	t := terminal.NewTable(nil, terminal.Row{"scorer", at("recall"), at("hit rate"), at("precision"), at("NDCG"), at("MRR"), at("MAP")})
+	t := terminal.NewTable(nil, terminal.Row{
+		"scorer", at("recall"), at("hit rate"), at("precision"), at("NDCG"), at("MRR"), at("MAP"), at("MAP") + " of all",
+	})
 	several := false // targets a case
 	for _, s := range r.Scorers {
-		t.AppendRow(terminal.Row{s.Name, s.Recall, s.HitRate, s.Precision, s.NDCG, s.MRR, s.MAP})
+		t.AppendRow(terminal.Row{s.Name, s.Recall, s.HitRate, s.Precision, s.NDCG, s.MRR, s.MAP, s.MAPAll})
 		several = several || s.HitRate != s.Recall || s.MAP != s.MRR
 	}
 	var columns []table.ColumnConfig
-	for i := 2; i <= 7; i++ {
-		hidden := !several && (i == 3 || i == 4 || i == 7)
+	for i := 2; i <= 8; i++ {
+		hidden := !several && (i == 3 || i == 4 || i >= 7)
 		columns = append(columns, table.ColumnConfig{Number: i, Hidden: hidden, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
 	t.SetColumnConfigs(columns)
-	parts := []string{t.Render(), r.footnote()}
+	parts := []string{t.Render(), r.footnote(), r.definitions(several)}
+	for i := range r.Baselines {
+		parts = append(parts, terminal.Text(r.Baselines[i].String()))
+	}
+	for _, w := range r.WholeCatalogue {
+		parts = append(parts, w.String(r.Cases))
+	}
 	for _, l := range r.LeftOut {
 		parts = append(parts, terminal.Sprintf("%s is left out: %s", l.Name, l.Why))
+	}
+	if r.Ties != nil {
+		parts = append(parts, "", r.tiesTable())
 	}
 	if len(r.Scorers) > 0 {
 		parts = append(parts, "", r.listsTable())
@@ -60,6 +71,59 @@ func rightFrom(t terminal.Table, n, columns int) {
 	}
 	t.SetColumnConfigs(configs)
 }
+
+// definitions are those of the figures in the table, without which the names mean little.
+func (r *Report) definitions(several bool) string {
+	var said []string
+	for _, d := range r.Definitions.List() {
+		switch d.Name {
+		case "hit rate", "precision", "MAP", "MAP, all targets":
+			if !several {
+				continue
+			}
+		case "ranked": // the line above says it
+			continue
+		}
+		said = append(said, d.Name+": "+d.Meaning)
+	}
+	return strings.Join(said, "\n")
+}
+
+// String warns of what such a list says.
+func (w WholeCatalogue) String(cases int) string {
+	const warning = "k %d reaches the end of the catalogue in %d of %d cases: there, any list holds all that can be recommended"
+	return fmt.Sprintf(warning, w.K, w.Cases, cases)
+}
+
+// tiesTable says how much of the figures the lot decided.
+func (r *Report) tiesTable() string {
+	said := r.Ties.String(r.Cases)
+	t := terminal.NewTable(nil, terminal.Row{"worst to best order", fmt.Sprintf("recall@%d", r.K), fmt.Sprintf("NDCG@%d", r.K)})
+	wideOnes := false
+	for i := range r.Scorers {
+		if s := r.Scorers[i].TieSpan; s != nil {
+			wideOnes = true
+			t.AppendRow(terminal.Row{r.Scorers[i].Name, s.Recall, s.NDCG})
+		}
+	}
+	if !wideOnes {
+		return said + "; the order makes less than 1 % of recall and NDCG"
+	}
+	rightFrom(t, 2, 3)
+	return t.Render() + "\n" + said
+}
+
+// String says how many cases there are with ties.
+func (t *Ties) String(cases int) string {
+	said := fmt.Sprintf("ties: %d of %d cases ask for one of several items of one moment", t.Cases, cases)
+	if t.Capped > 0 {
+		said += fmt.Sprintf(" (%d of them for one of more than %d, of which only so many were tried)", t.Capped, MostAlternatives)
+	}
+	return said
+}
+
+// String is the span to four places.
+func (s Span) String() string { return fmt.Sprintf("%.4f-%.4f", s.Worst, s.Best) }
 
 // listsTable tells what the lists are like.
 func (r *Report) listsTable() string {

@@ -46,7 +46,7 @@ func (w *world) exported() (ids []string) {
 		Limits: schemas.DefaultLimits(), Log: quiet(),
 	})
 	require.NoError(w.t, err)
-	require.NoError(w.t, reading.EachInteraction(w.t.Context(), func(e *schemas.Interaction) error {
+	require.NoError(w.t, reading.EachInteraction(w.t.Context(), func(e *schemas.Interaction, _ int64) error {
 		ids = append(ids, e.EventID)
 		return nil
 	}))

@@ -13,7 +13,7 @@ func FromDataset(d *dataset.Dataset) Input {
 	timelines := d.Timelines()
 	in := Input{
 		Items: features(d.Items), Sequences: make([][]int32, len(timelines)),
-		Kinds: make([][]schemas.InteractionType, len(timelines)), Times: make([][]int64, len(timelines)),
+		Kinds: make([][]schemas.InteractionType, len(timelines)), Times: make([][]int64, len(timelines)), OneChoice: true,
 	}
 	for u, timeline := range timelines {
 		for i := range timeline {
@@ -26,6 +26,7 @@ func FromDataset(d *dataset.Dataset) Input {
 		in.Searches = append(in.Searches, Search{Text: s.Text, Item: s.Item})
 	}
 	in.Data.Binding = d.Binding
+	in.Data.TieSeed = d.TieSeed
 	if n := len(d.Events); n > 0 {
 		in.Data.From, in.Data.To = time.UnixMilli(d.Events[0].At).UTC(), time.UnixMilli(d.Events[n-1].At).UTC()
 	}

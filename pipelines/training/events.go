@@ -106,7 +106,7 @@ func eventsOf(items []int32, kinds []schemas.InteractionType, times []int64, rea
 		e := event{item: item}
 		if kinds != nil {
 			e.kind, e.aside = kinds[i], towers.TurnsDown(kinds[i])
-			if e.aside && !reads.Reads(e.kind) {
+			if !isRead(e.kind, reads) {
 				continue
 			}
 		}
@@ -116,6 +116,11 @@ func eventsOf(items []int32, kinds []schemas.InteractionType, times []int64, rea
 		events = append(events, e)
 	}
 	return events
+}
+
+// isRead says whether a tower takes notice of a kind. One without kinds would take what was turned down for a choice.
+func isRead(kind schemas.InteractionType, reads towers.Inputs) bool {
+	return !towers.TurnsDown(kind) || reads.Reads(kind)
 }
 
 // checkEvents holds kinds and times against the items that they belong to.

@@ -146,7 +146,7 @@ func TestTurnedDown(t *testing.T) {
 	require.Equal(t, [][]event{{
 		{item: 0, kind: schemas.View}, {item: 2, kind: schemas.View, gap: 4},
 	}}, in.events(towers.Inputs{}), "the gap is that to the choice before")
-	train, cases := in.split(1, towers.Inputs{Kinds: []schemas.InteractionType{schemas.View, schemas.Dislike, schemas.Hide}})
+	train, cases := in.split(&Config{ValidationUsers: 1}, towers.Inputs{Kinds: []schemas.InteractionType{schemas.View, schemas.Dislike, schemas.Hide}})
 	require.Empty(t, cases, "half of one user is nobody")
 	require.Equal(t, 1, targetsIn(train[0]))
 	require.Equal(t, 2, lastNew(train[0]), "the hide is nothing to ask for")

@@ -36,6 +36,9 @@ func FingerprintOf(in *Input, cfg *Config) Fingerprint {
 			digestSlice(h, seq)
 		}
 	})
+	if in.OneChoice && cfg.Repeats {
+		f["an item after itself"] = "one choice"
+	}
 	f["the searches"] = digest(len(in.Searches), "searches", func(h hash.Hash) {
 		for _, s := range in.Searches {
 			_, _ = fmt.Fprintf(h, "%d %q\n", s.Item, s.Text)

@@ -20,6 +20,9 @@ type Input struct {
 	// next, and a tower that reads no kinds is spared it.
 	Kinds [][]schemas.InteractionType
 	Times [][]int64
+	// OneChoice says that events on one item in direct succession, such as a view and the purchase after it, are one choice: where
+	// Config.Repeats has repeats learnt, nobody learns that an item follows itself.
+	OneChoice bool
 	// Validation is what the best epoch is chosen by. When it is empty, Train holds out the last events of
 	// Config.ValidationUsers users itself.
 	Validation []Case
@@ -73,54 +76,4 @@ func (in *Input) validate() error {
 		}
 	}
 	return in.checkEvents()
-}
-
-// minHeldOut is the least number of events a user must have for the last to be held out: one to predict from, one to learn.
-const minHeldOut = 3
-
-// split gives what to train on and what to validate by. Without cases of the caller's, users spread evenly over the input
-// are held out, at most every other, each from the last item on that was new to the user.
-func (in *Input) split(users int, reads towers.Inputs) (train [][]event, cases []heldOut) {
-	train = in.events(reads)
-	if len(in.Validation) > 0 || users == 0 {
-		return train, in.questions(reads)
-	}
-	var able []int
-	for i, seq := range train {
-		if len(seq) >= minHeldOut && in.late(i, seq) {
-			able = append(able, i)
-		}
-	}
-	users = min(users, len(able)/2)
-	for k := range users {
-		i := able[k*len(able)/users]
-		seq := train[i]
-		last := lastNew(seq)
-		if last == 0 {
-			continue
-		}
-		train[i] = seq[:last]
-		cases = append(cases, heldOut{history: seq[:last], target: seq[last].item})
-	}
-	return train, cases
-}
-
-// late tells whether what would be held out of sequence i happened after HoldOutAfter.
-func (in *Input) late(i int, seq []event) bool {
-	if in.HoldOutAfter.IsZero() || in.Times == nil {
-		return true
-	}
-	last := lastNew(seq)
-	return last > 0 && in.Times[i][slices.Index(in.Sequences[i], seq[last].item)] > in.HoldOutAfter.UnixMilli()
-}
-
-// lastNew is the position of the last choice whose item does not stand earlier in the sequence.
-func lastNew(seq []event) int {
-	for last := len(seq) - 1; last > 0; last-- {
-		same := func(e event) bool { return e.item == seq[last].item }
-		if !seq[last].aside && !slices.ContainsFunc(seq[:last], same) {
-			return last
-		}
-	}
-	return 0
 }

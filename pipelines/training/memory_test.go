@@ -58,7 +58,7 @@ func TestMemoryIsWhatTheFormulaSays(t *testing.T) {
 			require.NoError(t, err)
 			runtime.KeepAlive(in)
 
-			sequences, held := in.split(cfg.ValidationUsers, towers.Inputs{})
+			sequences, held := in.split(&cfg, towers.Inputs{})
 			table := newItemTable(in.Items, sequences, &cfg)
 			e := &ensemble{table: table, learnt: sequences, cases: held}
 			m := EstimateMemory(cfg, e.shape())

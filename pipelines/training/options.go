@@ -12,6 +12,8 @@ import (
 type Options struct {
 	// Progress, if not nil, is called some times a second from the calling goroutine.
 	Progress func(Progress)
+	// Parted, if not nil, is told what becomes of the input's events, once, before training begins.
+	Parted func(Parts)
 	// Say, if not nil, gets each line that people should read before training goes on.
 	Say func(line string)
 
@@ -50,6 +52,9 @@ func TrainWith(ctx context.Context, in Input, cfg Config, o Options) (*Model, Re
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
 	}
+	if o.Parted == nil {
+		o.Parted = func(Parts) {}
+	}
 	if o.Say == nil {
 		o.Say = func(string) {}
 	}
@@ -60,13 +65,15 @@ func TrainWith(ctx context.Context, in Input, cfg Config, o Options) (*Model, Re
 	if from != nil {
 		reads = from.reads()
 	}
-	sequences, cases := in.split(cfg.ValidationUsers, reads)
+	sequences, cases := in.split(&cfg, reads)
 	table := newItemTable(in.Items, sequences, &cfg)
 	if from != nil {
 		table.keepIDs(in.Items, from)
 	}
+	split := sequences
 	sequences = table.known(sequences)
-	learnt, err := prepare(sequences, table, &cfg)
+	o.Parted(in.parts(reads, split, sequences))
+	learnt, err := prepare(sequences, table, &cfg, in.OneChoice)
 	if err != nil {
 		return nil, Result{}, fmt.Errorf("reading what to train on: %w", err)
 	}

@@ -76,12 +76,15 @@ func Train(ctx context.Context, in Input, cfg Config, progress func(Progress)) (
 }
 
 // prepare gives what is learnt from of the sequences of items that are known.
-func prepare(sequences [][]event, table *itemTable, cfg *Config) ([][]event, error) {
+func prepare(sequences [][]event, table *itemTable, cfg *Config, oneChoice bool) ([][]event, error) {
 	if cfg.BothDirections {
 		sequences = bothDirections(sequences)
 	}
-	if !cfg.Repeats {
+	switch {
+	case !cfg.Repeats:
 		leaveRepeatsAside(sequences, len(table.idRow))
+	case oneChoice:
+		leaveSuccessionsAside(sequences)
 	}
 	for _, seq := range sequences {
 		if len(seq) > 1 && targetsIn(seq) > 0 {

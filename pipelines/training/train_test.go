@@ -219,29 +219,118 @@ func TestFromDataset(t *testing.T) {
 	require.Equal(t, time.Unix(20, 0).UTC(), in.Data.To)
 }
 
+func users(n int) *Config { return &Config{ValidationUsers: n} }
+
 func TestSplitHoldsOutTheLastNewItem(t *testing.T) {
 	alone := towers.Inputs{}
 	in := Input{Sequences: [][]int32{{1, 2, 3, 3}, {1, 2}, {1, 1, 1}, {4, 5, 6}, {7, 8, 9}, {1, 2, 3}, {4, 5, 6}}}
-	train, cases := in.split(10, alone)
+	train, cases := in.split(users(10), alone)
 	require.Equal(t, []heldOut{{sequence(1, 2), 3}, {sequence(4, 5), 6}, {sequence(1, 2), 3}}, cases, "every other who has three events")
 	require.Equal(t, [][]event{
 		sequence(1, 2), sequence(1, 2), sequence(1, 1, 1), sequence(4, 5), sequence(7, 8, 9), sequence(1, 2), sequence(4, 5, 6),
 	}, train)
 
-	_, cases = in.split(0, alone)
+	_, cases = in.split(users(0), alone)
 	require.Empty(t, cases)
 
 	in.HoldOutAfter = time.UnixMilli(50)
-	_, cases = in.split(10, alone)
+	_, cases = in.split(users(10), alone)
 	require.Len(t, cases, 3, "without times all are late")
 	in.Times = [][]int64{{1, 2, 40, 60}, {60, 61}, {60, 61, 62}, {1, 2, 51}, {1, 2, 50}, {1, 2, 70}, {1, 2, 80}}
-	_, cases = in.split(10, alone)
+	_, cases = in.split(users(10), alone)
 	require.Len(t, cases, 1, "one of three; the first's last new item is early")
 	require.Equal(t, int32(6), cases[0].target)
 	in.Validation = []Case{{History: []int32{3}, Target: 1}}
-	train, cases = in.split(10, alone)
+	train, cases = in.split(users(10), alone)
 	require.Equal(t, in.events(alone), train)
 	require.Equal(t, []heldOut{{sequence(3), 1}}, cases)
+}
+
+func TestSplitHoldsOutTheLastChange(t *testing.T) {
+	cfg := &Config{ValidationUsers: 10, Repeats: true}
+	in := Input{Sequences: [][]int32{{1, 2, 1, 1}, {1, 2, 1}, {3, 3, 3}, {4, 5, 4}}}
+	train, cases := in.split(cfg, towers.Inputs{})
+	require.Equal(t, []heldOut{{sequence(1, 2), 1}}, cases, "who has one item alone is asked nothing")
+	require.Equal(t, [][]event{sequence(1, 2), sequence(1, 2, 1), sequence(3, 3, 3), sequence(4, 5, 4)}, train)
+
+	in.HoldOutAfter = time.UnixMilli(50)
+	in.Times = [][]int64{{1, 2, 40, 60}, {1, 2, 51}, {60, 61, 62}, {1, 2, 70}}
+	_, cases = in.split(cfg, towers.Inputs{})
+	require.Equal(t, []heldOut{{history: in.events(towers.Inputs{})[1][:2], target: 1}}, cases, "the choice of the first begins too early")
+}
+
+// TestLate: what a tower does not read counts for nothing.
+func TestLate(t *testing.T) {
+	view, hide := schemas.View, schemas.Hide
+	in := Input{
+		Sequences:    [][]int32{{1, 2, 3, 4, 3}},
+		Kinds:        [][]schemas.InteractionType{{view, hide, view, hide, view}},
+		Times:        [][]int64{{10, 20, 30, 40, 50}},
+		HoldOutAfter: time.UnixMilli(29),
+	}
+	for _, reads := range []towers.Inputs{{}, {Kinds: []schemas.InteractionType{view, hide}}} {
+		seq := in.events(reads)[0]
+		for after, want := range map[int64]bool{29: true, 30: false} {
+			in.HoldOutAfter = time.UnixMilli(after)
+			require.Equal(t, want, in.late(0, seq, lastNew, reads), "%v %d", reads, after)
+			require.Equal(t, want, in.late(0, seq, lastChange, reads), "%v %d", reads, after)
+		}
+	}
+}
+
+func TestPositionsThatAreLearnt(t *testing.T) {
+	kinds := []schemas.InteractionType{schemas.View, schemas.View, schemas.Hide, schemas.View, schemas.View, schemas.View}
+	in := Input{Sequences: [][]int32{{1, 1, 2, 1, 2, 1}}, Kinds: [][]schemas.InteractionType{kinds}}
+	for name, c := range map[string]struct {
+		repeats, oneChoice bool
+		aside              []bool
+	}{
+		"new items alone":     {false, true, []bool{false, true, true, true, true, true}},
+		"changes of the item": {true, true, []bool{false, true, true, true, false, false}},
+		"whatever comes next": {true, false, []bool{false, false, true, false, false, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			cfg.Repeats, cfg.MinItemEvents = c.repeats, 1
+			sequences := in.events(towers.Inputs{Kinds: []schemas.InteractionType{schemas.View, schemas.Hide}})
+			table := newItemTable(make([]towers.ItemFeatures, 3), sequences, &cfg)
+			_, err := prepare(sequences, table, &cfg, c.oneChoice)
+			if name == "new items alone" { // the hide came before the first view of the second item
+				require.Error(t, err)
+			} else {
+				require.NoError(t, err)
+			}
+			for i, e := range sequences[0] {
+				require.Equal(t, c.aside[i], e.aside, "event %d", i)
+			}
+		})
+	}
+}
+
+// TestParts: each event becomes one thing, and the manifest counts those that are learnt.
+func TestParts(t *testing.T) {
+	in := smallWorld(60, 30, 3)
+	for i := range in.Items { // nothing is known of them but their ids
+		in.Items[i] = towers.ItemFeatures{ItemID: in.Items[i].ItemID}
+	}
+	for _, repeats := range []bool{false, true} {
+		for _, use := range []Use{Auto, Never} {
+			cfg := quickConfig()
+			cfg.Epochs, cfg.EventKinds, cfg.Repeats, cfg.ValidationUsers, cfg.MinItemEvents = 1, use, repeats, 20, 12
+			var told []Parts
+			model, result, err := TrainWith(t.Context(), in, cfg, Options{Parted: func(p Parts) { told = append(told, p) }})
+			require.NoError(t, err)
+			require.Len(t, told, 1)
+			p := told[0]
+			require.Equal(t, count(in.events(towers.Inputs{Kinds: in.kindsSeen()})), p.Given)
+			require.Equal(t, p.Given, p.Learnt+p.Validation+p.TurnedDown+p.Unknown)
+			require.Equal(t, model.data.Events, p.Learnt)
+			require.Equal(t, 20, result.Cases)
+			require.GreaterOrEqual(t, p.Validation, 20)
+			require.Positive(t, p.Unknown)
+			require.Equal(t, use == Never, p.TurnedDown > 0)
+		}
+	}
 }
 
 func TestPrinterPrintsLines(t *testing.T) {

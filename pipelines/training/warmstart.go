@@ -121,7 +121,7 @@ func Rate(in Input, cfg Config, b *towers.Bundle) (Score, error) {
 		return Score{}, fmt.Errorf("reading what to rate by: %w", err)
 	}
 	tower := towers.NewUserTower(b.Version, b.Users...)
-	_, cases := in.split(cfg.ValidationUsers, tower.Inputs())
+	_, cases := in.split(&cfg, tower.Inputs())
 	m := &Model{
 		items: b.Items, heads: b.Users, tower: tower,
 		vectors: make([]float32, len(in.Items)*b.Items.Dim), window: cfg.MaxWindow,

@@ -31,6 +31,19 @@ func leaveRepeatsAside(sequences [][]event, items int) {
 	}
 }
 
+// leaveSuccessionsAside marks every choice of the item that the choice before was of.
+func leaveSuccessionsAside(sequences [][]event) {
+	for _, seq := range sequences {
+		item := int32(-1)
+		for i := range seq {
+			if e := &seq[i]; !e.aside {
+				e.aside = e.item == item
+				item = e.item
+			}
+		}
+	}
+}
+
 // targetsIn counts the positions of a window that are learnt from.
 func targetsIn(window []event) int {
 	n := 0

@@ -91,6 +91,10 @@ type DataRange struct {
 	Events int       `json:"events"`
 	// Binding says how the tables were read that the data comes from: which column became which field, and what was left out.
 	Binding json.RawMessage `json:"binding,omitempty"`
+	// Repeats says whether what was held back may be an item that the user had before: ask, skip, or nothing where a protocol
+	// settles it. TieSeed drew the order of events of one moment; 0 where it was not drawn.
+	Repeats string `json:"repeats,omitempty"`
+	TieSeed uint64 `json:"tie_seed,omitempty"`
 }
 
 // Checksum is a file's size and SHA-256 in hexadecimal digits.

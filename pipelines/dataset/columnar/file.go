@@ -5,20 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/parquet-go/parquet-go/format"
 )
 
 // Bounds are what a file may declare.
 type Bounds struct {
 	// Rows is the largest number of rows: a file of a kilobyte can have billions, all alike.
 	Rows int64
-	// PageBytes is the largest page, compressed or not. Writers aim at one MiB.
+	// PageBytes is the largest page, compressed or not. Most writers aim at one MiB; DuckDB makes one page of what a row group has
+	// in a column, up to some 100 MB. The pages of all columns that are in memory at once may have pagesHeld times as much.
 	PageBytes int64
 }
 
+const pagesHeld = 8
+
 // DefaultBounds are far above what files have that mean well.
-func DefaultBounds() Bounds { return Bounds{Rows: 1 << 28, PageBytes: 64 << 20} }
+func DefaultBounds() Bounds { return Bounds{Rows: 1 << 28, PageBytes: 128 << 20} }
 
 // mostFooter bounds the footer, in bytes.
 const mostFooter = 16 << 20
@@ -30,10 +31,9 @@ type File struct {
 	r       io.ReaderAt
 	size    int64
 	bounds  Bounds
-	meta    format.FileMetaData
+	meta    fileMeta
 	columns []*column
 	leaves  int
-	decompressor
 }
 
 var errEncrypted = errors.New("it is encrypted: write it without encryption")
@@ -82,8 +82,11 @@ func (f *File) footer() error {
 		return errors.New("it is no Parquet file, or was not written to its end")
 	}
 	n := int64(binary.LittleEndian.Uint32(end[:]))
-	if n > mostFooter || n > f.size-int64(len(magic)+tail) {
-		return fmt.Errorf("it says that its footer has %d bytes, of %d", n, f.size)
+	if n > f.size-int64(len(magic)+tail) {
+		return fmt.Errorf("it says that its footer has %d bytes, of %d: it was not copied whole", n, f.size)
+	}
+	if n > mostFooter {
+		return fmt.Errorf("its footer has %d bytes, more than %d: write it with larger row groups, or fewer columns", n, mostFooter)
 	}
 	b := make([]byte, n)
 	if err := f.readAt(b, f.size-tail-n); err != nil {
@@ -92,7 +95,7 @@ func (f *File) footer() error {
 	if _, err := unmarshal(b, &f.meta); err != nil {
 		return err
 	}
-	if f.meta.EncryptionAlgorithm.Value != nil {
+	if f.meta.Encryption.Value != nil {
 		return errEncrypted
 	}
 	return nil
@@ -100,6 +103,15 @@ func (f *File) footer() error {
 
 // NumRows is how many rows the file has.
 func (f *File) NumRows() int64 { return f.meta.NumRows }
+
+// Columns says what the columns are, in their order.
+func (f *File) Columns() []Column {
+	columns := make([]Column, len(f.columns))
+	for i, c := range f.columns {
+		columns[i] = c.describe()
+	}
+	return columns
+}
 
 // Names are those of the columns, in their order.
 func (f *File) Names() []string {
@@ -110,118 +122,11 @@ func (f *File) Names() []string {
 	return names
 }
 
-// Rows reads the columns of these names, and no others. Close ends it.
-func (f *File) Rows(names ...string) (*Rows, error) {
-	rows := &Rows{file: f, cells: make([]Cell, len(names))}
-	for i, name := range names {
-		c := f.column(name)
-		if c == nil {
-			return nil, fmt.Errorf("column %s is not in the file", name)
-		}
-		if c.problem != nil {
-			return nil, fmt.Errorf("column %s: %w", name, c.problem)
-		}
-		rows.columns = append(rows.columns, c)
-		rows.cells[i].Shape = c.shape
-	}
-	return rows, nil
-}
-
 func (f *File) column(name string) *column {
 	for _, c := range f.columns {
 		if c.name == name {
 			return c
 		}
-	}
-	return nil
-}
-
-// Rows goes over the rows of a file, in their order. It is for one goroutine.
-type Rows struct {
-	file    *File
-	columns []*column
-	cells   []Cell
-
-	group  int      // the next row group
-	left   int64    // rows left in this one
-	chunks []*chunk // of all leaves, column by column
-	err    error
-}
-
-// Close gives back what unpacking needs.
-func (r *Rows) Close() { r.file.close() }
-
-// Err is why Next gave false before the end.
-func (r *Rows) Err() error { return r.err }
-
-// Cell is what the current row has in column i of those asked for. It is valid until the next row.
-func (r *Rows) Cell(i int) *Cell { return &r.cells[i] }
-
-// Next moves to the next row, the first one at first.
-func (r *Rows) Next() bool {
-	for r.err == nil && r.left == 0 {
-		if err := r.exhausted(); err != nil {
-			r.err = err
-			break
-		}
-		if r.group == len(r.file.meta.RowGroups) {
-			return false
-		}
-		r.err = r.begin(&r.file.meta.RowGroups[r.group])
-		r.group++
-	}
-	if r.err != nil {
-		return false
-	}
-	r.left--
-	at := 0
-	for i, c := range r.columns {
-		if err := r.read(&r.cells[i], r.chunks[at:at+len(c.leaves)]); err != nil {
-			r.err = fmt.Errorf("column %s: %w", c.name, err)
-			return false
-		}
-		at += len(c.leaves)
-	}
-	return true
-}
-
-func (r *Rows) begin(g *format.RowGroup) error {
-	r.chunks = r.chunks[:0]
-	r.left = g.NumRows
-	for _, c := range r.columns {
-		for _, l := range c.leaves {
-			opened, err := r.file.open(l, &g.Columns[l.index])
-			if err != nil {
-				return fmt.Errorf("column %s: %w", c.name, err)
-			}
-			r.chunks = append(r.chunks, opened)
-		}
-	}
-	return nil
-}
-
-// exhausted holds that the row group that ends had no more than its rows.
-func (r *Rows) exhausted() error {
-	for _, c := range r.chunks {
-		if c.ahead || c.inPage > 0 || c.left > 0 {
-			return fmt.Errorf("column %s: it has more rows than the file says", c.name)
-		}
-	}
-	return nil
-}
-
-func (r *Rows) read(cell *Cell, chunks []*chunk) (err error) {
-	cell.Values, cell.Keys = cell.Values[:0], cell.Keys[:0]
-	if cell.Shape == Map {
-		if cell.Keys, err = chunks[0].row(cell.Keys); err != nil {
-			return err
-		}
-	}
-	if cell.Values, err = chunks[len(chunks)-1].row(cell.Values); err != nil {
-		return err
-	}
-	if cell.Shape == Map && len(cell.Keys) != len(cell.Values) {
-		return errors.New("a map has not as many keys as values")
 	}
 	return nil
 }

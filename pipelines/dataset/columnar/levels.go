@@ -8,7 +8,7 @@ import (
 
 var errLevelsShort = errors.New("a page has fewer levels or indexes than values")
 
-// hybrid reads small numbers in Parquet's hybrid of runs and bit packing, one by one: a run of a billion takes no memory.
+// hybrid reads small numbers in Parquet's hybrid of runs and bit packing, some at a time: a run of a billion takes no memory.
 type hybrid struct {
 	rest  []byte
 	width int // bits of a number, at most 32
@@ -22,22 +22,37 @@ type hybrid struct {
 // widthOf is how many bits hold numbers up to most.
 func widthOf(most int) int { return bits.Len(uint(most)) }
 
-func (h *hybrid) next() (uint32, error) {
-	if h.left == 0 {
+// fill reads the next numbers, as many as there is room for. Levels fit a byte, since a run of them is not wider.
+func fill[T uint8 | uint32](h *hybrid, into []T) error {
+	for len(into) > 0 {
 		if err := h.begin(); err != nil {
-			return 0, err
+			return err
 		}
+		part := into[:min(h.left, len(into))]
+		if h.packed == nil {
+			for i := range part {
+				part[i] = T(h.run)
+			}
+		} else {
+			unpack(h.packed, h.bit, h.width, part)
+			h.bit += len(part) * h.width
+		}
+		h.left -= len(part)
+		into = into[len(part):]
 	}
-	h.left--
-	if h.packed == nil {
-		return h.run, nil
-	}
-	v := bitsAt(h.packed, h.bit, h.width)
-	h.bit += h.width
-	return uint32(v), nil
+	return nil
 }
 
-// begin reads the head of a run, or of groups of eight packed numbers.
+// runOf passes over n numbers where all of them are of one run, and says which number it is.
+func (h *hybrid) runOf(n int) (number int, ok bool) {
+	if h.begin() != nil || h.packed != nil || h.left < n {
+		return 0, false
+	}
+	h.left -= n
+	return int(h.run), true
+}
+
+// begin reads the head of a run, or of groups of eight packed numbers, where the last has ended.
 func (h *hybrid) begin() error {
 	for h.left == 0 {
 		head, n := binary.Uvarint(h.rest)
@@ -67,6 +82,20 @@ func (h *hybrid) begin() error {
 		h.rest = h.rest[size:]
 	}
 	return nil
+}
+
+// unpack reads numbers of width bits, at most 32, from the position bit on.
+func unpack[T uint8 | uint32](packed []byte, bit, width int, into []T) {
+	mask := uint64(1)<<width - 1
+	i := 0
+	for ; i < len(into) && bit/8+8 <= len(packed); i++ {
+		into[i] = T(binary.LittleEndian.Uint64(packed[bit/8:]) >> (bit % 8) & mask)
+		bit += width
+	}
+	for ; i < len(into); i++ {
+		into[i] = T(bitsAt(packed, bit, width))
+		bit += width
+	}
 }
 
 // bitsAt reads width bits, at most 64, from the position bit on, the least significant first; bits beyond the end are zero.

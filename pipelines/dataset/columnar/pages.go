@@ -9,147 +9,118 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// chunk reads one leaf within one row group, entry by entry: what a row has in it, and the levels that say where it belongs.
-type chunk struct {
+// pages reads the pages of one leaf within one row group, and begins again with the next: what is read into is kept.
+type pages struct {
 	*leaf
-	file  *File
-	codec format.CompressionCodec
-	at    int64 // where the next page begins
-	end   int64
-	left  int64 // entries in the pages that were not read yet
+	file   *File
+	shared *shared
+	codec  format.CompressionCodec
+	at     int64 // where the next page begins
+	end    int64
+	left   int64 // entries in the pages that were not read yet
+	seen   int64 // entries of all chunks so far
 
-	dict           *dictionary
-	inPage         int // entries left in the page
-	repeated, defs hybrid
-	values         values
+	header   pageHeader
+	begun    []byte // the bytes that a page begins with, its header among them
+	body     []byte // of the page, unpacked
+	dictBody []byte
+	dict     dictionary
+	hasDict  bool
 
-	ahead  bool // the entry below was read, and not taken yet
-	rep    int
-	def    int
-	cached Value
+	inPage                   int // entries of the page that were not decoded yet
+	repetitions, definitions hybrid
+	values                   decoder
+	decoders                 decoders
 }
 
-// open begins a chunk, once it is sure that it lies within the file.
-func (f *File) open(l *leaf, meta *format.ColumnChunk) (*chunk, error) {
-	m := &meta.MetaData
-	begin := m.DataPageOffset
-	if d := m.DictionaryPageOffset; d > 0 && d < begin {
-		begin = d
+// shared is what the columns of one Rows share.
+type shared struct {
+	decompressor
+	packed []byte // a page as it lies in the file
+	held   int64  // bytes of all pages that are in memory, and of texts that are made of them
+	most   int64
+}
+
+// sized gives room for n bytes, in the memory of b where they fit. There is some more, since the next page may be a little longer.
+func (s *shared) sized(b []byte, n int64) ([]byte, error) {
+	if n+slack <= int64(cap(b)) {
+		return b[:n], nil
 	}
+	room := n + n/8 + slack
+	if s.held += room - int64(cap(b)); s.held > s.most {
+		return nil, fmt.Errorf("the pages that must be read together have more than %d bytes: leave columns out, or %s", s.most, smallerPages)
+	}
+	return make([]byte, n, room), nil
+}
+
+// smallerPages is how writers are told to: DuckDB makes one page of what a row group has in a column.
+const smallerPages = "write it with smaller pages " +
+	"(data_page_size in pyarrow and polars, parquet.page.size in Spark, a smaller ROW_GROUP_SIZE in DuckDB)"
+
+// mostValues bounds what the lists of a column have in all rows, and so the time that a short file can take.
+const mostValues = 1 << 30
+
+// begin takes up a chunk, once it is sure that it lies within the file. Where a chunk has no values its places mean nothing.
+func (p *pages) begin(chunk *columnChunk) error {
+	m := &chunk.Meta
+	first := m.DataOffset
+	if d := m.DictionaryOffset; d > 0 && d < first {
+		first = d
+	}
+	p.left, p.inPage, p.hasDict = 0, 0, false
 	switch {
-	case meta.FilePath != "":
-		return nil, fmt.Errorf("its data lies in another file, %q", meta.FilePath)
-	case len(meta.EncryptedColumnMetadata) > 0 || meta.CryptoMetadata.Value != nil:
-		return nil, errEncrypted
-	case m.Type != l.kind:
-		return nil, fmt.Errorf("it is %v in the schema and %v in a row group", l.kind, m.Type)
-	case begin < int64(len(magic)) || begin > f.size || m.TotalCompressedSize < 0 || m.TotalCompressedSize > f.size-begin || m.NumValues < 0:
-		return nil, errors.New("a row group has data that lies outside of the file")
-	}
-	return &chunk{leaf: l, file: f, codec: m.Codec, at: begin, end: begin + m.TotalCompressedSize, left: m.NumValues}, nil
-}
-
-// more says whether there is another entry, and reads it ahead.
-func (c *chunk) more() (bool, error) {
-	if c.ahead {
-		return true, nil
-	}
-	for c.inPage == 0 {
-		if c.left == 0 {
-			return false, nil
-		}
-		if err := c.page(); err != nil {
-			return false, err
-		}
-	}
-	return true, c.entry()
-}
-
-func (c *chunk) entry() error {
-	c.inPage--
-	c.ahead, c.rep, c.def, c.cached = true, 0, 0, Value{}
-	if c.mostRepeated > 0 {
-		rep, err := c.repeated.next()
-		if err != nil || int(rep) > c.mostRepeated {
-			return errors.Join(errLevels, err)
-		}
-		c.rep = int(rep)
-	}
-	if c.mostDefined > 0 {
-		def, err := c.defs.next()
-		if err != nil || int(def) > c.mostDefined {
-			return errors.Join(errLevels, err)
-		}
-		c.def = int(def)
-	}
-	if c.def < c.mostDefined {
+	case len(chunk.EncryptedAgain) > 0 || chunk.Encryption.Value != nil:
+		return errEncrypted
+	case m.NumValues < 0:
+		return errors.New("a row group says that it has less than no values: write the file anew")
+	case m.NumValues == 0:
 		return nil
+	case chunk.FilePath != "":
+		return fmt.Errorf("its data lies in another file, %q: write it in one", chunk.FilePath)
+	case m.Type != p.kind:
+		return fmt.Errorf("it is %v in the schema and %v in a row group: write the file anew", p.kind, m.Type)
+	case first < int64(len(magic)) || first > p.file.size || m.Size < 0 || m.Size > p.file.size-first:
+		return errors.New("a row group has data that lies outside of the file: it was not copied whole")
 	}
-	var err error
-	c.cached, err = c.values.next()
-	return err
+	if m.NumValues > mostValues-p.seen {
+		return fmt.Errorf("it has more than %d values: part the file", mostValues)
+	}
+	p.codec, p.at, p.end, p.left = m.Codec, first, first+m.Size, m.NumValues
+	p.seen += m.NumValues
+	return nil
 }
 
-var errLevels = errors.New("a page has levels that its schema does not have")
-
-// mostListed bounds the elements of one row: runs of levels say that there are billions in a few bytes.
-const mostListed = 1 << 16
-
-// row appends what the next row has.
-func (c *chunk) row(into []Value) ([]Value, error) {
-	for first := true; ; first = false {
-		more, err := c.more()
-		switch {
-		case err != nil:
-			return into, err
-		case !more && first:
-			return into, errors.New("it has fewer rows than the file says")
-		case !more, !first && c.rep == 0:
-			return into, nil
-		case first && c.rep != 0:
-			return into, errLevels
-		case len(into) >= mostListed:
-			return into, fmt.Errorf("a list has more than %d elements", mostListed)
-		}
-		c.ahead = false
-		if c.mostRepeated == 0 {
-			return append(into, c.cached), nil
-		}
-		if c.def >= c.listDefined {
-			into = append(into, c.cached)
-		}
+// next reads the next page, and the dictionary where it is that.
+func (p *pages) next() error {
+	if err := p.readHeader(); err != nil {
+		return err
 	}
-}
-
-// page reads the next page, and the dictionary where it is that.
-func (c *chunk) page() error {
-	header, err := c.header()
+	size, unpacked := int64(p.header.Packed), int64(p.header.Unpacked)
+	if size < 0 || size > p.end-p.at || unpacked < 0 {
+		return errors.New("a page is longer than what is left of its column: write the file anew")
+	}
+	if most := p.file.bounds.PageBytes; size > most || unpacked > most {
+		return fmt.Errorf("a page has %d bytes, more than %d: %s", max(size, unpacked), most, smallerPages)
+	}
+	packed, err := p.shared.sized(p.shared.packed, size)
 	if err != nil {
 		return err
 	}
-	size, unpacked := int64(header.CompressedPageSize), int64(header.UncompressedPageSize)
-	most := c.file.bounds.PageBytes
-	if size < 0 || size > c.end-c.at || unpacked < 0 {
-		return errors.New("a page is longer than what is left of its column")
-	}
-	if size > most || unpacked > most {
-		return fmt.Errorf("a page has %d bytes, more than %d: write the file with smaller pages", max(size, unpacked), most)
-	}
-	data := make([]byte, size)
-	if err := c.file.readAt(data, c.at); err != nil {
+	p.shared.packed = packed
+	if err := p.file.readAt(packed, p.at); err != nil {
 		return err
 	}
-	c.at += size
-	if header.CRC != 0 && uint32(header.CRC) != crc32.ChecksumIEEE(data) {
-		return errors.New("a page is damaged: its checksum does not fit")
+	p.at += size
+	if crc := p.header.CRC; crc != 0 && uint32(crc) != crc32.ChecksumIEEE(packed) {
+		return errors.New("a page is damaged: its checksum does not fit: write or copy the file anew")
 	}
-	switch header.Type {
+	switch p.header.Type {
 	case format.DictionaryPage:
-		return c.dictionaryPage(header, data)
+		return p.dictionaryPage(packed)
 	case format.DataPage:
-		return c.dataPage(header, data)
+		return p.dataPage(packed)
 	case format.DataPageV2:
-		return c.dataPageV2(header, data)
+		return p.dataPageV2(packed)
 	default: // an index of pages
 		return nil
 	}
@@ -158,53 +129,77 @@ func (c *chunk) page() error {
 // The header of a page has the least and the largest value in it, and so may be long.
 const (
 	usualHeader = 1 << 10
-	mostHeader  = 1 << 20
+	mostHeader  = usualHeader << 9
 )
 
-// header reads the header of the next page.
-func (c *chunk) header() (*format.PageHeader, error) {
-	for size := int64(usualHeader); ; size = mostHeader {
-		b := make([]byte, min(size, c.end-c.at))
-		if err := c.file.readAt(b, c.at); err != nil {
-			return nil, err
+func (p *pages) readHeader() error {
+	for size := int64(usualHeader); ; size *= 8 {
+		p.begun = sizedTo(p.begun, int(min(size, p.end-p.at)))
+		if err := p.file.readAt(p.begun, p.at); err != nil {
+			return err
 		}
-		h := new(format.PageHeader)
-		n, err := unmarshal(b, h)
-		if errors.Is(err, errThriftShort) && size < mostHeader && size < c.end-c.at {
+		p.header = pageHeader{}
+		n, err := unmarshal(p.begun, &p.header)
+		if errors.Is(err, errThriftShort) && size < mostHeader && size < p.end-p.at {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading the header of a page: %w", err)
+			return fmt.Errorf("reading the header of a page: %w", err)
 		}
-		c.at += int64(n)
-		return h, nil
+		p.at += int64(n)
+		return nil
 	}
 }
 
-func (c *chunk) dictionaryPage(header *format.PageHeader, data []byte) error {
-	h, ok := header.DictionaryPageHeader.Get()
-	if !ok || h.NumValues < 0 || c.dict != nil {
+// unpack gives what packed unpacks to, of which the header says the size. It lies behind the bytes of prefix, which are not
+// packed.
+func (p *pages) unpack(into, prefix, packed []byte, compressed bool) ([]byte, error) {
+	codec := p.codec
+	if !compressed {
+		codec = format.Uncompressed
+	}
+	size := int64(p.header.Unpacked)
+	rest := size - int64(len(prefix))
+	if rest < 0 || !unpacksTo(codec, int64(len(packed)), rest) {
+		return into, errUnpacked
+	}
+	into, err := p.shared.sized(into, size)
+	if err != nil {
+		return into, err
+	}
+	n := copy(into, prefix)
+	return into, p.shared.unpack(codec, packed, into[n:])
+}
+
+func (p *pages) dictionaryPage(packed []byte) (err error) {
+	h, ok := p.header.Dictionary.Get()
+	if !ok || h.NumValues < 0 || p.hasDict {
 		return errHeader
 	}
-	data, err := c.file.unpack(c.codec, data, int(header.UncompressedPageSize))
-	if err != nil {
+	if h.Encoding != format.Plain && h.Encoding != format.PlainDictionary { //nolint:staticcheck // older writers say the latter
+		return fmt.Errorf("the dictionary is encoded with %v: write the column with a plain encoding", h.Encoding)
+	}
+	if p.dictBody, err = p.unpack(p.dictBody, nil, packed, true); err != nil {
 		return fmt.Errorf("unpacking the dictionary: %w", err)
 	}
-	c.dict, err = newDictionary(c.leaf, data, int(h.NumValues))
-	return err
+	p.hasDict = true
+	return p.dict.begin(p.leaf, p.dictBody, int(h.NumValues))
 }
 
-var errHeader = errors.New("a page has a header that makes no sense")
+var errHeader = errors.New("a page has a header that makes no sense: write the file anew")
 
-func (c *chunk) dataPage(header *format.PageHeader, data []byte) error {
-	h, ok := header.DataPageHeader.Get()
+func (p *pages) dataPage(packed []byte) (err error) {
+	h, ok := p.header.Data.Get()
 	if !ok {
 		return errHeader
 	}
-	data, err := c.file.unpack(c.codec, data, int(header.UncompressedPageSize))
-	if err != nil {
+	if h.NumValues == 0 {
+		return nil
+	}
+	if p.body, err = p.unpack(p.body, nil, packed, true); err != nil {
 		return fmt.Errorf("unpacking a page: %w", err)
 	}
+	data := p.body
 	levels := func(most int, encoding format.Encoding) (part []byte, err error) {
 		if most == 0 {
 			return nil, nil
@@ -215,49 +210,54 @@ func (c *chunk) dataPage(header *format.PageHeader, data []byte) error {
 		part, data, err = sized(data)
 		return part, err
 	}
-	reps, err := levels(c.mostRepeated, h.RepetitionLevelEncoding)
+	reps, err := levels(p.mostRepeated, h.Repetitions)
 	if err != nil {
 		return err
 	}
-	defs, err := levels(c.mostDefined, h.DefinitionLevelEncoding)
+	defs, err := levels(p.mostDefined, h.Definitions)
 	if err != nil {
 		return err
 	}
-	return c.begin(h.NumValues, reps, defs, h.Encoding, data)
+	return p.decode(h.NumValues, reps, defs, h.Encoding, data)
 }
 
-func (c *chunk) dataPageV2(header *format.PageHeader, data []byte) error {
-	h, ok := header.DataPageHeaderV2.Get()
-	reps, defs := int(h.RepetitionLevelsByteLength), int(h.DefinitionLevelsByteLength)
-	if !ok || reps < 0 || defs < 0 || reps > len(data) || defs > len(data)-reps || int(header.UncompressedPageSize) < reps+defs {
+func (p *pages) dataPageV2(packed []byte) (err error) {
+	h, ok := p.header.DataV2.Get()
+	reps, defs := int(h.RepetitionBytes), int(h.DefinitionBytes)
+	if !ok || reps < 0 || defs < 0 || reps > len(packed) || defs > len(packed)-reps {
 		return errHeader
 	}
-	packed := data[reps+defs:]
-	if compressed, said := h.IsCompressed.Get(); compressed || !said {
-		var err error
-		if packed, err = c.file.unpack(c.codec, packed, int(header.UncompressedPageSize)-reps-defs); err != nil {
-			return fmt.Errorf("unpacking a page: %w", err)
-		}
+	if h.NumValues == 0 {
+		return nil
 	}
-	return c.begin(h.NumValues, data[:reps:reps], data[reps:reps+defs:reps+defs], h.Encoding, packed)
+	levels := packed[:reps+defs]
+	compressed, said := h.IsCompressed.Get()
+	if p.body, err = p.unpack(p.body, levels, packed[len(levels):], compressed || !said); err != nil {
+		return fmt.Errorf("unpacking a page: %w", err)
+	}
+	return p.decode(h.NumValues, p.body[:reps:reps], p.body[reps:len(levels):len(levels)], h.Encoding, p.body[len(levels):])
 }
 
 // mostEntries of one page may all be one run of levels.
 const mostEntries = 1 << 26
 
-// begin makes a page the one that entries are read from.
-func (c *chunk) begin(entries int32, reps, defs []byte, encoding format.Encoding, data []byte) (err error) {
-	if entries < 0 || int64(entries) > c.left {
+// decode makes a page the one that entries are read from.
+func (p *pages) decode(entries int32, reps, defs []byte, encoding format.Encoding, data []byte) (err error) {
+	if entries < 0 || int64(entries) > p.left {
 		return errHeader
 	}
 	if entries > mostEntries {
-		return fmt.Errorf("a page has %d entries, more than %d: write the file with smaller pages", entries, mostEntries)
+		return fmt.Errorf("a page has %d entries, more than %d: %s", entries, mostEntries, smallerPages)
 	}
-	c.left -= int64(entries)
-	c.inPage = int(entries)
-	c.repeated = hybrid{rest: reps, width: widthOf(c.mostRepeated)}
-	c.defs = hybrid{rest: defs, width: widthOf(c.mostDefined)}
-	c.values, err = c.valuesOf(encoding, data, int(entries), c.dict)
+	p.left -= int64(entries)
+	p.inPage = int(entries)
+	p.repetitions = hybrid{rest: reps, width: widthOf(p.mostRepeated)}
+	p.definitions = hybrid{rest: defs, width: widthOf(p.mostDefined)}
+	var dict *dictionary
+	if p.hasDict {
+		dict = &p.dict
+	}
+	p.values, err = p.decoders.of(p.leaf, encoding, data, dict, p.file.bounds.PageBytes, p.shared)
 	return err
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/format"
@@ -13,20 +12,25 @@ import (
 // leaf is a column as the file stores it: one kind of value, with levels that say where lists begin and where something is null
 // (Dremel, Melnik et al., VLDB 2010).
 type leaf struct {
-	name    string
-	index   int
-	kind    format.Type
-	convert conversion
+	name  string
+	index int
+	kind  format.Type
+	width int // bytes of a value, 0 where each has its own
+	logical
 	// mostDefined is the definition level of a value that is there, listDefined that of an element, null or not, of the list
-	// that it lies in; mostRepeated is 1 in a list.
-	mostDefined, mostRepeated, listDefined int
+	// that it lies in, and rootDefined that of the whole column; mostRepeated is 1 in a list.
+	mostDefined, mostRepeated, listDefined, rootDefined int
+	// repeatedNode is the node that makes it a list, and depth says how many nodes lie above it.
+	repeatedNode, depth int
 }
 
 // column is one field of the schema's root.
 type column struct {
 	name   string
 	shape  Shape
-	leaves []*leaf // two for a map, keys first
+	leaves []*leaf // two for a map, keys first; those of a struct
+	fields []Value // the names of a struct's fields
+	pairs  bool    // it is marked as a map
 	// problem says why it cannot be read.
 	problem error
 }
@@ -38,7 +42,8 @@ const (
 
 // schemaReader takes the flat list of a schema's nodes apart, which stand depth first.
 type schemaReader struct {
-	rest   []format.SchemaElement
+	nodes  []format.SchemaElement
+	next   int
 	leaves int
 }
 
@@ -47,21 +52,21 @@ func columnsOf(nodes []format.SchemaElement) ([]*column, int, error) {
 	if len(nodes) == 0 || len(nodes) > mostColumns {
 		return nil, 0, fmt.Errorf("the schema has %d nodes: give 1 to %d", len(nodes), mostColumns)
 	}
-	r := schemaReader{rest: nodes[1:]}
-	fields := nodes[0].NumChildren.V
+	r := schemaReader{nodes: nodes, next: 1}
 	var columns []*column
-	for range fields {
-		if len(r.rest) == 0 {
+	for range nodes[0].NumChildren.V {
+		if r.next == len(nodes) {
 			return nil, 0, errSchema
 		}
-		c := &column{name: r.rest[0].Name}
-		if err := r.node(c, leaf{name: c.name}, 0); err != nil {
+		root := &nodes[r.next]
+		c := &column{name: root.Name, pairs: isMap(root)}
+		if err := r.node(c, leaf{}, 0); err != nil {
 			return nil, 0, err
 		}
 		c.settle()
 		columns = append(columns, c)
 	}
-	if len(r.rest) > 0 {
+	if r.next < len(nodes) {
 		return nil, 0, errSchema
 	}
 	return columns, r.leaves, nil
@@ -71,20 +76,26 @@ var errSchema = errors.New("the schema does not have the nodes that it says")
 
 // node reads one node and what lies beneath it; at is the leaf as far as the nodes above tell.
 func (r *schemaReader) node(c *column, at leaf, depth int) error {
-	if len(r.rest) == 0 || depth > mostDepth {
+	if r.next == len(r.nodes) || depth > mostDepth {
 		return errSchema
 	}
-	node := &r.rest[0]
-	r.rest = r.rest[1:]
+	node := &r.nodes[r.next]
 	switch node.RepetitionType.V {
 	case format.Optional:
 		at.mostDefined++
 	case format.Repeated:
 		at.mostDefined++
 		at.mostRepeated++
-		at.listDefined = at.mostDefined
+		at.listDefined, at.repeatedNode = at.mostDefined, r.next
 	}
+	if depth == 0 {
+		at.rootDefined = at.mostDefined
+	}
+	r.next++
 	if !node.Type.Valid {
+		if t, ok := node.LogicalType.Value.(*format.VariantType); ok && c.problem == nil {
+			c.problem = unreadable(t.String())
+		}
 		for range node.NumChildren.V {
 			if err := r.node(c, at, depth+1); err != nil {
 				return err
@@ -92,131 +103,86 @@ func (r *schemaReader) node(c *column, at leaf, depth int) error {
 		}
 		return nil
 	}
-	at.index, at.kind = r.leaves, node.Type.V
+	at.name, at.index, at.kind, at.depth = node.Name, r.leaves, node.Type.V, depth
 	r.leaves++
-	convert, err := conversionOf(node)
-	if err != nil && c.problem == nil {
+	if err := at.interpret(node); err != nil && c.problem == nil {
 		c.problem = err
 	}
-	at.convert = convert
 	c.leaves = append(c.leaves, &at)
 	return nil
 }
 
-// settle finds out whether the column is a value, a list, or a map.
+func isMap(node *format.SchemaElement) bool {
+	if _, ok := node.LogicalType.Value.(*format.MapType); ok {
+		return true
+	}
+	converted, ok := node.ConvertedType.Get()
+	return ok && (converted == deprecated.Map || converted == deprecated.MapKeyValue)
+}
+
+// settle finds out whether the column is a value, a list, a map, or a struct.
 func (c *column) settle() {
-	repeated := 0
+	repeated, deepest := 0, 0
 	for _, l := range c.leaves {
-		repeated = max(repeated, l.mostRepeated)
+		repeated, deepest = max(repeated, l.mostRepeated), max(deepest, l.depth)
 	}
 	switch {
 	case c.problem != nil:
-	case len(c.leaves) == 1 && repeated == 0:
+	case len(c.leaves) == 1 && repeated == 0 && deepest == 0:
 		c.shape = Scalar
 	case len(c.leaves) == 1 && repeated == 1:
 		c.shape = List
-	case len(c.leaves) == 2 && repeated == 1 && c.leaves[0].mostRepeated == 1 && c.leaves[1].mostRepeated == 1:
+	case len(c.leaves) == 2 && repeated == 1 && c.leaves[0].repeatedNode == c.leaves[1].repeatedNode && c.isPairs():
 		c.shape = Map
-	default:
-		c.problem = errors.New("it is neither a plain value, nor a list of them, nor a map")
-	}
-}
-
-// conversion makes a Value of what the file stores.
-type conversion uint8
-
-const (
-	asIs conversion = iota
-	asDays
-	asMillis
-	asMicros
-	asNanos
-	asUnsigned
-)
-
-// conversionOf goes by the annotations of a node, new and old.
-func conversionOf(node *format.SchemaElement) (conversion, error) {
-	unreadable := func(what string) (conversion, error) {
-		return asIs, fmt.Errorf("its type is %s: write it as a string, a number, a boolean, or a timestamp", what)
-	}
-	switch node.Type.V {
-	case format.Boolean, format.Int32, format.Int64, format.Int96, format.Float, format.Double, format.ByteArray:
-	default:
-		return unreadable(strings.ToLower(node.Type.V.String()))
-	}
-	switch t := node.LogicalType.Value.(type) {
-	case *format.TimestampType:
-		return timestampOf(t)
-	case *format.DateType:
-		return asDays, nil
-	case *format.IntType:
-		if !t.IsSigned {
-			return asUnsigned, nil
+	case len(c.leaves) > 0 && repeated == 0 && deepest == 1:
+		c.shape = Map
+		for _, l := range c.leaves {
+			c.fields = append(c.fields, Value{Kind: Text, Text: []byte(l.name)})
 		}
-		return asIs, nil
-	case *format.DecimalType, *format.TimeType, *format.BsonType, *format.UUIDType, *format.Float16Type:
-		return unreadable(t.String())
-	}
-	if !node.ConvertedType.Valid {
-		return asIs, nil
-	}
-	switch node.ConvertedType.V {
-	case deprecated.TimestampMillis:
-		return asMillis, nil
-	case deprecated.TimestampMicros:
-		return asMicros, nil
-	case deprecated.Date:
-		return asDays, nil
-	case deprecated.Uint8, deprecated.Uint16, deprecated.Uint32, deprecated.Uint64:
-		return asUnsigned, nil
-	case deprecated.Decimal, deprecated.TimeMillis, deprecated.TimeMicros, deprecated.Bson, deprecated.Interval:
-		return unreadable("an old decimal, time, BSON or interval")
-	}
-	return asIs, nil
-}
-
-func timestampOf(t *format.TimestampType) (conversion, error) {
-	if t.Unit.Value == nil {
-		return asIs, errors.New("its type is a timestamp without a unit")
-	}
-	switch t.Unit.Value.Duration() {
-	case time.Millisecond:
-		return asMillis, nil
-	case time.Microsecond:
-		return asMicros, nil
 	default:
-		return asNanos, nil
+		c.problem = errors.New("it is neither a plain value, nor a list, a map or a struct of them: write it as one of these, or as JSON text")
 	}
 }
 
-const msADay = 24 * 60 * 60 * 1000
-
-// number converts an integer that the file stores in so many bits.
-func (c conversion) number(v int64, bits int) (Value, error) {
-	switch c {
-	case asDays:
-		return Value{Kind: Time, Int: v * msADay}, nil // of an int32
-	case asMillis:
-		return Value{Kind: Time, Int: v}, nil
-	case asMicros:
-		return Value{Kind: Time, Int: floorDiv(v, 1000)}, nil
-	case asNanos:
-		return Value{Kind: Time, Int: floorDiv(v, 1_000_000)}, nil
-	case asUnsigned:
-		if bits == 32 {
-			v = int64(uint32(v))
-		}
-		if v < 0 {
-			return Value{}, fmt.Errorf("the number %d is larger than any that can be read", uint64(v))
-		}
-	}
-	return Value{Kind: Int, Int: v}, nil
+// isPairs tells a map from a list of structs that have two fields. Not all writers mark maps.
+func (c *column) isPairs() bool {
+	return c.pairs || strings.EqualFold(c.leaves[0].name, "key") && strings.EqualFold(c.leaves[1].name, "value")
 }
 
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
+// describe says what the column is.
+func (c *column) describe() Column {
+	d := Column{Name: c.name, Shape: c.shape, Problem: c.problem}
+	if c.problem != nil {
+		return d
 	}
-	return q
+	last := c.leaves[len(c.leaves)-1]
+	d.Kind, d.JSON, d.Local, d.Type = last.value, last.json, last.local, last.words
+	switch {
+	case c.fields != nil:
+		d.Type = c.describeStruct()
+		for _, l := range c.leaves {
+			if l.value != d.Kind {
+				d.Kind = Null
+			}
+			d.JSON, d.Local = d.JSON && l.json, d.Local || l.local
+		}
+	case c.shape == List:
+		d.Type = "list of " + last.words
+	case c.shape == Map:
+		d.Type = fmt.Sprintf("map of %s to %s", c.leaves[0].words, last.words)
+	}
+	return d
+}
+
+func (c *column) describeStruct() string {
+	const most = 8
+	var fields []string
+	for i, l := range c.leaves {
+		if i == most {
+			fields = append(fields, fmt.Sprintf("and %d more", len(c.leaves)-most))
+			break
+		}
+		fields = append(fields, fmt.Sprintf("%s (%s)", l.name, l.words))
+	}
+	return "struct of " + strings.Join(fields, ", ")
 }

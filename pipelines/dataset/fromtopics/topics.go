@@ -145,9 +145,10 @@ func decoded[T schemas.Record](
 	return record, true, nil
 }
 
-// EachInteraction gives the events in the order in which they were published. The topic is read twice: at first for the
+// EachInteraction gives the events in the order in which they were published, which is also what it knows of those of one moment:
+// all events of a user are in one partition, in their order. The topic is read twice: at first for the
 // tombstones, since an event is to be left out that comes long before one.
-func (t *Topics) EachInteraction(ctx context.Context, each func(*schemas.Interaction) error) error {
+func (t *Topics) EachInteraction(ctx context.Context, each func(e *schemas.Interaction, order int64) error) error {
 	t.Events = Counts{}
 	s, err := t.snapshot(ctx, t.cfg.Interactions)
 	if err != nil {
@@ -193,7 +194,9 @@ func (e *erasures) erases(user string) bool {
 	return erased && (!begun || passed < last.offset)
 }
 
-func (t *Topics) interaction(ctx context.Context, r *stream.Record, e *erasures, each func(*schemas.Interaction) error) error {
+func (t *Topics) interaction(
+	ctx context.Context, r *stream.Record, e *erasures, each func(e *schemas.Interaction, order int64) error,
+) error {
 	t.Events.Records++
 	if r.Value == nil {
 		user, err := tombstone(ctx, t.cfg.InteractionKeys, r)
@@ -210,7 +213,7 @@ func (t *Topics) interaction(ctx context.Context, r *stream.Record, e *erasures,
 		t.Events.Outside++
 	default:
 		t.Events.Kept++
-		return each(&event)
+		return each(&event, t.Events.Kept)
 	}
 	return nil
 }

@@ -200,6 +200,33 @@ func TestTopics(t *testing.T) {
 	t.Run("an error of the reader ends it", func(t *testing.T) {
 		topics, err := fromtopics.Open(t.Context(), w.cfg)
 		require.NoError(t, err)
-		require.ErrorIs(t, topics.EachInteraction(t.Context(), func(*schemas.Interaction) error { return context.Canceled }), context.Canceled)
+		require.ErrorIs(t, topics.EachInteraction(t.Context(), func(*schemas.Interaction, int64) error { return context.Canceled }), context.Canceled)
 	})
+}
+
+// TestOrderOfTheTopic: what a user did at one moment has the order in which it was published, whatever else there is.
+func TestOrderOfTheTopic(t *testing.T) {
+	w := newWorld(t)
+	var want []string
+	for i := range 12 {
+		for _, user := range []string{"ann", "bob", "cy"} {
+			item := fmt.Sprint("item-", i*7%12)
+			w.event(fmt.Sprint(i), user, item, schemas.View, day(3))
+			want = append(want, fmt.Sprintf("%s view %s 3", user, item))
+		}
+	}
+	d, _, _ := w.read(nil)
+	byUser := map[string][]string{}
+	for _, event := range want {
+		byUser[event[:3]] = append(byUser[event[:3]], event)
+	}
+	got := map[string][]string{}
+	for i, event := range told(d) {
+		got[event[:3]] = append(got[event[:3]], event)
+		require.False(t, d.Events[i].Tied)
+	}
+	require.Equal(t, byUser, got)
+	d.DrawTies(2)
+	again, _, _ := w.read(nil)
+	require.Equal(t, told(again), told(d), "there is nothing to draw")
 }

@@ -110,7 +110,8 @@ func (t *TableBinding) writeText(w io.Writer) error {
 
 // String says the overlap in a line, or two with examples.
 func (o *Overlap) String() string {
-	line := fmt.Sprintf("%d of the %d items that interactions name are in the table of items (%s); %d of its %d items have no interaction (%s)",
+	line := fmt.Sprintf("%d of the %d items that interactions name are in the table of items (%s); "+
+		"%d of its %d items have no interaction (%s)",
 		o.Known, o.Touched, percent(o.Known, o.Touched), o.Items-o.Known, o.Items, percent(o.Items-o.Known, o.Items))
 	if len(o.Unknown) > 0 {
 		line += fmt.Sprintf("\n  interactions name %s, which the table of items lacks", shown(o.Unknown))
@@ -199,8 +200,8 @@ func (o *overlap) settle() (*Overlap, error) {
 		if r.Hint == "" {
 			r.Hint = "name the columns that hold the same ids with --columns interactions.item_id=… and items.item_id=…"
 		}
-		return &r, fmt.Errorf("none of the %d items that interactions name is in the table of items, which has %d: interactions name %s, the table "+
-			"of items has %s: %s", r.Touched, r.Items, shown(r.Unknown), shown(r.Untouched), r.Hint)
+		return &r, fmt.Errorf("none of the %d items that interactions name is in the table of items, which has %d: "+
+			"interactions name %s, the table of items has %s: %s", r.Touched, r.Items, shown(r.Unknown), shown(r.Untouched), r.Hint)
 	}
 	return &r, nil
 }

@@ -37,6 +37,8 @@ func show(c *columnar.Cell) string {
 		return strconv.FormatFloat(v.Float, 'g', -1, 64)
 	case columnar.Text:
 		return shorten(v.Text)
+	case columnar.Decimal:
+		return string(v.Text)
 	case columnar.Time:
 		return time.UnixMilli(v.Int).UTC().Format(time.RFC3339Nano)
 	default:
@@ -78,6 +80,11 @@ func valueText(c *columnar.Cell, v *columnar.Value) (string, error) {
 		if v.Float == math.Trunc(v.Float) && math.Abs(v.Float) < 1<<53 {
 			return strconv.FormatFloat(v.Float, 'f', -1, 64), nil
 		}
+	case columnar.Decimal: // a whole one with a scale is written with zeros
+		whole, fraction, _ := strings.Cut(string(v.Text), ".")
+		if strings.Trim(fraction, "0") == "" {
+			return whole, nil
+		}
 	}
 	return "", bad(c, "give a string, or a whole number below 2^53")
 }
@@ -101,7 +108,7 @@ func numberOf(c *columnar.Cell) (float64, error) {
 		f = v.Float
 	case columnar.Int:
 		f = float64(v.Int)
-	case columnar.Text:
+	case columnar.Text, columnar.Decimal:
 		if parsed, err := strconv.ParseFloat(string(v.Text), 64); err == nil {
 			f = parsed
 		}
@@ -157,8 +164,8 @@ func scalar(c *columnar.Cell) columnar.Value {
 	return c.Values[0]
 }
 
-const momentRemedy = "give a number since 1970, a time such as 2026-01-31T12:00:00Z or 2026-01-31 13:00:00+01:00, a date, or a timestamp column; " +
-	"other forms are told with --times"
+const momentRemedy = "give a number since 1970, a time such as 2026-01-31T12:00:00Z or 2026-01-31 13:00:00+01:00, a date, " +
+	"or a timestamp column; other forms are told with --times"
 
 // leastMoment is the beginning of the year 1, in ms, but for the first one: that is the zero time, which means none.
 var leastMoment = time.Date(1, 1, 1, 0, 0, 0, 1e6, time.UTC).UnixMilli()

@@ -99,31 +99,34 @@ func namesIn(table string) []string {
 // synonyms are other names of fields that are usual, in the form of plainName. A name stands under one field of a table.
 var synonyms = map[string]map[string][]string{
 	interactionsFile: {
-		"user_id":     {"user", "userid", "uid", "visitor", "visitorid", "customer", "customerid", "customernumber", "member", "memberid", "reviewerid"},
-		"item_id":     {"item", "itemid", "product", "productid", "sku", "article", "articleid", "movieid", "asin", "newsid", "trackid"},
-		"occurred_at": {"timestamp", "ts", "time", "datetime", "date", "eventtime", "eventtimestamp", "occurredat", "createdat", "eventdate", "unixreviewtime"},
-		"type":        {"event", "eventtype", "eventname", "action", "actiontype", "interactiontype", "behavior", "behaviortype", "behaviour"},
-		"value":       {"rating", "stars", "score", "overall"},
-		"event_id":    {"eventid", "interactionid"},
-		"request_id":  {"requestid", "recommendationid"},
+		"user_id": words("user userid uid visitor visitorid customer customerid customernumber member memberid reviewerid"),
+		"item_id": words("item itemid product productid sku article articleid movieid asin newsid trackid"),
+		"occurred_at": words("timestamp ts time datetime date eventtime eventtimestamp occurredat createdat eventdate " +
+			"unixreviewtime"),
+		"type":       words("event eventtype eventname action actiontype interactiontype behaviortype"),
+		"value":      words("rating stars score overall"),
+		"event_id":   words("eventid interactionid"),
+		"request_id": words("requestid recommendationid"),
 	},
 	itemsFile: {
-		"item_id":      {"item", "itemid", "id", "product", "productid", "sku", "article", "articleid", "movieid", "asin", "parentasin", "newsid", "trackid"},
-		"title":        {"name", "itemname", "itemtitle", "productname", "producttitle", "prodname", "moviename", "movietitle"},
-		"description":  {"itemdescription", "productdescription", "detaildesc", "abstract", "plot", "summary"},
-		"categories":   {"category", "genre", "genres", "categoryname", "categorycode", "itemcategory", "productcategory"},
-		"tags":         {"tag", "keywords", "labels"},
-		"brand":        {"brandname", "manufacturer", "vendor"},
-		"price":        {"unitprice", "itemprice", "productprice"},
-		"currency":     {"currencycode"},
-		"available":    {"instock", "isavailable", "availability", "isactive"},
-		"published_at": {"publishedat", "publishdate", "publicationdate", "releasedate", "released"},
-		"version":      {"itemversion"},
-		"min_age":      {"minage", "agerating"},
-		"attributes":   {"properties"},
-		"occurred_at":  {"updatedat", "modifiedat", "changedat"},
+		"item_id":      words("item itemid id product productid sku article articleid movieid asin parentasin newsid trackid"),
+		"title":        words("name itemname itemtitle productname producttitle prodname moviename movietitle"),
+		"description":  words("itemdescription productdescription detaildesc abstract plot summary"),
+		"categories":   words("category genre genres categoryname categorycode itemcategory productcategory"),
+		"tags":         words("tag keywords labels"),
+		"brand":        words("brandname manufacturer vendor"),
+		"price":        words("unitprice itemprice productprice"),
+		"currency":     words("currencycode"),
+		"available":    words("instock isavailable availability isactive"),
+		"published_at": words("publishedat publishdate publicationdate releasedate released"),
+		"version":      words("itemversion"),
+		"min_age":      words("minage agerating"),
+		"attributes":   words("properties"),
+		"occurred_at":  words("updatedat modifiedat changedat"),
 	},
 }
+
+func words(list string) []string { return strings.Fields(list) }
 
 // plainName is a name without what says nothing: case, spaces, the marks between words, and the types behind a colon of RecBole.
 func plainName(name string) string {
@@ -187,7 +190,8 @@ func bind(table string, names map[string]Names, has []string, required func(fiel
 			if b.why != "" {
 				b.why = " (" + b.why + ")"
 			}
-			return nil, fmt.Errorf("there is no column %s%s: it has %s; name it with --columns %s.%s=COLUMN", field, b.why, shown(has), table, field)
+			return nil, fmt.Errorf("there is no column %s%s: it has %s; name it with --columns %s.%s=COLUMN",
+				field, b.why, shown(has), table, field)
 		}
 		for _, c := range b.columns {
 			if at := slices.Index(has, c); slices.Contains(has[at+1:], c) {

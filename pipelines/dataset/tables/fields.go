@@ -129,7 +129,7 @@ func setAvailable(i *schemas.ItemChange, c *columnar.Cell, _ *reading) (err erro
 }
 
 func text[T any](of func(*T) *string) func(*T, *columnar.Cell, *reading) error {
-	return func(record *T, c *columnar.Cell, how *reading) (err error) {
+	return func(record *T, c *columnar.Cell, _ *reading) (err error) {
 		if !isNull(c) {
 			*of(record), err = textOf(c)
 		}
@@ -167,7 +167,7 @@ func texts[T any](of func(*T) *[]string) func(*T, *columnar.Cell, *reading) erro
 }
 
 func entries[T any](of func(*T) *map[string]string) func(*T, *columnar.Cell, *reading) error {
-	return func(record *T, c *columnar.Cell, how *reading) (err error) {
+	return func(record *T, c *columnar.Cell, _ *reading) (err error) {
 		*of(record), err = entriesOf(c)
 		return err
 	}

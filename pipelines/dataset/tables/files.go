@@ -148,7 +148,7 @@ func walk(dir, name string) (parts []part, err error) {
 			return err
 		}
 		p := part{path: at, name: path.Join(name, filepath.ToSlash(below)), partitions: map[string]string{}}
-		for _, segment := range strings.Split(filepath.ToSlash(filepath.Dir(below)), "/") {
+		for segment := range strings.SplitSeq(filepath.ToSlash(filepath.Dir(below)), "/") {
 			key, value, is := strings.Cut(segment, "=")
 			if !is {
 				continue
@@ -203,8 +203,8 @@ func lakeAbove(dir string, above bool) error {
 			continue
 		}
 		if found, err := filepath.Glob(filepath.Join(escapeGlob(dir), filepath.FromSlash(lake.mark))); err == nil && len(found) > 0 {
-			return fmt.Errorf("%s is a %s (it has %s): its files also hold rows that were deleted or replaced since; export what it holds now, by "+
-				lake.export, filepath.Base(dir), lake.name, lake.mark, filepath.Base(dir))
+			return fmt.Errorf("%s is a %s (it has %s): its files also hold rows that were deleted or replaced since; "+
+				"export what it holds now, by "+lake.export, filepath.Base(dir), lake.name, lake.mark, filepath.Base(dir))
 		}
 	}
 	return nil
@@ -223,8 +223,8 @@ func notInLake(dir string) error {
 	if err != nil {
 		return err
 	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
+	if target, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = target
 	}
 	if err := lakeAt(dir); err != nil {
 		return err

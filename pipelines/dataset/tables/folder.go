@@ -25,6 +25,8 @@ type Options struct {
 	Times, Lists ForFields
 	// Zone is where clocks stood that say none; empty is UTC.
 	Zone string
+	// Name gives an event its id that has none; nil calls it by its place, which is its own within the folder alone.
+	Name func(e *schemas.Interaction, place func() string)
 }
 
 // Validate says which option makes no sense.
@@ -56,6 +58,17 @@ type Folder struct {
 	interactions, items []*source
 	told                *Binding
 	format              string
+	name                func(e *schemas.Interaction, place func() string)
+}
+
+func byPlace(e *schemas.Interaction, place func() string) { e.EventID = place() }
+
+func newFolder(options *Options, limits schemas.Limits) *Folder {
+	f := &Folder{limits: limits, format: options.Format, name: options.Name}
+	if f.name == nil {
+		f.name = byPlace
+	}
+	return f
 }
 
 // Open finds the files of a folder. Rows are held against limits, as records in the topics are.
@@ -63,7 +76,7 @@ func Open(dir string, options Options, limits schemas.Limits) (*Folder, error) {
 	if err := options.Validate(); err != nil {
 		return nil, fmt.Errorf("checking how the tables are read: %w", err)
 	}
-	f := &Folder{limits: limits, format: options.Format}
+	f := newFolder(&options, limits)
 	mapping := options.Mapping
 	var err error
 	if mapping == nil {
@@ -96,7 +109,7 @@ func OpenFile(path string, items bool, options Options, limits schemas.Limits) (
 	if err := options.Validate(); err != nil {
 		return nil, fmt.Errorf("checking how the table is read: %w", err)
 	}
-	f := &Folder{limits: limits, format: options.Format}
+	f := newFolder(&options, limits)
 	pattern := escapeGlob(filepath.Base(path))
 	var err error
 	if items {
@@ -244,7 +257,7 @@ func (f *Folder) Survey(ctx context.Context) (*Binding, error) {
 
 // EachInteraction calls each for every interaction, in the order of the file. An event without an id is named by its place.
 // each may keep what the record points to.
-func (f *Folder) EachInteraction(ctx context.Context, each func(*schemas.Interaction) error) error {
+func (f *Folder) EachInteraction(ctx context.Context, each func(e *schemas.Interaction, order int64) error) error {
 	if _, err := f.Survey(ctx); err != nil {
 		return err
 	}
@@ -252,12 +265,12 @@ func (f *Folder) EachInteraction(ctx context.Context, each func(*schemas.Interac
 	for _, s := range f.interactions {
 		err := eachRow(ctx, s, interactionFields, newInteraction, func(e *interaction, place func() string) error {
 			if e.EventID == "" {
-				e.EventID = place()
+				f.name(&e.Interaction, place)
 			}
 			if err := f.limits.Interaction(&e.Interaction, now); err != nil {
 				return err
 			}
-			return each(&e.Interaction)
+			return each(&e.Interaction, e.order)
 		})
 		if err != nil {
 			return err

@@ -23,7 +23,7 @@ func readFormat(t *testing.T, name string) ([]schemas.Interaction, map[string]sc
 	binding, err := f.Survey(t.Context())
 	require.NoError(t, err)
 	var events []schemas.Interaction
-	require.NoError(t, f.EachInteraction(t.Context(), func(e *schemas.Interaction) error {
+	require.NoError(t, f.EachInteraction(t.Context(), func(e *schemas.Interaction, _ int64) error {
 		events = append(events, *e)
 		return nil
 	}))
@@ -40,8 +40,8 @@ func TestFormatsAsTheyArePublished(t *testing.T) {
 		i.Op, i.Version, i.Available = schemas.UpsertItem, 1, true
 		return i
 	}
-	utc := func(y int, m time.Month, d, h, min, s, ms int) time.Time {
-		return time.Date(y, m, d, h, min, s, ms*1e6, time.UTC)
+	utc := func(y int, month time.Month, d, h, m, s, ms int) time.Time {
+		return time.Date(y, month, d, h, m, s, ms*1e6, time.UTC)
 	}
 	for name, c := range map[string]struct {
 		events []schemas.Interaction

@@ -43,7 +43,7 @@ func fuzzed(t *testing.T, path string, limits schemas.Limits) {
 		}
 		require.NoError(t, binding.WriteText(io.Discard))
 		count := int64(0)
-		err = table.EachInteraction(t.Context(), func(e *schemas.Interaction) error {
+		err = table.EachInteraction(t.Context(), func(e *schemas.Interaction, _ int64) error {
 			count++
 			return limits.Interaction(e, time.Now())
 		})
@@ -87,5 +87,5 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, f.EachInteraction(ctx, func(*schemas.Interaction) error { return nil }), context.Canceled)
+	require.ErrorIs(t, f.EachInteraction(ctx, func(*schemas.Interaction, int64) error { return nil }), context.Canceled)
 }

@@ -45,7 +45,7 @@ func (f listForm) split(text string) ([]string, error) {
 		return bracketed(text, '{', '}', false)
 	}
 	var list []string
-	for _, element := range strings.Split(text, string(f)) {
+	for element := range strings.SplitSeq(text, string(f)) {
 		if element != "" {
 			list = append(list, element)
 		}

@@ -192,23 +192,8 @@ func (s *Source) check(table string) error {
 	if len(s.Files) == 0 {
 		return errors.New("files: name them")
 	}
-	fields := fieldsOf(table)
-	for part, keys := range map[string][]string{
-		"columns": keysOf(s.Columns), "set": keysOf(s.Set), "values": keysOf(s.Values), "times": keysOf(s.Times), "lists": keysOf(s.Lists),
-	} {
-		for _, field := range keys {
-			kind, known := fields[field]
-			switch {
-			case !known:
-				return fmt.Errorf("%s: %q is no field of the %s: choose from %s", part, field, table, strings.Join(namesIn(table), ", "))
-			case part == "times" && kind != aTime:
-				return fmt.Errorf("times: %s is no time", field)
-			case part == "lists" && kind != aList:
-				return fmt.Errorf("lists: %s is no list", field)
-			case part == "columns" && len(s.Columns[field]) > 1 && kind != aList:
-				return fmt.Errorf("columns: %s has several columns, and is no list", field)
-			}
-		}
+	if err := s.checkFields(table); err != nil {
+		return err
 	}
 	for field, text := range s.Times {
 		if _, err := parseClock(text); err != nil {
@@ -228,6 +213,29 @@ func (s *Source) check(table string) error {
 	}
 	if (s.Newest || s.Pivot != nil) && table != itemsFile {
 		return errors.New("newest and pivot are for items")
+	}
+	return nil
+}
+
+// checkFields holds that what is said of fields can be said of them.
+func (s *Source) checkFields(table string) error {
+	fields := fieldsOf(table)
+	for part, keys := range map[string][]string{
+		"columns": keysOf(s.Columns), "set": keysOf(s.Set), "values": keysOf(s.Values), "times": keysOf(s.Times), "lists": keysOf(s.Lists),
+	} {
+		for _, field := range keys {
+			kind, known := fields[field]
+			switch {
+			case !known:
+				return fmt.Errorf("%s: %q is no field of the %s: choose from %s", part, field, table, strings.Join(namesIn(table), ", "))
+			case part == "times" && kind != aTime:
+				return fmt.Errorf("times: %s is no time", field)
+			case part == "lists" && kind != aList:
+				return fmt.Errorf("lists: %s is no list", field)
+			case part == "columns" && len(s.Columns[field]) > 1 && kind != aList:
+				return fmt.Errorf("columns: %s has several columns, and is no list", field)
+			}
+		}
 	}
 	return nil
 }

@@ -22,9 +22,6 @@ type reading struct {
 	values map[string]string // what values mean
 	joined columnar.Cell     // of several columns
 	mapped columnar.Cell
-
-	// What was taken for no value, by the survey: words such as NaN.
-	missing map[string]int64
 }
 
 // noValues are words that libraries write where there is no value.

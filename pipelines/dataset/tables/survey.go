@@ -401,7 +401,8 @@ func (f *fieldSurvey) seeSymbol(c *columnar.Cell, r *reader) error {
 	}
 	if _, seen := f.symbols[text]; !seen {
 		if len(f.symbols) == mostSymbols {
-			return bad(c, "the column has more than %d different values: is it a %s? Leave it out with --columns %s=", mostSymbols, f.field, f.field)
+			return bad(c, "the column has more than %d different values: is it a %s? Leave it out with --columns %s=",
+				mostSymbols, f.field, f.field)
 		}
 		if f.known(text) != nil {
 			f.odd[text] = r.place()
@@ -490,7 +491,7 @@ func (f *fieldSurvey) settleList() (string, error) {
 var usualTypes = map[string]string{
 	"addtocart": "add_to_cart", "add2cart": "add_to_cart", "cart": "add_to_cart", "carts": "add_to_cart", "basket": "add_to_cart",
 	"transaction": "purchase", "transactions": "purchase", "buy": "purchase", "order": "purchase", "orders": "purchase", "sale": "purchase",
-	"clicks": "click", "pv": "view", "pageview": "view", "detail": "view", "viewitem": "view", "fav": "like", "favorite": "like",
+	"clicks": "click", "pv": "view", "pageview": "view", "detail": "view", "viewitem": "view", "fav": "like",
 	"show": "impression", "exposure": "impression", "impressions": "impression", "stars": "rating", "review": "rating",
 }
 

@@ -40,7 +40,7 @@ func readAll(t testing.TB, dir string, options Options) ([]schemas.Interaction, 
 	if err != nil {
 		return nil, nil, err
 	}
-	err = f.EachInteraction(context.Background(), func(e *schemas.Interaction) error {
+	err = f.EachInteraction(context.Background(), func(e *schemas.Interaction, _ int64) error {
 		events = append(events, *e)
 		return nil
 	})

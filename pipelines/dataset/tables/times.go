@@ -194,8 +194,8 @@ func numberIn(v *columnar.Value) (f float64, whole int64, isWhole, ok bool) {
 	case columnar.Int:
 		return float64(v.Int), v.Int, true, true
 	case columnar.Float:
-		return v.Float, int64(v.Float), v.Float == math.Trunc(v.Float) && math.Abs(v.Float) < 1<<53, !math.IsNaN(v.Float) && !math.IsInf(v.Float, 0)
-	case columnar.Text:
+		return v.Float, int64(v.Float), isWholeFloat(v.Float), !math.IsNaN(v.Float) && !math.IsInf(v.Float, 0)
+	case columnar.Text, columnar.Decimal:
 		text := string(bytes.TrimSpace(v.Text))
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return float64(n), n, true, true
@@ -204,10 +204,13 @@ func numberIn(v *columnar.Value) (f float64, whole int64, isWhole, ok bool) {
 			return 0, 0, false, false
 		}
 		f, err := strconv.ParseFloat(text, 64)
-		return f, int64(f), f == math.Trunc(f) && math.Abs(f) < 1<<53, err == nil
+		return f, int64(f), isWholeFloat(f), err == nil
 	}
 	return 0, 0, false, false
 }
+
+// isWholeFloat tells numbers that hold a whole one exactly.
+func isWholeFloat(f float64) bool { return f == math.Trunc(f) && math.Abs(f) < 1<<53 }
 
 // moment reads a value that is there in the clock's form.
 func (c *clock) moment(v *columnar.Value) (ms int64, ok bool) {
@@ -253,39 +256,10 @@ func (c *clock) ofWritten(w *written, form timeForm) int64 {
 // parseWritten finds all forms in which a text is a moment.
 func parseWritten(text []byte) (w written, ok bool) {
 	p := parser{rest: text}
-	if len(text) > 4 && text[3] == ',' { // Fri, 02 Jan 2026 03:04:05 GMT
-		for _, layout := range []string{time.RFC1123, time.RFC1123Z} {
-			if t, err := time.Parse(layout, string(text)); err == nil && (layout == time.RFC1123Z || t.Location() == time.UTC || bytes.HasSuffix(text, []byte("GMT"))) {
-				return writtenOf(t), true
-			}
-		}
-		return w, false
+	if len(text) > 4 && text[3] == ',' {
+		return parseHTTP(string(text))
 	}
-	a, digits := p.number()
-	separator := p.one("-/.")
-	b, bDigits := p.number()
-	if separator == 0 || p.one(string(separator)) == 0 || bDigits == 0 || bDigits > 2 {
-		return w, false
-	}
-	c, cDigits := p.number()
-	isDay := func(n int) bool { return n >= 1 && n <= 31 }
-	isMonth := func(n int) bool { return n >= 1 && n <= 12 }
-	switch {
-	case digits == 4 && cDigits >= 1 && cDigits <= 2 && separator != '.':
-		w.year, w.first, w.second = a, b, c
-		if isDate(a, b, c) {
-			w.forms = local
-		}
-	case digits >= 1 && digits <= 2 && cDigits == 4:
-		w.year, w.first, w.second = c, a, b
-		if isDay(a) && isMonth(b) && isDate(c, b, a) {
-			w.forms |= dayFirst
-		}
-		if isMonth(a) && isDay(b) && separator != '.' && isDate(c, a, b) {
-			w.forms |= monthFirst
-		}
-	}
-	if w.forms == 0 {
+	if !p.date(&w) {
 		return w, false
 	}
 	if len(p.rest) == 0 {
@@ -301,6 +275,13 @@ func parseWritten(text []byte) (w written, ok bool) {
 		w.forms = zoned
 	}
 	return w, len(p.rest) == 0
+}
+
+// parseHTTP takes Fri, 02 Jan 2026 03:04:05 GMT, or +0100 in its place. Other zones by letters have several meanings.
+func parseHTTP(text string) (written, bool) {
+	text = strings.Replace(text, " GMT", " +0000", 1)
+	t, err := time.Parse(time.RFC1123Z, text)
+	return writtenOf(t), err == nil
 }
 
 func writtenOf(t time.Time) written {
@@ -333,6 +314,33 @@ func (p *parser) one(of string) byte {
 	b := p.rest[0]
 	p.rest = p.rest[1:]
 	return b
+}
+
+// date takes 2026-01-31, 2026/1/31, 31.1.2026, 1/31/2026, in as many forms as there are.
+func (p *parser) date(w *written) bool {
+	a, digits := p.number()
+	separator := p.one("-/.")
+	b, bDigits := p.number()
+	if separator == 0 || p.one(string(separator)) == 0 || bDigits == 0 || bDigits > 2 {
+		return false
+	}
+	c, cDigits := p.number()
+	switch {
+	case digits == 4 && (cDigits == 1 || cDigits == 2) && separator != '.':
+		w.year, w.first, w.second = a, b, c
+		if isDate(a, b, c) {
+			w.forms = local
+		}
+	case (digits == 1 || digits == 2) && cDigits == 4:
+		w.year, w.first, w.second = c, a, b
+		if isDate(c, b, a) {
+			w.forms |= dayFirst
+		}
+		if separator != '.' && isDate(c, a, b) {
+			w.forms |= monthFirst
+		}
+	}
+	return w.forms != 0
 }
 
 // time takes [T ]12:14[:56[.805]][ PM].
@@ -512,9 +520,11 @@ func (s *timeSurvey) settle(field string) (clock, error) {
 		return c, fmt.Errorf("each of its %d times lies in the year 1970, as %s: the column was written in another unit than its type says; "+
 			"write it anew", s.n, s.first)
 	case forms == 0:
-		return c, fmt.Errorf("by no unit are its numbers times from 1980 to 2100, %s for example: tell the unit with --times %s=s|ms|us|ns", s.first, field)
+		return c, fmt.Errorf("by no unit are its numbers times from 1980 to 2100, %s for example: tell the unit with --times %s=s|ms|us|ns",
+			s.first, field)
 	case forms == dayFirst|monthFirst:
-		return c, fmt.Errorf("no value tells day from month, %s for example: tell it with --times %s=dmy or --times %s=mdy", s.first, field, field)
+		return c, fmt.Errorf("no value tells day from month, %s for example: tell it with --times %s=dmy or --times %s=mdy",
+			s.first, field, field)
 	case forms&dated != 0:
 		forms = dated | local
 	case bits.OnesCount16(uint16(forms)) > 1:

@@ -44,7 +44,7 @@ func column(t *testing.T, field string, options Options, values ...string) ([]ti
 	})
 	if field == "occurred_at" {
 		times = nil
-		err = f.EachInteraction(t.Context(), func(e *schemas.Interaction) error {
+		err = f.EachInteraction(t.Context(), func(e *schemas.Interaction, _ int64) error {
 			times = append(times, e.OccurredAt)
 			return nil
 		})

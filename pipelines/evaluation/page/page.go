@@ -37,6 +37,8 @@ type view struct {
 	OverTime *lines
 	// Several says that cases have several targets, without which hit rate, precision and MAP say nothing of their own.
 	Several bool
+	// Spans says that some scorer's figures depend on the order within moments.
+	Spans bool
 	// Series are the scorers that the charts of segments show.
 	Series []series
 	Runs   *lines
@@ -66,6 +68,7 @@ func Write(w io.Writer, r *evaluation.Report, past []evaluation.Past) error {
 	v.Segments, v.OverTime = segments(r, v.Series)
 	for i := range r.Scorers {
 		v.Several = v.Several || r.Scorers[i].HitRate != r.Scorers[i].Recall || r.Scorers[i].MAP != r.Scorers[i].MRR
+		v.Spans = v.Spans || r.Scorers[i].TieSpan != nil
 	}
 	if err := page.Execute(w, v); err != nil {
 		return fmt.Errorf("writing a page: %w", err)

@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"math/rand/v2"
 	"regexp"
 	"strconv"
@@ -44,6 +45,7 @@ func report(t *testing.T) (*evaluation.Report, []evaluation.Past) {
 		}
 		if u%2 == 0 {
 			one.Type = schemas.Purchase
+			one.Tied = []int32{int32(order[39])}
 		}
 		cases = append(cases, one)
 	}
@@ -54,11 +56,12 @@ func report(t *testing.T) (*evaluation.Report, []evaluation.Past) {
 	}
 	c := evaluation.DefaultConfig()
 	c.K, c.Resamples, c.Samples, c.Against = 5, 100, 3, "popularity"
-	c.At = []int{1, 5, 10, 20}
+	c.At = []int{1, 5, 10, 40}
 	done, err := evaluation.Evaluate(t.Context(), cases, catalogue, scorers, c)
 	require.NoError(t, err)
 	at := time.Date(2026, time.November, 28, 12, 0, 0, 0, time.UTC)
 	done.Subject = &evaluation.Subject{At: at, Model: hostile, Bundle: hostile, Data: hostile, Split: hostile}
+	done.Baselines = []evaluation.Chosen{{Scorer: hostile, Setting: hostile, About: hostile, Cases: 7, Of: 9, Tried: []evaluation.Tried{{Setting: hostile}}}}
 	done.LeftOut = []evaluation.LeftOut{{Name: hostile, Why: hostile}}
 	done.Waterfall = []evaluation.Loss{{Stage: "model", Hits: 40, Share: 40. / 90}, {Stage: hostile, Hits: 31, Share: 31. / 90}}
 	done.Earlier, err = evaluation.Compare(hostile, done.Run(), "this run", done.Run(), evaluation.Comparing{Resamples: 50})
@@ -158,6 +161,10 @@ func TestSectionsStandWhereTheReportHasThem(t *testing.T) {
 		"Some users in full":         func() { r.Samples = nil },
 		"Against popularity, case":   func() { r.Against = "" },
 		"is left out":                func() { r.LeftOut = nil },
+		"on 7 of 9 validation cases": func() { r.Baselines = nil },
+		"k 40 reaches the end of":    func() { r.WholeCatalogue = nil },
+		"Decided by lot":             func() { r.Ties = nil },
+		"worst to best order":        func() {},
 		"By week of the target":      func() { r.Scorers[0].Segments = r.Scorers[0].Segments[:0] },
 		"Recall by length":           func() { r.Scorers[0].At = r.Scorers[0].At[:1] },
 		`class="subject"`:            func() { r.Subject = nil },
@@ -180,6 +187,25 @@ func TestSectionsStandWhereTheReportHasThem(t *testing.T) {
 		require.Negative(t, strings.Index(rest, heading), heading)
 	}
 	require.Error(t, Write(&bytes.Buffer{}, &evaluation.Report{}, nil))
+}
+
+// The page says what its words mean, and how far ties matter.
+func TestDefinitionsAndTies(t *testing.T) {
+	r, past := report(t)
+	text := written(t, r, past)
+	for _, d := range r.Definitions.List() {
+		shows(t, html.UnescapeString(text), "<dt>"+d.Name+"</dt><dd>"+d.Meaning+".</dd>")
+	}
+	shows(t, text, "ties: 45 of 90 cases ask for one of several items of one moment.")
+	for i := range r.Scorers {
+		require.NotNil(t, r.Scorers[i].TieSpan)
+		shows(t, text, "<td>"+r.Scorers[i].TieSpan.NDCG.String()+"</td>")
+		shows(t, text, "<td>"+four(r.Scorers[i].MAPAll.Mean))
+		r.Scorers[i].TieSpan = nil
+	}
+	text = written(t, r, past)
+	shows(t, text, "the order makes less than 1 % of recall and NDCG")
+	require.Negative(t, strings.Index(text, "worst to best order"))
 }
 
 func several(r *evaluation.Report, yes bool) {
