@@ -249,7 +249,7 @@ func avroValue(value any) columnar.Value {
 	case []byte:
 		return columnar.Value{Kind: columnar.Text, Text: v}
 	case generic.Decimal:
-		return columnar.Value{Kind: columnar.Text, Text: []byte(v)}
+		return columnar.Value{Kind: columnar.Decimal, Text: []byte(v)}
 	case generic.Date:
 		return columnar.Value{Kind: columnar.Time, Int: v.UnixMilli()}
 	case generic.Moment:

@@ -55,6 +55,8 @@ func shown(c *columnar.Cell) string {
 			return fmt.Sprint("float ", v.Float)
 		case columnar.Text:
 			return fmt.Sprintf("text %s", v.Text)
+		case columnar.Decimal:
+			return fmt.Sprintf("decimal %s", v.Text)
 		}
 		return fmt.Sprint(map[columnar.Kind]string{columnar.Bool: "bool ", columnar.Int: "int ", columnar.Time: "time "}[v.Kind], v.Int)
 	}
@@ -98,10 +100,10 @@ func TestAvroKinds(t *testing.T) {
 		"timestamp_millis": "time 1769860800123", "timestamp_micros": "time 1769860800123", "timestamp_nanos": "time 1769860800123",
 		"local_millis": "text 2026-01-31T12:00:00.123", "local_micros": "text 2026-01-31T12:00:00.123456",
 		"local_nanos": "text 2026-01-31T12:00:00.123456789",
-		"uuid":        "text 6ba7b810-9dad-11d1-80b4-00c04fd430c8", "decimal": "text -0.05",
-		"decimal_fixed": "text 12345678901234567890.123456789", "decimal_zero": "text 0",
+		"uuid":        "text 6ba7b810-9dad-11d1-80b4-00c04fd430c8", "decimal": "decimal -0.05",
+		"decimal_fixed": "decimal 12345678901234567890.123456789", "decimal_zero": "decimal 0",
 		"list": "list(text a, null, text )", "map": "map(text a: float 1.5, text b: null)",
-		"record": "map(text x: int 1, text y: null)", "pairs": "map(int 7: text seven)", "several": "text s", "odd_decimal": "text 1.5",
+		"record": "map(text x: int 1, text y: null)", "pairs": "map(int 7: text seven)", "several": "text s", "odd_decimal": "decimal 1.5",
 	} {
 		got, err := rows(fixture("kinds"), name)
 		require.NoError(t, err, name)
@@ -125,7 +127,7 @@ func TestAvroOfOtherWriters(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [][]string{
 		{"text u1", "int 1", "text 2026-01-31T12:00:00", "text 2026-01-31T12:00:00.123456", "list(text a, null)",
-			"map(text x: int 1, text y: text q)", "text 9.50"},
+			"map(text x: int 1, text y: text q)", "decimal 9.50"},
 		{"text u2", "null", "null", "null", "null", "null", "null"},
 	}, got)
 	got, err = rows(fixture("polars-empty"))
