@@ -115,7 +115,7 @@ func (d *data) repeats(env *Env, all *dataset.Dataset) dataset.Repeats {
 	repeats, share := dataset.Repeats(d.Repeats).Settle(all)
 	if d.Repeats == string(dataset.AutoRepeats) && repeats == dataset.AskRepeats {
 		_, _ = terminal.Fprintf(env.Err, "%.1f %% of the choices are of items that the user had before: such items are asked for too, and "+
-			"stay in the lists (--repeats ask; --repeats skip asks for new ones alone)\n", 100*share)
+			"stay in the lists, as in requests with include_seen (--repeats ask); --repeats skip asks for new ones alone\n", 100*share)
 	}
 	return repeats
 }

@@ -107,7 +107,7 @@ func OfDataset(d *dataset.Dataset, held *dataset.HoldOut, name, split string) *D
 	repeated, turns := d.RepeatedChoices()
 	s.Repeated, s.RepeatShare = repeated, share(repeated, turns)
 	p := held.Parts
-	s.Parts = []Bin{{"learnt from", p.Past}, {"asked for", p.Asked}, {"after what is asked for", p.Behind}, {"later, not asked for", p.Later}}
+	s.Parts = []Bin{{"learnt from", p.Past}, {"asked for", p.Asked}, {"after the asked", p.Behind}, {"after the cut", p.Later}}
 	s.Repeats = held.Repeats == dataset.AskRepeats
 	s.cases(held.Cases, held.Past.Histories())
 	if len(d.Binding) > 0 {
@@ -286,7 +286,7 @@ func (s *survey) finish(timed bool) *Description {
 		}
 		name := kind.String()
 		if !timed {
-			name = "events without a type"
+			name = "no type"
 		}
 		s.Kinds = append(s.Kinds, Kind{name, s.kinds[kind], share(s.kinds[kind], s.Events), read})
 	}
@@ -345,7 +345,7 @@ func doubling(sizes []int) []Bin {
 		}
 		bins[at].N++
 	}
-	if len(bins) > 0 && bins[0].N == 0 {
+	for len(bins) > 1 && bins[0].N == 0 {
 		bins = bins[1:]
 	}
 	return bins

@@ -144,7 +144,7 @@ func (p *pages) readHeader() error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("reading the header of a page: %w", err)
+			return fmt.Errorf("reading the header of a page: %w: write the file anew", err)
 		}
 		p.at += int64(n)
 		return nil

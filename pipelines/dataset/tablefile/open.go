@@ -32,6 +32,13 @@ type Table interface {
 	Close()
 }
 
+// Typed is a Table whose columns have types of their own.
+type Typed interface {
+	// Type tells people the type of a column; local says that its moments are a wall clock's, of a zone that the file does not name,
+	// and are read as if it were UTC.
+	Type(column string) (about string, local bool)
+}
+
 // How says of text what its bytes do not.
 type How struct {
 	// Header names the columns of delimited text that has no line with their names.

@@ -36,6 +36,16 @@ func (t *parquet) Columns() []string { return t.columns }
 
 func (t *parquet) Notes() []string { return nil }
 
+// Type is what the footer says.
+func (t *parquet) Type(column string) (about string, local bool) {
+	for _, c := range t.open.Columns() {
+		if c.Name == column {
+			return c.Type, c.Local
+		}
+	}
+	return "", false
+}
+
 func (t *parquet) Begin(places []int) (err error) {
 	names := make([]string, len(places))
 	for i, at := range places {

@@ -3,6 +3,7 @@ package tables
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/require"
@@ -30,4 +31,30 @@ func TestDecimalsAndUUIDs(t *testing.T) {
 	require.Equal(t, at(1_767_322_800_000), e.OccurredAt)
 	require.InDelta(t, -12.5, *e.Value, 0)
 	require.Equal(t, "18446744073709551615", e.EventID)
+}
+
+// TestWallClocks: a timestamp of no zone is that of the zone that is told, and UTC else, which is said.
+func TestWallClocks(t *testing.T) {
+	type event struct {
+		UserID     string `parquet:"user_id"`
+		ItemID     string `parquet:"item_id"`
+		OccurredAt int64  `parquet:"occurred_at,timestamp(microsecond:local)"`
+	}
+	var b bytes.Buffer
+	require.NoError(t, parquet.Write(&b, []event{{"u", "i", 1_769_864_400_000_000}}))
+	files := map[string]string{"interactions.parquet": b.String()}
+	for zone, want := range map[string]struct {
+		at  time.Time
+		how string
+	}{
+		"":              {at(noon + 3_600_000), "timestamps without a zone, in UTC"},
+		"Europe/Berlin": {at(noon), "timestamps without a zone, in Europe/Berlin"},
+	} {
+		events, _, err := readAll(t, folder(t, files), Options{Zone: zone})
+		require.NoError(t, err)
+		require.Equal(t, want.at, events[0].OccurredAt)
+		binding, err := survey(t, files, Options{Zone: zone})
+		require.NoError(t, err)
+		require.Contains(t, binding.Tables[0].Fields, FieldBinding{"occurred_at", "occurred_at", want.how})
+	}
 }

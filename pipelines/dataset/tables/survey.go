@@ -24,6 +24,7 @@ type source struct {
 	readings []*reading
 	columns  []string // that are read
 	pivoted  *pivoted
+	local    map[string]bool // columns whose times are a wall clock's, in any part
 	told     TableBinding
 }
 
@@ -128,6 +129,7 @@ func (s *source) open() (has []string, notes []string, err error) {
 			}
 			has = append(has, name) // twice of the first part, where it has it twice
 		}
+		s.seeLocal(r.table)
 		for _, note := range r.table.Notes() {
 			if !slices.Contains(notes, note) {
 				notes = append(notes, note)
@@ -149,6 +151,22 @@ func (s *source) open() (has []string, notes []string, err error) {
 		has = s.pivoted.names
 	}
 	return has, notes, nil
+}
+
+// seeLocal keeps which columns have times without a zone by their type.
+func (s *source) seeLocal(t tablefile.Table) {
+	typed, is := t.(tablefile.Typed)
+	if !is {
+		return
+	}
+	if s.local == nil {
+		s.local = map[string]bool{}
+	}
+	for _, name := range t.Columns() {
+		if _, local := typed.Type(name); local {
+			s.local[name] = true
+		}
+	}
 }
 
 func (s *source) bind(has []string) error {
@@ -183,6 +201,7 @@ func (s *source) bind(has []string) error {
 			}
 			g.at = append(g.at, at)
 		}
+		g.clock.wall = len(g.columns) == 1 && s.local[g.columns[0]]
 		if err := g.prepare(&s.spec); err != nil {
 			return fmt.Errorf("reading %s: %w", s.name(), err)
 		}
@@ -207,9 +226,11 @@ func missing(b bound) string {
 // prepare takes what the source says of times and lists.
 func (g *reading) prepare(spec *Source) (err error) {
 	if text, is := spec.Times[g.field]; is {
+		wall := g.clock.wall
 		if g.clock, err = parseClock(text); err != nil {
 			return err
 		}
+		g.clock.wall = wall
 	}
 	if g.clock.zone, err = spec.location(); err != nil {
 		return err
@@ -464,6 +485,9 @@ func (f *fieldSurvey) settleTime() (string, error) {
 		}
 	}
 	how := f.clock.form.String() + told
+	if f.clock.form == stamped && f.clock.wall {
+		how += " without a zone, in " + f.clock.location().String()
+	}
 	if f.clock.form.needsZone() {
 		how += ", in " + f.clock.location().String()
 	}

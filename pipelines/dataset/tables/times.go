@@ -82,6 +82,8 @@ type clock struct {
 	zone *time.Location
 	// origin is from when on numbers count, in ms since 1970.
 	origin int64
+	// wall says that timestamps are a wall clock's in the zone, which were read as if it were UTC.
+	wall bool
 }
 
 // parseClock takes what --times says: a form, or a unit and its origin, "s since 2017-01-01".
@@ -216,7 +218,11 @@ func isWholeFloat(f float64) bool { return f == math.Trunc(f) && math.Abs(f) < 1
 func (c *clock) moment(v *columnar.Value) (ms int64, ok bool) {
 	switch {
 	case v.Kind == columnar.Time:
-		return v.Int, c.form&stamped != 0 || c.form&(zoned|local|dated) != 0
+		ms := v.Int
+		if c.wall {
+			ms = c.settled(time.UnixMilli(ms).UTC()).UnixMilli()
+		}
+		return ms, c.form&stamped != 0 || c.form&(zoned|local|dated) != 0
 	case c.form&numberForms != 0:
 		f, whole, isWhole, ok := numberIn(v)
 		if !ok {

@@ -71,9 +71,9 @@ func descriptionHeadline(d *description.Description) []string {
 	said := "Nothing stands out that would make figures on this data worth less than they look."
 	switch {
 	case red > 0:
-		said = fmt.Sprintf("%d red marks: nothing should be trained on this data before they are mended.", red)
+		said = fmt.Sprintf("Red marks: %d. Nothing should be trained on this data before that is mended.", red)
 	case yellow > 0:
-		said = fmt.Sprintf("%d things to know before figures on this data are believed.", yellow)
+		said = fmt.Sprintf("Before figures on this data are believed, %d of its traits should be known.", yellow)
 	}
 	lines := []string{said}
 	if !d.From.IsZero() {
