@@ -30,6 +30,7 @@ const module = "github.com/freshet/freshet"
 var rooms = map[string][]string{
 	".":                 {"pipelines/commands"},
 	"schemas":           {},
+	"schemas/generic":   {"schemas/internal/avro"},
 	"services":          {"schemas", "services"},
 	"producers":         {"schemas"},
 	"producers/kafkaio": {"schemas/secure"},
