@@ -24,7 +24,7 @@ type movieLensFormat struct {
 }
 
 var movieLensFormats = []movieLensFormat{
-	{"ml-latest-small", 0.5, []string{"movies.csv", "ratings.csv"}, readCSV},
+	{"ml-latest-small", halfStar, []string{"movies.csv", "ratings.csv"}, readCSV},
 	{"ml-100k", 1, []string{"u.item", "u.data", "u.genre"}, readHundredK},
 	{"ml-1m", 1, []string{"movies.dat", "ratings.dat"}, readDoubleColon},
 }
@@ -89,6 +89,9 @@ func (b *movieLensBuilder) movie(id, title string, genres []string) error {
 	return nil
 }
 
+// halfStar is the worst rating where there are halves.
+const halfStar = 0.5
+
 func isNoGenre(genre string) bool {
 	return genre == "" || genre == "unknown" || genre == "(no genres listed)"
 }
@@ -111,6 +114,9 @@ func (b *movieLensBuilder) rating(user, movie, stars, seconds string) error {
 		u = int32(len(b.d.Users))
 		b.users[user] = u
 		b.d.Users = append(b.d.Users, User{ID: user, Age: b.ages[user]})
+	}
+	if value != float32(int32(value)) { // ml-10m has half stars, in the format of ml-1m
+		b.d.Ratings.Lowest = halfStar
 	}
 	b.d.Events = append(b.d.Events, Event{At: at.UnixMilli(), User: u, Item: item, Value: value, Type: schemas.Rating})
 	return nil

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // readCSV reads movies.csv (movieId,title,genres) and ratings.csv (userId,movieId,rating,timestamp), both UTF-8 with a header.
@@ -95,12 +96,15 @@ func readHundredK(dir string, b *movieLensBuilder) error {
 	return eachLine(dir, "u.data", b.ratingRow("\t"))
 }
 
-// readDoubleColon reads ml-1m: movies.dat (id::title::genres), ratings.dat (user::film::stars::seconds) and, where it is
+// readDoubleColon reads ml-1m and ml-10m: movies.dat (id::title::genres), ratings.dat (user::film::stars::seconds) and, where it is
 // there, users.dat (id::gender::age::…), where age is the lower end of a bracket and 1 stands for under 18. Titles are in
-// Latin-1.
+// Latin-1 in ml-1m, and in UTF-8 in ml-10m.
 func readDoubleColon(dir string, b *movieLensBuilder) error {
 	err := eachLine(dir, "movies.dat", func(line string) error {
-		f := strings.Split(fromLatin1(line), "::")
+		if !utf8.ValidString(line) {
+			line = fromLatin1(line)
+		}
+		f := strings.Split(line, "::")
 		if len(f) != 3 {
 			return fmt.Errorf("%d fields instead of 3", len(f))
 		}

@@ -268,3 +268,21 @@ func TestPublicSASRecSplit(t *testing.T) {
 	require.Len(t, s.Validation, 512)
 	require.Len(t, s.Test, 6040)
 }
+
+// TestReadTenM: ml-10m has the files of ml-1m, with half stars, titles in UTF-8 and no users.dat.
+func TestReadTenM(t *testing.T) {
+	d, err := ReadMovieLens(write(t, map[string]string{
+		"movies.dat":  "1::Amélie (2001)::Comedy|Romance\n",
+		"ratings.dat": "1::1::4.5::838985046\n2::1::5::838983525\n",
+	}))
+	require.NoError(t, err)
+	require.Equal(t, "Amélie", d.Items[0].Title)
+	require.Equal(t, schemas.RatingScale{Lowest: .5, Highest: 5}, d.Ratings)
+	d, err = ReadMovieLens(write(t, map[string]string{
+		"movies.dat":  "1::Am\xe9lie (2001)::Comedy\n",
+		"ratings.dat": "1::1::4::838985046\n",
+	}))
+	require.NoError(t, err)
+	require.Equal(t, "Amélie", d.Items[0].Title)
+	require.Equal(t, schemas.RatingScale{Lowest: 1, Highest: 5}, d.Ratings)
+}
