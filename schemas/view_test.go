@@ -13,7 +13,9 @@ import (
 // strangers is a registry of a few schemas that are none of Freshet's, from id 1 on; the id behind the last does not answer.
 type strangers []Schema
 
-func (s strangers) Register(context.Context, string, string) (int, error) { return 0, errors.ErrUnsupported }
+func (s strangers) Register(context.Context, string, string) (int, error) {
+	return 0, errors.ErrUnsupported
+}
 
 func (s strangers) Latest(context.Context, string) (int, Schema, error) {
 	return 0, Schema{}, errors.ErrUnsupported

@@ -8,9 +8,10 @@ import (
 	"github.com/freshet/freshet/schemas/internal/avro"
 )
 
-// Schema is a parsed Avro schema, and Reader reads Avro binary from one slice.
 type (
+	// Schema is a parsed Avro schema.
 	Schema = avro.Schema
+	// Reader reads Avro binary from one slice.
 	Reader = avro.Reader
 )
 

@@ -150,7 +150,8 @@ func readable(s *generic.Schema, place avroPlace) error {
 		return fmt.Errorf("its type is %s: write it as a string, a number, a boolean, or a timestamp", s.Logical)
 	}
 	if s.Logical == "decimal" && !generic.IsDecimal(s) {
-		return fmt.Errorf("its type is a decimal of precision %d and scale %d, which is none: write it as a string or a number", s.Precision, s.Scale)
+		return fmt.Errorf("its type is a decimal of precision %d and scale %d, which is none: write it as a string or a number",
+			s.Precision, s.Scale)
 	}
 	nested := errors.New("it is neither a plain value, nor a list of them, nor a map")
 	switch s.Kind {

@@ -60,7 +60,8 @@ func newContainer(r *bufio.Reader, most int64) (*container, error) {
 		}
 		c.zstd = d
 	default:
-		return nil, fmt.Errorf("its blocks are compressed with %.40q: write it with deflate, snappy, zstandard, bzip2, or without compression", c.codec)
+		return nil, fmt.Errorf("its blocks are compressed with %.40q: write it with deflate, snappy, zstandard, bzip2, or without compression",
+			c.codec)
 	}
 	return c, nil
 }

@@ -1,5 +1,6 @@
 // Package tablefile reads one file of rows, whatever its form: delimited text (CSV, TSV, and by other separators), JSON lines,
-// Parquet, and Avro container files; all but Parquet may be compressed with gzip, zstd or bzip2. The form is told by the bytes, never by the name.
+// Parquet, and Avro container files; all but Parquet may be compressed with gzip, zstd or bzip2. The form is told by the bytes,
+// never by the name.
 //
 // It may import pipelines/dataset/columnar, whose cells are what every form gives, and schemas/generic, which decodes Avro. It knows
 // rows and columns, and nothing of Freshet's records. What always holds in it:
