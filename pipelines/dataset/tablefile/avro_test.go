@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -261,6 +262,28 @@ func TestAvroIsReadAsGoavroWritesIt(t *testing.T) {
 		got, err := rows(written(t, b.Bytes()))
 		require.NoError(t, err)
 		require.Equal(t, [][]string{{"text x"}, {"null"}}, got)
+	}
+}
+
+// TestAvroClaimsTakeNoMemory: sizes and counts of hundreds of megabytes, in files of a hundred bytes.
+func TestAvroClaimsTakeNoMemory(t *testing.T) {
+	claim := binary.AppendVarint(nil, mostBlock)
+	list := one(`{"type": "map", "values": "string"}`)
+	header := append(binary.AppendVarint([]byte(containerMagic), 2), binary.AppendVarint(nil, mostContainerHeader-100)...)
+	for name, file := range map[string][]byte{
+		"block":    append(append(containerOf(list, "null"), 2), claim...),
+		"elements": containerOf(list, "null", made{1, binary.AppendVarint(nil, 1<<28)}),
+		"text":     containerOf(one(`"string"`), "null", made{1, claim}),
+		"rows":     containerOf(one(`"string"`), "deflate", made{1 << 27, []byte{3, 0}}),
+		"header":   append(header, "key"...),
+	} {
+		path := written(t, file)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := rows(path)
+		runtime.ReadMemStats(&after)
+		require.Error(t, err, name)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), name)
 	}
 }
 
