@@ -135,8 +135,8 @@ func (p *parser) parseName(name, namespace string) (*Schema, error) {
 	if s, ok := p.named[fullName(name, namespace)]; ok {
 		return s, nil
 	}
-	// Java writes the name of a type without a namespace bare, or behind a dot, inside of types that have one.
-	if s, ok := p.named[strings.TrimPrefix(name, ".")]; ok {
+	// Java writes the name of a type without a namespace bare, inside of types that have one, too.
+	if s, ok := p.named[name]; ok {
 		return s, nil
 	}
 	return nil, fmt.Errorf("type %q is not defined before its use", name)
