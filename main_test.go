@@ -272,7 +272,7 @@ const helpFile = "pipelines/commands/testdata/help.txt"
 // each calls visit for every command and group of commands, with its words on the command line.
 func each(t *testing.T, visit func(words []string, node *kong.Node)) {
 	t.Helper()
-	parser, err := kong.New(&table{})
+	parser, err := kong.New(&table{}, commands.Variables())
 	require.NoError(t, err)
 	var walk func(words []string, node *kong.Node)
 	walk = func(words []string, node *kong.Node) {

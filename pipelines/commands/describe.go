@@ -17,13 +17,13 @@ import (
 type Describe struct {
 	data
 	JSON bool   `name:"json" help:"Print the description as JSON instead of tables."`
-	HTML string `name:"html" type:"path" placeholder:"FILE" help:"Write a page with charts, too: one file that needs nothing else, also for printing."`
+	HTML string `name:"html" type:"path" placeholder:"FILE" help:"Write a page with charts, too: one file that needs nothing else."`
 }
 
 // Help says what marks are.
 func (*Describe) Help() string {
-	return `What stands out is marked: yellow marks are to be known before figures on the data are believed, red ones are reasons not to train,
-and train refuses such data.`
+	return `What stands out is marked: yellow marks are to be known before figures on the data are believed, red ones are reasons not to
+train, and train refuses such data.`
 }
 
 // Run prints what is in the data, what of it will be learnt from and asked for, and what stands out.
@@ -75,7 +75,8 @@ func printDescription(w io.Writer, d *description.Description) error {
 	facts.AppendRow(terminal.Row{"of an item had before", fmt.Sprintf("%d (%.1f %%)", d.Repeated, 100*d.RepeatShare)})
 	facts.AppendRow(terminal.Row{"of the same moment", share(d.Tied, d.Choices)})
 	facts.AppendRow(terminal.Row{"of the top 1 % of items", fmt.Sprintf("%.1f %%; of the first %.1f %%", 100*d.Top, 100*d.First)})
-	facts.AppendRow(terminal.Row{"1,000 events in a day", fmt.Sprintf("users: %d, with %s of the events", d.Bots.Users, share(d.Bots.Events, d.Events))})
+	bots := fmt.Sprintf("users: %d, with %s of the events", d.Bots.Users, share(d.Bots.Events, d.Events))
+	facts.AppendRow(terminal.Row{"1,000 events in a day", bots})
 	facts.AppendRow(terminal.Row{"cases", fmt.Sprintf("%d, %s of an item that is new", d.Cases, share(d.Cold, d.Cases))})
 	for _, p := range d.Parts {
 		facts.AppendRow(terminal.Row{p.Name, share(p.N, d.Events)})

@@ -32,7 +32,7 @@ type EvaluateBundle struct {
 	At         []int  `default:"1,5,10,20,50,100" help:"More lengths, for all forms but the table."`
 	Targets    string `enum:"first,all" default:"first" placeholder:"TARGETS" help:"Of --split time: ask for the first item after the moment that is new to the user, or for all: ${enum}."`
 	Baselines  string `enum:"all,simple,none" default:"all" placeholder:"WHICH" help:"Baselines beside the towers: ${enum}. simple leaves out those whose settings are chosen on validation cases first, which takes longest."`
-	EASEItems  int    `name:"ease-items" placeholder:"N" help:"Solve the baseline EASE for catalogues of up to so many items, however long that takes; by default for those that half of the free memory and three minutes suffice for. Memory grows with the square of the items, time with the cube."`
+	EASEItems  int    `name:"ease-items" placeholder:"N" help:"Solve the baseline EASE for catalogues of up to so many items, however long that takes; by default for those that half of the free memory and a minute suffice for. Memory grows with the square of the items, time with the cube."`
 	Against    string `placeholder:"SCORER" help:"Compare each scorer with this one of the table, case by case."`
 	AgainstRun string `placeholder:"RUN" help:"Compare the towers with those of an earlier run, case by case: a name in --runs, latest, or a file."`
 	Runs       string `type:"path" placeholder:"DIR" help:"Keep this run in the folder, for --against-run and evaluate compare."`

@@ -68,7 +68,7 @@ func Execute(ctx context.Context, table any, global *Global, args []string, stre
 	parser, err := kong.New(table,
 		kong.Name("freshet"),
 		kong.Description("Freshet turns interactions into fresh recommendations: Kafka in, Redis and Milvus inside, Kafka out."),
-		kong.Vars{"formats": formatNames(), "table_formats": tableFormatNames()},
+		Variables(),
 		kong.Writers(streams.Out, streams.Err), kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/freshet/freshet/pipelines/dataset"
 	"github.com/freshet/freshet/pipelines/dataset/tables"
 	"github.com/freshet/freshet/schemas"
@@ -32,6 +34,11 @@ func formatNames() string { return strings.Join(slices.Concat(ownFormats, tables
 // tableFormatNames are those that can be converted and published.
 func tableFormatNames() string {
 	return strings.Join(slices.Concat([]string{"auto", dataset.MovieLensFormat, dataset.TablesFormat}, tables.Formats()), ",")
+}
+
+// Variables are what the commands' help texts and choices stand for.
+func Variables() kong.Vars {
+	return kong.Vars{"formats": formatNames(), "table_formats": tableFormatNames()}
 }
 
 // isTables tells the formats that package tables reads.

@@ -52,7 +52,7 @@ func TestExitCodes(t *testing.T) {
 		{"unknown split", []string{"train", "--split", "random"}, 2, "--split"},
 		{"a published split anew", []string{"evaluate", "--data", published, "--split", "time"}, 2, "sessions is published with a split of its own"},
 		{"no runs", []string{"evaluate", "compare", "a", "b", "--runs", folder}, 1, "has no runs"},
-		{"no items for EASE", []string{"evaluate", "--ease-items", "-1"}, 2, "--ease-items is -1"},
+		{"no items for EASE", []string{"evaluate", "--ease-items=-1"}, 2, "--ease-items is -1"},
 		{"no run to export", []string{"evaluate", "export", "trec", "--runs", folder, "--out", folder}, 1, "has no runs"},
 		{"one run", []string{"evaluate", "compare", "a"}, 2, "<b>"},
 		{"no folder to export to", []string{"export", "onnx"}, 2, "--out"},

@@ -8,6 +8,7 @@
 //   - Ties count against the scorer: an item with the target's score stands before it. A scorer that gives everything the
 //     same score finds nothing.
 //   - The same cases, scorers and configuration give the same report, whatever the number of workers.
+//   - The settings of baselines are chosen on validation cases; what the test asks for decides nothing.
 //   - Figures are compared only where the questions were the same: a checksum over cases, items and protocol says so.
 //   - What the data does not have (times, types, categories, histories) is left out, never counted as 0.
 package evaluation

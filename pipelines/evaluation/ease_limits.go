@@ -26,7 +26,7 @@ type EASELimits struct {
 }
 
 // easeTime is how long a reader may wait for a baseline.
-const easeTime = 3 * time.Minute
+const easeTime = time.Minute
 
 // EASECost estimates what it takes to solve EASE so many times: the counts and an inverse, 8 bytes for each pair of items, and a
 // multiplication or addition for each three items, at the speed that this machine shows just now.

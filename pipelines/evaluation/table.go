@@ -110,8 +110,14 @@ func (r *Report) tiesTable() string {
 		return said + "; the order makes less than 1 % of recall and NDCG"
 	}
 	rightFrom(t, 2, 3)
-	return t.Render() + "\n" + said
+	return t.Render() + "\n" + said + "\n" + tiesMeaning
 }
+
+// tiesMeaning is what a reader of spans must know.
+const tiesMeaning = "histories and targets take each other order; what was learnt keeps the order that was drawn, which widens the span"
+
+// Meaning is what a reader of the spans must know.
+func (*Ties) Meaning() string { return tiesMeaning }
 
 // String says how many cases there are with ties.
 func (t *Ties) String(cases int) string {

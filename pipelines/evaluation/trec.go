@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // A kept run knows the places of the targets, and not which items stood between them. So its documents are called by what they
@@ -74,11 +75,17 @@ func writeLines(path string, write func(w io.Writer) error) error {
 	return errors.Join(write(b), b.Flush(), file.Close())
 }
 
+// writeLine writes fields, none of which has blanks.
+func writeLine(w io.Writer, fields ...string) error {
+	_, err := io.WriteString(w, strings.Join(fields, " ")+"\n")
+	return err
+}
+
 // writeQrels writes a line for each target: query, 0, document, relevance.
 func (r *Run) writeQrels(w io.Writer) error {
 	for i, targets := range r.Targets {
 		for n := range targets {
-			if _, err := fmt.Fprintf(w, "%d 0 %s%d 1\n", i+1, trecTarget, n+1); err != nil {
+			if err := writeLine(w, strconv.Itoa(i+1), "0", trecTarget+strconv.Itoa(int(n)+1), "1"); err != nil {
 				return err
 			}
 		}
@@ -104,7 +111,8 @@ func (o *Outcome) writeTREC(w io.Writer, name string, depth int) error {
 				hits++
 				document = trecTarget + strconv.Itoa(hits)
 			}
-			if _, err := fmt.Fprintf(w, "%d Q0 %s %d %d %s\n", i+1, document, place, -place, name); err != nil {
+			at := strconv.Itoa(int(place))
+			if err := writeLine(w, strconv.Itoa(i+1), "Q0", document, at, "-"+at, name); err != nil {
 				return err
 			}
 		}

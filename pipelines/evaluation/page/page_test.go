@@ -196,7 +196,7 @@ func TestDefinitionsAndTies(t *testing.T) {
 	for _, d := range r.Definitions.List() {
 		shows(t, html.UnescapeString(text), "<dt>"+d.Name+"</dt><dd>"+d.Meaning+".</dd>")
 	}
-	shows(t, text, "ties: 45 of 90 cases ask for one of several items of one moment.")
+	shows(t, text, "ties: 45 of 90 cases ask for one of several items of one moment. In the table, "+r.Ties.Meaning()+".</p>")
 	for i := range r.Scorers {
 		require.NotNil(t, r.Scorers[i].TieSpan)
 		shows(t, text, "<td>"+r.Scorers[i].TieSpan.NDCG.String()+"</td>")
