@@ -30,6 +30,7 @@ const module = "github.com/freshet/freshet"
 var rooms = map[string][]string{
 	".":                 {"pipelines/commands"},
 	"schemas":           {},
+	"schemas/generic":   {"schemas/internal/avro"},
 	"services":          {"schemas", "services"},
 	"producers":         {"schemas"},
 	"producers/kafkaio": {"schemas/secure"},
@@ -56,7 +57,7 @@ var owners = map[string][]string{
 	"github.com/expr-lang/expr":           {"services/rules"},
 	"github.com/yalue/onnxruntime_go":     {"services/towers/onnxruntime"},
 	"github.com/alecthomas/kong":          {"pipelines/commands"},
-	"github.com/linkedin/goavro":          {},
+	"github.com/linkedin/goavro":          {"schemas/generic", "pipelines/dataset/tables"},
 	"github.com/stretchr/testify":         {},
 	module + "/services/towers/towertest": {},
 	module + "/pipelines/commands":        {"."},

@@ -1,7 +1,7 @@
 // Package schemas holds Freshet's contracts: the records that cross Kafka, as .avsc files and as typed Go records, their
 // codecs, the Confluent wire framing and the semantic checks that decoding cannot make.
 //
-// It may import nothing of the project but its own internal/avro and secure. What always holds in it:
+// It may import nothing of the project but its own internal/avro, generic and secure. What always holds in it:
 //
 //   - A typed encoder writes, byte for byte, what goavro writes for the same value (maps in the order of their keys, where goavro
 //     has none), and a typed decoder reads whatever goavro wrote; golden, property and fuzz tests prove both ways.

@@ -58,6 +58,9 @@ var embeddedSchemas = sync.OnceValue(func() (s struct {
 	return s
 })
 
+// AvroSchema is the current schema of a record, as its file has it.
+func AvroSchema[T Record]() string { return embeddedSchemas().current[codecOf[T]().record] }
+
 type embeddedRegistry struct{}
 
 // EmbeddedRegistry returns the registry of the schemas that this build of Freshet knows, current and earlier, under ids that are

@@ -11,7 +11,9 @@ import (
 
 	"github.com/linkedin/goavro/v2"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/sr"
 
+	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/schemas/internal/avro"
 )
 
@@ -198,4 +200,40 @@ func TestRequestsOfTheVersionBeforeAreRead(t *testing.T) {
 	require.NoError(t, err)
 	asked.Query = ""
 	require.Equal(t, asked, got)
+}
+
+// TestForeignTimesBecomeMilliseconds reads what Spark, Flink and polars make of a time, by a schema of the producer's own in a registry.
+func TestForeignTimesBecomeMilliseconds(t *testing.T) {
+	url, topic := servertest.Registry(t), servertest.Name()
+	client := servertest.RegistryClient(t, url)
+	s, err := NewSerde[Interaction](t.Context(), connect(t, RegistryConfig{URL: url}), topic)
+	require.NoError(t, err)
+	const schema = `{"type": "record", "name": "Interaction", "namespace": "freshet.v1", "fields": [{"name": "occurred_at", "type": %s},
+		{"name": "event_id", "type": "string"}, {"name": "user_id", "type": "string"}, {"name": "item_id", "type": "string"},
+		{"name": "type", "type": {"type": "enum", "name": "InteractionType", "symbols": ["view"]}}]}`
+	const at = 1_769_860_800_123
+	for kind, count := range map[string]int64{
+		`{"type": "long", "logicalType": "timestamp-millis"}`:                at,
+		`{"type": "long", "logicalType": "timestamp-micros"}`:                at*1000 + 456,
+		`["null", {"type": "long", "logicalType": "timestamp-nanos"}]`:       at*1_000_000 + 456_789,
+		`{"type": "long", "logicalType": "local-timestamp-millis"}`:          at,
+		`{"type": "long", "logicalType": "local-timestamp-micros"}`:          at*1000 + 999,
+		`["null", {"type": "long", "logicalType": "local-timestamp-nanos"}]`: at*1_000_000 + 999_999,
+		`"long"`: at,
+	} {
+		text := fmt.Sprintf(schema, kind)
+		registered, err := client.RegisterSchema(t.Context(), servertest.Name(), sr.Schema{Schema: text}, -1, -1)
+		require.NoError(t, err)
+		plain, err := goavro.NewCodec(fmt.Sprintf(schema, map[bool]string{true: `["null", "long"]`, false: `"long"`}[kind[0] == '[']))
+		require.NoError(t, err)
+		native := map[string]any{"occurred_at": any(count), "event_id": "e", "user_id": "u", "item_id": "i", "type": "view"}
+		if kind[0] == '[' {
+			native["occurred_at"] = goavro.Union("long", count)
+		}
+		body, err := plain.BinaryFromNative(nil, native)
+		require.NoError(t, err)
+		got, err := s.Decode(t.Context(), frame(uint32(registered), body), nil)
+		require.NoError(t, err, kind)
+		require.Equal(t, Interaction{EventID: "e", UserID: "u", ItemID: "i", Type: View, OccurredAt: time.UnixMilli(at).UTC()}, got, kind)
+	}
 }

@@ -234,6 +234,11 @@ func deadLetters(t *testing.T, servers installation, run func(in string, args ..
 	require.Eventually(t, func() bool { return count() == 1 }, patience, time.Millisecond)
 	require.Equal(t, 1, count("--pending"))
 	require.Zero(t, count("--contains", "no such reason"))
+	decoded := run("", "deadletters", "list", "interactions", "--decode")
+	require.Zero(t, decoded.code, decoded.err)
+	require.Contains(t, decoded.out, `"key": "poisoner",
+  "value": null,
+  "undecoded": "the value is 6 bytes (706f69736f6e), of no kind that is known here`)
 
 	const once = "1 published again, 0 left alone because they cannot be used\n"
 	require.Equal(t, outcome{out: once}, run("", "deadletters", "redrive", "interactions"))

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/producers/kafkaio"
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/terminal"
 )
 
@@ -60,16 +62,67 @@ func withLetters(env *Env, s settings.Settings, work func(*stream.DeadLetters) e
 type DeadLettersList struct {
 	letterChoice
 	Pending bool `help:"Only letters that were not redriven yet."`
+	Decode  bool `help:"Show each letter as JSON, with its key and its value by the schema that its producer wrote it with."`
 }
 
 // reasonWidth keeps a letter on a line or two.
 const reasonWidth = 90
+
+// decodedLetter is a letter that is shown as JSON. Undecoded says why there is no value.
+type decodedLetter struct {
+	Letter    string          `json:"letter"` // partition:offset
+	Written   time.Time       `json:"written"`
+	Original  string          `json:"original"`
+	Key       json.RawMessage `json:"key"`
+	Value     json.RawMessage `json:"value"`
+	Undecoded string          `json:"undecoded,omitempty"`
+	Reason    string          `json:"reason"`
+}
+
+func place(p kafkaio.Position) string { return fmt.Sprintf("%d:%d", p.Partition, p.Offset) }
+
+// decode prints letters as JSON, one after the other.
+func (c *DeadLettersList) decode(env *Env, s settings.Settings) error {
+	registry, err := schemas.NewRegistry(s.Registry, env.Log)
+	if err != nil {
+		return err
+	}
+	viewer := schemas.NewViewer(registry)
+	return withLetters(env, s, func(letters *stream.DeadLetters) error {
+		return letters.List(env.Context, c.topic(s), c.selection(c.Pending), func(l stream.DeadLetter) error {
+			d := decodedLetter{
+				Letter: place(l.Position), Written: l.Written.UTC(), Reason: l.Reason,
+				Original: place(kafkaio.Position{Partition: l.Original.Partition, Offset: l.Original.Offset}),
+			}
+			var err error
+			if d.Key, err = viewer.Key(env.Context, l.Original.Key); err != nil {
+				return fmt.Errorf("decoding the key of letter %s: %w", d.Letter, err)
+			}
+			d.Value, err = viewer.Value(env.Context, l.Original.Value, &l.Original)
+			switch {
+			case l.Truncated == stream.TruncatedValue:
+				d.Value, d.Undecoded = nil, "the record was too large for the dead-letter topic, which has the beginning of its value alone"
+			case schemas.IsMalformed(err):
+				d.Undecoded = err.Error()
+			case err != nil:
+				return fmt.Errorf("decoding the value of letter %s: %w", d.Letter, err)
+			}
+			return terminal.FprintJSON(env.Out, d)
+		})
+	})
+}
 
 // Run prints a table, a row a letter.
 func (c *DeadLettersList) Run(env *Env) error {
 	s, err := env.Settings()
 	if err != nil {
 		return err
+	}
+	if c.Decode {
+		if err := c.require(env, s); err != nil {
+			return err
+		}
+		return c.decode(env, s)
 	}
 	t := terminal.NewTable(env.Out, terminal.Row{"letter", "written", "original", "key", "bytes", "reason"})
 	t.SetColumnConfigs([]table.ColumnConfig{{Name: "reason", WidthMax: reasonWidth}})
@@ -81,7 +134,7 @@ func (c *DeadLettersList) Run(env *Env) error {
 		return letters.List(env.Context, c.topic(s), c.selection(c.Pending), func(l stream.DeadLetter) error {
 			count++
 			t.AppendRow(terminal.Row{
-				fmt.Sprintf("%d:%d", l.Position.Partition, l.Position.Offset), l.Written.UTC().Format(time.DateTime),
+				place(l.Position), l.Written.UTC().Format(time.DateTime),
 				fmt.Sprintf("%d:%d", l.Original.Partition, l.Original.Offset), fmt.Sprintf("%.40q", l.Original.Key),
 				len(l.Original.Value), l.Reason,
 			})

@@ -16,8 +16,8 @@ import (
 
 // Export groups the commands that write for others to read.
 type Export struct {
-	Interactions ExportInteractions `cmd:"" help:"Write interactions.parquet: what users did."`
-	Items        ExportItems        `cmd:"" help:"Write items.parquet: the catalogue."`
+	Interactions ExportInteractions `cmd:"" help:"Write the table interactions: what users did."`
+	Items        ExportItems        `cmd:"" help:"Write the table items: the catalogue."`
 	All          ExportAll          `cmd:"" help:"Write both, as the format events that train and evaluate read."`
 	ONNX         ExportONNX         `cmd:"" name:"onnx" help:"Write a bundle's towers as ONNX models, with their vocabulary beside them."`
 }
@@ -25,6 +25,7 @@ type Export struct {
 // exported is where an export comes from and goes to.
 type exported struct {
 	Out    string `short:"o" required:"" type:"path" placeholder:"DIR" help:"Folder to write to; it is made where it is not there. A file is replaced whole or not at all."`
+	As     string `enum:"parquet,avro" default:"parquet" placeholder:"FORM" help:"What is written: ${enum}. The latter are Avro container files."`
 	Data   string `type:"existingdir" placeholder:"DIR" help:"Folder of a data set to convert. Without it the topics are read, erased users left out."`
 	Format string `enum:"${table_formats}" default:"auto" placeholder:"FORMAT" help:"How the folder is written: ${enum}. auto goes by the files."`
 	tableFlags
@@ -54,7 +55,7 @@ func (c *exported) run(env *Env, interactions, items bool) error {
 	if err != nil {
 		return err
 	}
-	e := &export{records: records, env: env, bar: c.Data != ""}
+	e := &export{records: records, env: env, as: c.As, bar: c.Data != ""}
 	err = e.write(env.Context, c.Out, interactions, items)
 	tell()
 	if err != nil {
@@ -110,13 +111,18 @@ func (c *exported) openTopics(env *Env) (dataset.Records, func(), error) {
 type export struct {
 	records             dataset.Records
 	env                 *Env
+	as                  string // parquet or avro
 	bar                 bool
 	interactions, items int64
 }
 
 // write puts all tables in their places at the end, or none.
 func (e *export) write(ctx context.Context, out string, interactions, items bool) (err error) {
-	w, err := tables.NewWriter(out)
+	newWriter := tables.NewWriter
+	if e.as == "avro" {
+		newWriter = tables.NewAvroWriter
+	}
+	w, err := newWriter(out)
 	if err != nil {
 		return err
 	}

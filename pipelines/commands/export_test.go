@@ -37,7 +37,7 @@ func writeTables(t *testing.T) (dir, columns string) {
 	return dir, "user_id=visitor,item_id=sku,occurred_at=ts,title=name"
 }
 
-// TestTables trains and measures on CSV, and on the Parquet that it is converted to.
+// TestTables trains and measures on CSV, and on the Parquet and the Avro that it is converted to.
 func TestTables(t *testing.T) {
 	bundle := configure(t, nowhere, nowhere, nowhere)
 	dir, columns := writeTables(t)
@@ -55,6 +55,11 @@ func TestTables(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("%d items and %d interactions written to %s\n", films, 12*viewers, converted), o.out)
 	fromParquet := ok("evaluate", "--data", converted, "--k", "5", "--json")
 	require.Equal(t, figures(t, fromCSV.out), figures(t, fromParquet.out), "the same data gives the same report")
+
+	avro := filepath.Join(t.TempDir(), "avro")
+	ok("export", "all", "--data", converted, "--as", "avro", "--out", avro)
+	require.FileExists(t, filepath.Join(avro, "interactions.avro"))
+	require.Equal(t, figures(t, fromCSV.out), figures(t, ok("evaluate", "--data", avro, "--k", "5", "--json").out), "and so does Avro")
 
 	only := filepath.Join(t.TempDir(), "items")
 	require.Contains(t, ok("export", "items", "--data", writeMovieLens(t), "--out", only).out, fmt.Sprintf("%d items written", films))
@@ -81,6 +86,8 @@ func TestTables(t *testing.T) {
 		{[]string{"train", "--from-topics"}, 1, nowhere},
 		{[]string{"export", "all", "--out", only}, 1, nowhere},
 		{[]string{"export", "all"}, 2, "--out"},
+		{[]string{"export", "all", "--out", only, "--as", "orc"}, 2, `--as must be one of "parquet","avro"`},
+		{[]string{"export", "all", "--out", avro, "--data", dir, "--columns", columns}, 1, "items.avro is there already"},
 		{[]string{"export", "all", "--out", only, "--format", "events"}, 2, "give it with --data"},
 		{[]string{"export", "all", "--out", only, "--data", dir, "--since", "1h"}, 2, "--since and --until part the events of the topics"},
 		{[]string{"export", "all", "--out", dir, "--data", dir, "--columns", columns}, 1, "items.csv is there already"},

@@ -50,7 +50,7 @@ type How struct {
 	// Explode is a key of JSON lines whose value is a list of objects: each becomes a row, with the columns EXPLODE.KEY, beside what
 	// the line says once.
 	Explode string
-	// Bounds are those of Parquet.
+	// Bounds are those of Parquet; their rows are Avro's, too.
 	Bounds columnar.Bounds
 }
 
@@ -90,9 +90,13 @@ func open(f *os.File, name string, how How) (Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	begin, err := bufio.NewReader(r).Peek(1 << 10)
+	buffered := bufio.NewReader(r)
+	begin, err := buffered.Peek(1 << 10)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
+	}
+	if bytes.HasPrefix(begin, []byte(containerMagic)) {
+		return newAvro(name, f, buffered, how.Bounds)
 	}
 	if err := refused(begin); err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ func fuzzed(t *testing.T, path string, limits schemas.Limits) {
 // FuzzParquet reads any file as a table.
 func FuzzParquet(f *testing.F) {
 	dir := f.TempDir()
-	writeAll(f, dir, []schemas.Interaction{{EventID: "e", UserID: "u", ItemID: "i", Type: schemas.View, OccurredAt: at(noon)}},
+	writeAll(f, dir, parquetForm, []schemas.Interaction{{EventID: "e", UserID: "u", ItemID: "i", Type: schemas.View, OccurredAt: at(noon)}},
 		[]schemas.ItemChange{{ItemID: "i", Op: schemas.UpsertItem, Version: 1, Tags: []string{"a", "b"}, Attributes: map[string]string{"k": "v"}}})
 	for _, name := range []string{interactionsFile, itemsFile} {
 		b, err := os.ReadFile(filepath.Join(dir, name+parquetForm))

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkedin/goavro/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/schemas"
@@ -211,9 +212,12 @@ func (l lots) item(i int) schemas.ItemChange {
 	return item
 }
 
-func writeAll(t testing.TB, dir string, events []schemas.Interaction, items []schemas.ItemChange) {
+// writers are those of each form.
+var writers = map[string]func(dir string) (*Writer, error){parquetForm: NewWriter, avroForm: NewAvroWriter}
+
+func writeAll(t testing.TB, dir, form string, events []schemas.Interaction, items []schemas.ItemChange) {
 	t.Helper()
-	w, err := NewWriter(dir)
+	w, err := writers[form](dir)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, w.Close()) }()
 	require.NoError(t, w.BeginInteractions())
@@ -238,37 +242,93 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		for i := range l.IntN(700) {
 			items = append(items, l.item(i))
 		}
-		dir := filepath.Join(t.TempDir(), "made")
-		writeAll(t, dir, events, items)
-		gotEvents, gotItems, err := readAll(t, dir, Options{})
-		require.NoError(t, err)
-		require.Equal(t, events, gotEvents, "seed %d", seed)
-		require.Equal(t, items, gotItems, "seed %d", seed)
+		for form := range writers {
+			dir := filepath.Join(t.TempDir(), "made")
+			writeAll(t, dir, form, events, items)
+			gotEvents, gotItems, err := readAll(t, dir, Options{})
+			require.NoError(t, err)
+			require.Equal(t, events, gotEvents, "%s, seed %d", form, seed)
+			require.Equal(t, items, gotItems, "%s, seed %d", form, seed)
+		}
 	}
 }
 
 func TestWrittenWholeOrNotAtAll(t *testing.T) {
-	dir := t.TempDir()
-	l := lots{rand.New(rand.NewPCG(1, 1))}
-	first := []schemas.Interaction{l.interaction(1)}
-	writeAll(t, dir, first, nil)
-	w, err := NewWriter(dir)
-	require.NoError(t, err)
-	require.NoError(t, w.BeginInteractions())
-	require.NoError(t, w.BeginItems())
-	for i := range 2000 {
-		e := l.interaction(i)
-		require.NoError(t, w.Interaction(&e))
-	}
-	require.NoError(t, w.Close(), "broken off")
-	got, items, err := readAll(t, dir, Options{})
-	require.NoError(t, err)
-	require.Equal(t, first, got)
-	require.Empty(t, items)
-	left, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, left, 2, "no half of a file stays: %v", left)
+	for form, newWriter := range writers {
+		dir := t.TempDir()
+		l := lots{rand.New(rand.NewPCG(1, 1))}
+		first := []schemas.Interaction{l.interaction(1)}
+		writeAll(t, dir, form, first, nil)
+		w, err := newWriter(dir)
+		require.NoError(t, err)
+		require.NoError(t, w.BeginInteractions())
+		require.NoError(t, w.BeginItems())
+		for i := range 5000 {
+			e := l.interaction(i)
+			require.NoError(t, w.Interaction(&e))
+		}
+		require.NoError(t, w.Close(), "broken off")
+		got, items, err := readAll(t, dir, Options{})
+		require.NoError(t, err)
+		require.Equal(t, first, got)
+		require.Empty(t, items)
+		left, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, left, 2, "no half of a file stays: %v", left)
 
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "items.csv"), nil, 0o600))
-	require.ErrorContains(t, w.BeginItems(), "items.csv is there already")
+		for other, newOther := range writers {
+			if other == form {
+				continue
+			}
+			w, err := newOther(dir)
+			require.NoError(t, err)
+			require.ErrorContains(t, w.BeginItems(), "items"+form+" is there already")
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "items.csv"), nil, 0o600))
+		require.ErrorContains(t, w.BeginItems(), "is there already")
+	}
+}
+
+// TestAvroBlocks: a block ends in time for readers that have one in memory, and none is empty, which ends a file for some of them.
+func TestAvroBlocks(t *testing.T) {
+	dir := t.TempDir()
+	l := lots{rand.New(rand.NewPCG(3, 1))}
+	var items []schemas.ItemChange
+	for i := range 200 {
+		items = append(items, l.item(i))
+		items[i].Description = strings.Repeat("d", 50_000)
+	}
+	var events []schemas.Interaction
+	for i := range 2 * recordsABlock {
+		events = append(events, l.interaction(i))
+	}
+	blocks := func(name string) (counts []int64) {
+		f, err := os.Open(filepath.Join(dir, name+avroForm))
+		require.NoError(t, err)
+		defer func() { require.NoError(t, f.Close()) }()
+		r, err := goavro.NewOCFReader(f)
+		require.NoError(t, err)
+		require.Equal(t, goavro.CompressionSnappyLabel, r.CompressionName())
+		for left := int64(0); r.Scan(); left-- {
+			if left == 0 {
+				left = r.RemainingBlockItems()
+				counts = append(counts, left)
+			}
+			_, err := r.Read()
+			require.NoError(t, err)
+		}
+		require.NoError(t, r.Err())
+		return counts
+	}
+	writeAll(t, dir, avroForm, events, items)
+	require.Equal(t, []int64{recordsABlock, recordsABlock}, blocks(interactionsFile))
+	counts := blocks(itemsFile)
+	require.Greater(t, len(counts), 200*50_000/bytesABlock)
+	for _, n := range counts {
+		require.Positive(t, n)
+		require.Less(t, n, int64(30))
+	}
+	writeAll(t, dir, avroForm, nil, nil)
+	require.Empty(t, blocks(interactionsFile))
+	require.Empty(t, blocks(itemsFile))
 }

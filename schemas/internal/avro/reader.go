@@ -30,8 +30,10 @@ type Reader struct {
 	text    string
 	err     error
 	depth   int
-	offsets []int // of record fields, a stack: see resolveRecord
-	unknown *UnknownSymbol
+	offsets []int // of record fields, a stack: see compileRecord
+	// values counts those that Skip passed over, of mostValues.
+	values, mostValues int
+	unknown            *UnknownSymbol
 }
 
 // NewReader reads from src, which it never changes.
@@ -58,6 +60,9 @@ func (r *Reader) Finish() error {
 	}
 	return r.err
 }
+
+// Err returns the first error, whatever is left over.
+func (r *Reader) Err() error { return r.err }
 
 func (r *Reader) remaining() int { return len(r.src) - r.pos }
 

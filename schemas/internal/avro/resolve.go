@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Resolution rewrites values from a writer's schema to a reader's, by the specification's rules of schema resolution: fields by
@@ -74,7 +75,11 @@ func (c *compiler) compile(w, r *Schema, path string) rewrite {
 	case !matches(w, r) && !promotes(w.Kind, r.Kind):
 		return c.impossible(path, "%s cannot be read as %s", w.describe(), r.describe())
 	case w.Logical != "" && r.Logical != "" && w.Logical != r.Logical:
-		// The specification ignores this. A time in microseconds read as milliseconds is worth a refusal.
+		// The specification ignores this. A time in microseconds read as milliseconds is worth converting, and what has no
+		// counterpart a refusal.
+		if unit := w.Moment(); unit != 0 && r.Logical == timestampMillis {
+			return compileMoment(unit)
+		}
 		return c.impossible(path, "%s cannot be read as %s", w.Logical, r.Logical)
 	}
 	switch r.Kind {
@@ -266,6 +271,19 @@ func compileReal(w, r Kind) rewrite {
 		return func(dst []byte, r *Reader) []byte { return AppendFloat(dst, float32(integer(r))) }
 	}
 	return func(dst []byte, r *Reader) []byte { return AppendDouble(dst, float64(integer(r))) }
+}
+
+// compileMoment makes milliseconds of a writer's timestamps; a moment between two is the earlier one.
+func compileMoment(unit time.Duration) rewrite {
+	perMilli := int64(time.Millisecond / unit)
+	return func(dst []byte, r *Reader) []byte {
+		v := r.Long()
+		ms := v / perMilli
+		if v%perMilli < 0 {
+			ms--
+		}
+		return AppendLong(dst, ms)
+	}
 }
 
 func copyBytes(dst []byte, r *Reader) []byte {

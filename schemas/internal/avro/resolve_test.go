@@ -2,8 +2,11 @@ package avro
 
 import (
 	"encoding/hex"
+	"math"
+	"math/big"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/linkedin/goavro/v2"
 	"github.com/stretchr/testify/require"
@@ -123,8 +126,12 @@ func TestResolveNamesProblems(t *testing.T) {
 			"E: symbol b is unknown"},
 		{"union wider than the reader", `["null", "string"]`, `"string"`, "string: null cannot be read as string"},
 		{"no branch", `"boolean"`, `["null", "string"]`, "boolean is none of the union's types"},
-		{"microseconds as milliseconds", `{"type": "long", "logicalType": "timestamp-micros"}`,
-			`{"type": "long", "logicalType": "timestamp-millis"}`, "timestamp-micros cannot be read as timestamp-millis"},
+		{"time of day as a moment", `{"type": "long", "logicalType": "time-micros"}`,
+			`{"type": "long", "logicalType": "timestamp-millis"}`, "time-micros cannot be read as timestamp-millis"},
+		{"date as a moment", `{"type": "int", "logicalType": "date"}`,
+			`{"type": "long", "logicalType": "timestamp-millis"}`, "date cannot be read as timestamp-millis"},
+		{"milliseconds as microseconds", `{"type": "long", "logicalType": "timestamp-millis"}`,
+			`{"type": "long", "logicalType": "timestamp-micros"}`, "timestamp-millis cannot be read as timestamp-micros"},
 		{"deep", `{"type": "record", "name": "R", "fields": [{"name": "r", "type": ["null", "R"]}]}`,
 			`{"type": "record", "name": "R", "fields": [{"name": "r", "type": ["null", "R"]}]}`, "nests more than"},
 	} {
@@ -134,6 +141,71 @@ func TestResolveNamesProblems(t *testing.T) {
 			require.Contains(t, problems[0], c.want)
 		})
 	}
+}
+
+// Timestamps of any unit become milliseconds, by goavro's word of what the writer meant where it knows the type, else by big numbers.
+func TestResolveConvertsTimestamps(t *testing.T) {
+	const millis = `{"type": "long", "logicalType": "timestamp-millis"}`
+	reader, err := goavro.NewCodec(millis)
+	require.NoError(t, err)
+	long, err := goavro.NewCodec(`"long"`)
+	require.NoError(t, err)
+	perMilli := map[string]int64{
+		"timestamp-millis": 1, "timestamp-micros": 1e3, "timestamp-nanos": 1e6,
+		"local-timestamp-millis": 1, "local-timestamp-micros": 1e3, "local-timestamp-nanos": 1e6,
+	}
+	values := []int64{0, 1, -1, 999, -999, 1000, -1000, -1001, 999_999, -1_000_001, 1_769_860_800_123_456, math.MaxInt64, math.MinInt64}
+	for logical, per := range perMilli {
+		writer := `{"type": "long", "logicalType": "` + logical + `"}`
+		codec, err := goavro.NewCodec(writer)
+		require.NoError(t, err)
+		resolution := Resolve(mustParse(t, writer), mustParse(t, millis))
+		require.Empty(t, resolution.Problems())
+		for _, v := range values {
+			body, err := long.BinaryFromNative(nil, v)
+			require.NoError(t, err)
+			out, _, err := resolution.Append(nil, body)
+			require.NoError(t, err)
+			quotient, rest := new(big.Int).DivMod(big.NewInt(v), big.NewInt(per), new(big.Int)) // Euclid's, which is the floor here
+			require.GreaterOrEqual(t, rest.Sign(), 0)
+			require.Equal(t, AppendLong(nil, quotient.Int64()), out, "%s of %d", logical, v)
+			meant, _, err := codec.NativeFromBinary(body)
+			require.NoError(t, err)
+			got, _, err := reader.NativeFromBinary(out)
+			require.NoError(t, err)
+			if meant, knows := meant.(time.Time); knows {
+				require.Equal(t, meant.UnixMilli(), got.(time.Time).UnixMilli(), "%s of %d", logical, v)
+			}
+		}
+	}
+	optional := Resolve(mustParse(t, `[{"type": "long", "logicalType": "timestamp-micros"}, "null"]`), mustParse(t, `["null", `+millis+`]`))
+	require.Empty(t, optional.Problems())
+	out, _, err := optional.Append(nil, AppendLong([]byte{0}, -1))
+	require.NoError(t, err)
+	require.Equal(t, AppendLong([]byte{2}, -1), out, "a microsecond before 1970 lies in the millisecond before")
+	plain := Resolve(mustParse(t, `"long"`), mustParse(t, millis))
+	out, _, err = plain.Append(nil, AppendLong(nil, 1_769_860_800_123_456))
+	require.NoError(t, err)
+	require.Equal(t, AppendLong(nil, 1_769_860_800_123_456), out, "a long that says nothing stays as it is")
+}
+
+// Skip gives the bytes of a value, and counts what is in it before anybody makes room.
+func TestSkip(t *testing.T) {
+	s := mustParse(t, `{"type": "record", "name": "R", "fields": [{"name": "n", "type": "null"}, {"name": "l", "type":
+		{"type": "array", "items": "boolean"}}, {"name": "r", "type": {"type": "record", "name": "E", "fields": [
+		{"name": "a", "type": "null"}, {"name": "b", "type": "null"}]}}]}`)
+	body := append(AppendLong(nil, 3), 1, 0, 1, 0, 7)
+	r := NewReader(body)
+	require.Equal(t, body[:5], r.Skip(s, 7), "the record, three parts, three elements")
+	require.Equal(t, int32(-4), r.Int())
+	require.NoError(t, r.Finish())
+	r = NewReader(body)
+	require.Nil(t, r.Skip(s, 6))
+	require.ErrorContains(t, r.Err(), "more than 6 values in one")
+	r = NewReader(body)
+	require.Equal(t, body[:5], r.Skip(s, 0))
+	require.True(t, s.TakesBytes())
+	require.False(t, mustParse(t, `{"type": "record", "name": "E", "fields": [{"name": "a", "type": "null"}]}`).TakesBytes())
 }
 
 // What cannot be read fails when it comes up, and only then.

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
+	"time"
 )
 
 // Kind is what sort of type a Schema is.
@@ -43,7 +45,10 @@ type Schema struct {
 	Items   *Schema   // of an array or a map
 	Options []*Schema // of a union
 	Size    int       // of a fixed
-	empty   bool      // of a record: its values take no bytes
+	// Precision and Scale are those of a decimal, 0 where the schema says nothing of use.
+	Precision, Scale int
+	empty            bool      // of a record: its values take no bytes
+	stored           []*Schema // of a record that was parsed: the types of the fields whose values may take bytes
 }
 
 // Field is one field of a record.
@@ -72,6 +77,14 @@ func Parse(text string, earlier ...string) (*Schema, error) {
 	known := make(map[*Schema]bool)
 	for _, record := range p.records {
 		record.empty = !takesBytes(record, known)
+	}
+	for _, record := range p.records {
+		record.stored = []*Schema{}
+		for _, f := range record.Fields {
+			if takesBytes(f.Type, known) {
+				record.stored = append(record.stored, f.Type)
+			}
+		}
 	}
 	for _, array := range p.arrays {
 		if !takesBytes(array.Items, known) {
@@ -120,6 +133,10 @@ func (p *parser) parseName(name, namespace string) (*Schema, error) {
 		return &Schema{Kind: kind}, nil
 	}
 	if s, ok := p.named[fullName(name, namespace)]; ok {
+		return s, nil
+	}
+	// Java writes the name of a type without a namespace bare, inside of types that have one, too.
+	if s, ok := p.named[name]; ok {
 		return s, nil
 	}
 	return nil, fmt.Errorf("type %q is not defined before its use", name)
@@ -172,8 +189,37 @@ func (p *parser) parseObject(o map[string]any, namespace string) (*Schema, error
 	if err != nil || s.Name != "" {
 		return s, err
 	}
-	s.Logical, _ = o["logicalType"].(string)
+	s.annotate(o)
 	return s, nil
+}
+
+// annotate keeps what a type says beyond its kind.
+func (s *Schema) annotate(o map[string]any) {
+	s.Logical = text(o["logicalType"])
+	s.Precision, s.Scale = whole(o["precision"]), whole(o["scale"])
+}
+
+// The logical types that are moments. A local one says what clocks showed, wherever that was.
+const (
+	timestampMillis = "timestamp-millis"
+	localTimestamp  = "local-"
+)
+
+var moments = map[string]time.Duration{
+	timestampMillis: time.Millisecond, "timestamp-micros": time.Microsecond, "timestamp-nanos": time.Nanosecond,
+}
+
+// Moment is the unit in which a timestamp counts from 1970 on; 0 for what is none.
+func (s *Schema) Moment() time.Duration {
+	if s.Kind != Long {
+		return 0
+	}
+	return moments[strings.TrimPrefix(s.Logical, localTimestamp)]
+}
+
+// IsLocal says of a timestamp that it has no zone.
+func (s *Schema) IsLocal() bool {
+	return s.Moment() != 0 && strings.HasPrefix(s.Logical, localTimestamp)
 }
 
 func (p *parser) parseNamed(kind Kind, o map[string]any, namespace string) (*Schema, error) {
@@ -190,7 +236,7 @@ func (p *parser) parseNamed(kind Kind, o map[string]any, namespace string) (*Sch
 		return nil, fmt.Errorf("type %q is defined twice", s.Name)
 	}
 	p.named[s.Name] = s
-	s.Logical, _ = o["logicalType"].(string)
+	s.annotate(o)
 	for _, alias := range texts(o["aliases"]) {
 		s.Aliases = append(s.Aliases, fullName(alias, namespace))
 	}
@@ -275,6 +321,9 @@ func takesBytes(s *Schema, known map[*Schema]bool) bool {
 	return true
 }
 
+// TakesBytes says of a schema that was parsed whether its values take any.
+func (s *Schema) TakesBytes() bool { return s.Kind != Null && !s.empty }
+
 // describe names the type as error messages and unions do.
 func (s *Schema) describe() string {
 	if s.Name != "" {
@@ -302,6 +351,15 @@ func fullName(name, namespace string) string {
 func text(tree any) string {
 	s, _ := tree.(string)
 	return s
+}
+
+func whole(tree any) int {
+	number, _ := tree.(json.Number)
+	n, err := number.Int64()
+	if err != nil || n < 0 || n > math.MaxInt32 {
+		return 0
+	}
+	return int(n)
 }
 
 func texts(tree any) []string {

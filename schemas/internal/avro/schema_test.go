@@ -75,6 +75,14 @@ func billionNothings(n int) string {
 	return text
 }
 
+// Java writes the name of a type without a namespace bare, inside of types that have one.
+func TestNamesWithoutNamespace(t *testing.T) {
+	s := mustParse(t, `{"type": "record", "name": "Outer", "fields": [
+		{"name": "e", "type": {"type": "enum", "name": "E", "symbols": ["a"]}},
+		{"name": "inner", "type": {"type": "record", "name": "Inner", "namespace": "n", "fields": [{"name": "e", "type": "E"}]}}]}`)
+	require.Same(t, s.Fields[0].Type, s.Fields[1].Type.Fields[0].Type)
+}
+
 func TestHugeEmptyValuesCostNothing(t *testing.T) {
 	writer, err := Parse(`{"type": "record", "name": "R", "fields": [
 		{"name": "nothing", "type": ` + billionNothings(60) + `}, {"name": "a", "type": "int"}]}`)

@@ -3,10 +3,27 @@ package avro
 // maxDepth bounds how deep recursive types may nest in a record: the bytes must not decide how deep the stack grows.
 const maxDepth = 64
 
+// Skip passes over a value of the writer's schema, checks it as reading would, and returns its bytes. Of more than so many values in
+// it it fails, as reading all of them may take far more memory than the bytes do; 0 counts none.
+func (r *Reader) Skip(s *Schema, most int) []byte {
+	from := r.pos
+	r.values, r.mostValues = 0, most
+	r.skip(s)
+	r.mostValues = 0
+	if r.err != nil {
+		return nil
+	}
+	return r.src[from:r.pos:r.pos]
+}
+
 // skip passes over a value of the writer's schema and checks it as reading would.
 func (r *Reader) skip(s *Schema) {
 	if r.depth == maxDepth {
 		r.failf("values nest more than %d deep", maxDepth)
+		return
+	}
+	if r.values++; r.values > r.mostValues && r.mostValues > 0 {
+		r.failf("there are more than %d values in one", r.mostValues)
 		return
 	}
 	r.depth++
@@ -38,7 +55,15 @@ func (r *Reader) skip(s *Schema) {
 }
 
 func (r *Reader) skipFields(s *Schema) {
-	if s.empty { // and may name any number of values, which cost nothing to write and must cost nothing to skip
+	if s.stored != nil {
+		// The others may be any number of values, which cost nothing to write and must cost nothing to skip.
+		r.values += len(s.Fields) - len(s.stored)
+		for _, stored := range s.stored {
+			if r.err != nil {
+				return
+			}
+			r.skip(stored)
+		}
 		return
 	}
 	for _, f := range s.Fields {
