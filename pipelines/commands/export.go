@@ -149,9 +149,9 @@ func (e *export) write(ctx context.Context, out string, interactions, items bool
 			return err
 		}
 		done := e.counting("writing interactions", &e.interactions)
-		err := e.records.EachInteraction(ctx, func(i *schemas.Interaction, _ int64) error {
+		err := e.records.EachInteraction(ctx, func(i *schemas.Interaction, order int64) error {
 			done()
-			return w.Interaction(i)
+			return w.Interaction(i, order)
 		})
 		if err != nil {
 			return fmt.Errorf("exporting interactions: %w", err)

@@ -150,7 +150,7 @@ func TestExportedIsRead(t *testing.T) {
 		require.NoError(t, w.BeginItems())
 		require.NoError(t, w.BeginInteractions())
 		require.NoError(t, d.EachItem(t.Context(), w.Item))
-		require.NoError(t, d.EachInteraction(t.Context(), func(e *schemas.Interaction, _ int64) error { return w.Interaction(e) }))
+		require.NoError(t, d.EachInteraction(t.Context(), w.Interaction))
 		require.NoError(t, w.Commit())
 		require.NoError(t, w.Close())
 		folder, err := tables.Open(dir, tables.Options{}, schemas.DefaultLimits())

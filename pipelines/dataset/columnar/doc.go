@@ -2,12 +2,12 @@
 // them.
 //
 // The pages are decoded here. Of github.com/parquet-go/parquet-go only the footer and the page headers' format is used: it
-// believes what pages say about themselves, so that six bytes of a run of levels make it allocate gigabytes. Apache's own
-// github.com/apache/arrow-go/v18 (18.8) bounds what headers declare, and not what a page unpacks to: 112 KiB of zstd took 1 GiB.
-// It panics on a logical type that it does not know, reads neither empty pages of version 2 nor Hadoop's LZ4, and took
+// believes what pages say about themselves, and allocates by it. Apache's own
+// github.com/apache/arrow-go/v18 (18.8) bounds what headers declare, and not what a page unpacks to. It panicked on one file of
+// Apache's corpus, reads neither empty pages of version 2 nor Hadoop's LZ4, and took
 // 1.6 (its column readers) to 2.8 times (its records) as long for a file of interactions: so it was not taken.
 //
-// It may import the format and thrift packages of parquet-go, and decompressors. What always holds in it:
+// It may import the format package of parquet-go, for the names of encodings and codecs, and decompressors. What always holds in it:
 //
 //   - No bytes make it panic, or allocate more than Bounds and a small multiple of the footer: each size that a file declares is
 //     compared with a bound, or with what is there, before it is believed.

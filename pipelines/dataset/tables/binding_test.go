@@ -170,3 +170,19 @@ func TestTheOverlapIsTold(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, printed(t, b), "no table of items: they have ids and nothing else")
 }
+
+// TestOrderOfOneMoment: a column that is told, or the writer's own, parts rows of one moment; a column called order does not.
+func TestOrderOfOneMoment(t *testing.T) {
+	orders := func(header string, options Options) (orders []int64) {
+		f, err := Open(folder(t, map[string]string{"interactions.csv": header + "\nu,i,1769860800000,7\nu,j,1769860800000,3\n"}), options, schemas.DefaultLimits())
+		require.NoError(t, err)
+		require.NoError(t, f.EachInteraction(t.Context(), func(_ *schemas.Interaction, order int64) error {
+			orders = append(orders, order)
+			return nil
+		}))
+		return orders
+	}
+	require.Equal(t, []int64{0, 0}, orders("user_id,item_id,occurred_at,order", Options{}))
+	require.Equal(t, []int64{7, 3}, orders("user_id,item_id,occurred_at,freshet_order", Options{}))
+	require.Equal(t, []int64{7, 3}, orders("user_id,item_id,occurred_at,seq", Options{Columns: Columns{"order": "seq"}}))
+}

@@ -182,7 +182,10 @@ func bind(table string, names map[string]Names, has []string, required func(fiel
 				}
 			}
 			b.columns, b.by = columns, byOption
-		case field == orderField: // which has no usual name
+		case field == orderField:
+			if slices.Contains(has, orderColumn) {
+				b.columns = Names{orderColumn}
+			}
 		default:
 			b.columns, b.by, b.why = find(table, field, has, taken)
 		}

@@ -55,8 +55,12 @@ var interactionFields = []field[interaction]{
 	{name: orderField, kind: anInteger, set: integer(func(e *interaction, v int64) { e.order = v }, -maxInt64, maxInt64)},
 }
 
-// orderField is no field of a record: its column parts rows of one moment. It has no usual name, and is bound only where it is told.
-const orderField = "order"
+// orderField is no field of a record: its column parts rows of one moment. It is found by the name that the writer gives it, and told
+// else: a shop's column called order is something else.
+const (
+	orderField  = "order"
+	orderColumn = "freshet_order"
+)
 
 var itemFields = []field[schemas.ItemChange]{
 	{name: "item_id", kind: anID, required: true, filled: true, set: text(func(c *schemas.ItemChange) *string { return &c.ItemID })},

@@ -223,7 +223,7 @@ func writeAll(t testing.TB, dir, form string, events []schemas.Interaction, item
 	require.NoError(t, w.BeginInteractions())
 	require.NoError(t, w.BeginItems())
 	for i := range events {
-		require.NoError(t, w.Interaction(&events[i]))
+		require.NoError(t, w.Interaction(&events[i], int64(i%3)))
 	}
 	for i := range items {
 		require.NoError(t, w.Item(&items[i]))
@@ -265,7 +265,7 @@ func TestWrittenWholeOrNotAtAll(t *testing.T) {
 		require.NoError(t, w.BeginItems())
 		for i := range 5000 {
 			e := l.interaction(i)
-			require.NoError(t, w.Interaction(&e))
+			require.NoError(t, w.Interaction(&e, 0))
 		}
 		require.NoError(t, w.Close(), "broken off")
 		got, items, err := readAll(t, dir, Options{})

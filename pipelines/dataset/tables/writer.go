@@ -12,7 +12,7 @@ import (
 // Writer writes the tables interactions and items of a folder, either or both, as Parquet compressed with zstd or as Avro container
 // files compressed with snappy. What a reader may see changes in Commit alone.
 type Writer struct {
-	interactions table[schemas.Interaction]
+	interactions table[interaction]
 	items        table[schemas.ItemChange]
 	begin        func(w *Writer, items bool) error
 }
@@ -63,8 +63,11 @@ func (w *Writer) BeginInteractions() error { return w.begin(w, false) }
 // BeginItems is to the items what BeginInteractions is to the interactions.
 func (w *Writer) BeginItems() error { return w.begin(w, true) }
 
-// Interaction adds a row to the table that BeginInteractions began.
-func (w *Writer) Interaction(e *schemas.Interaction) error { return w.interactions.add(e) }
+// Interaction adds a row to the table that BeginInteractions began. order parts it from events of the same moment; see
+// dataset.Records.
+func (w *Writer) Interaction(e *schemas.Interaction, order int64) error {
+	return w.interactions.add(&interaction{*e, order})
+}
 
 // Item adds a row to the table that BeginItems began.
 func (w *Writer) Item(i *schemas.ItemChange) error { return w.items.add(i) }

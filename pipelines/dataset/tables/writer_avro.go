@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,8 +12,20 @@ import (
 	"github.com/freshet/freshet/schemas"
 )
 
-// interactionSchema is that of the topic.
-func interactionSchema() (string, error) { return schemas.AvroSchema[schemas.Interaction](), nil }
+// interactionSchema is that of the topic, with the order of events of one moment behind its fields.
+func interactionSchema() (string, error) {
+	var record map[string]any
+	if err := json.Unmarshal([]byte(schemas.AvroSchema[schemas.Interaction]()), &record); err != nil {
+		return "", fmt.Errorf("reading the schema of interactions: %w", err)
+	}
+	fields, is := record["fields"].([]any)
+	if !is {
+		return "", errors.New("the schema of interactions has no fields")
+	}
+	record["fields"] = append(fields, map[string]any{"name": orderColumn, "type": "long"})
+	text, err := json.Marshal(record)
+	return string(text), err
+}
 
 // itemSchema is that of the topic, but that the time of the change may be unknown: a catalogue in a table often does not say it.
 func itemSchema() (string, error) {
@@ -26,11 +39,11 @@ func itemSchema() (string, error) {
 }
 
 // nativeOfInteraction is an Interaction as goavro takes it.
-func nativeOfInteraction(e *schemas.Interaction) map[string]any {
+func nativeOfInteraction(e *interaction) map[string]any {
 	return map[string]any{
 		"event_id": e.EventID, "user_id": e.UserID, "item_id": e.ItemID, "type": e.Type.String(), "value": nativeNumber(e.Value),
 		"occurred_at": e.OccurredAt.UnixMilli(), "request_id": nativeText(e.RequestID), "surface": nativeText(e.Surface),
-		"context": nativeEntries(e.Context),
+		"context": nativeEntries(e.Context), orderColumn: e.order,
 	}
 }
 

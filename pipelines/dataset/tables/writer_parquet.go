@@ -18,12 +18,14 @@ type interactionRow struct {
 	RequestID  string            `parquet:"request_id,optional"`
 	Surface    string            `parquet:"surface,optional,dict"`
 	Context    map[string]string `parquet:"context"`
+	// Order has the name of orderColumn.
+	Order int64 `parquet:"freshet_order"`
 }
 
-func rowOfInteraction(e *schemas.Interaction) interactionRow {
+func rowOfInteraction(e *interaction) interactionRow {
 	return interactionRow{
 		EventID: e.EventID, UserID: e.UserID, ItemID: e.ItemID, Type: e.Type.String(), Value: e.Value,
-		OccurredAt: e.OccurredAt.UnixMilli(), RequestID: e.RequestID, Surface: e.Surface, Context: e.Context,
+		OccurredAt: e.OccurredAt.UnixMilli(), RequestID: e.RequestID, Surface: e.Surface, Context: e.Context, Order: e.order,
 	}
 }
 
