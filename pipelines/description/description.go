@@ -303,10 +303,8 @@ func (s *survey) finish(timed bool) *Description {
 	}
 	slices.SortFunc(s.chosen, func(a, b int) int { return cmp.Compare(b, a) })
 	top := 0
-	for i, n := range s.chosen {
-		if i <= len(s.chosen)/100 {
-			top += n
-		}
+	for _, n := range s.chosen[:(len(s.chosen)+99)/100] {
+		top += n
 	}
 	s.Top = share(top, s.Choices)
 	if len(s.chosen) > 0 {
