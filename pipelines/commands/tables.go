@@ -19,9 +19,9 @@ import (
 type tableFlags struct {
 	Mapping string           `type:"existingfile" placeholder:"FILE" help:"Tables: a mapping file (YAML) that says which files of the folder hold what; docs/data.md shows one."`
 	Columns tables.Columns   `mapsep:"," placeholder:"FIELD=COLUMN,…" help:"Tables: columns that are not called as the fields are, such as user_id=visitor,item_id=sku,items.title=name; FIELD= leaves a field out."`
-	Map     tables.Values    `mapsep:"," placeholder:"FIELD.VALUE=MEANING,…" help:"Tables: what values mean, such as type.addtocart=add_to_cart; with nothing behind the =, rows of the value are left out."`
+	Map     tables.Values    `mapsep:"none" placeholder:"FIELD.VALUE=MEANING" help:"Tables: what a value means, such as type.addtocart=add_to_cart; with nothing behind the =, rows of the value are left out where the field needs one. May be given again."`
 	Times   tables.ForFields `mapsep:"," placeholder:"FIELD=FORM,…" help:"Tables: how times are written where their column does not tell: s, ms, us, ns, excel, yyyymmdd, dmy, mdy, iso, or 's since 2017-01-01'."`
-	Lists   tables.ForFields `mapsep:"," placeholder:"FIELD=FORM,…" help:"Tables: how lists are written in text: json, python, duckdb, postgres, or what stands between elements; | by default."`
+	Lists   tables.ForFields `mapsep:"none" placeholder:"FIELD=FORM" help:"Tables: how lists are written in text: json, python, duckdb, postgres, or what stands between elements; | by default. May be given again."`
 	Zone    string           `placeholder:"ZONE" help:"Tables: where clocks stood that name no zone, such as Europe/Berlin; UTC by default."`
 }
 
@@ -57,10 +57,13 @@ func (f *tableFlags) formatOf(dir, named string) (string, error) {
 		return named, nil
 	}
 	found, err := dataset.DetectFormat(dir)
-	if err == nil {
+	switch {
+	case err == nil && tables.Holds(dir):
+		return "", fmt.Errorf("telling the format of %s: it has tables called interactions and the files of the format %s: name one with --format",
+			dir, found)
+	case err == nil:
 		return found, nil
-	}
-	if tables.Holds(dir) {
+	case tables.Holds(dir):
 		return dataset.TablesFormat, nil
 	}
 	if name, known := tables.DetectFormat(dir); known {
@@ -115,6 +118,7 @@ func (f *tableFlags) readTables(env *Env, dir, format string) (*dataset.Dataset,
 		return nil, err
 	}
 	tellRepeated(env, once)
+	read.Repeated = once.Repeated
 	if read.Binding, err = json.Marshal(binding); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,8 @@ type Dataset struct {
 	Binding json.RawMessage
 	// TieSeed drew the order of tied events; 0 where it was not drawn.
 	TieSeed uint64
+	// Repeated counts rows of tables that were left out, since their event_id had come before.
+	Repeated int64
 	// Searches is what people searched for, where the data tells.
 	Searches []Search
 }

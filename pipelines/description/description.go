@@ -54,6 +54,11 @@ type Description struct {
 	Cold  int   `json:"cold"`
 	// Repeats says whether items are asked for that the user had before.
 	Repeats bool `json:"repeats"`
+	// Again counts rows that were left out, since their event_id had come before, and OffScale ratings that are outside of the scale
+	// by which they are judged, and count as choices. Rated counts all ratings with a value.
+	Again    int `json:"again"`
+	Rated    int `json:"rated"`
+	OffScale int `json:"off_scale"`
 	// Overlap is that of the tables, nil where the data comes from none.
 	Overlap *tables.Overlap `json:"overlap,omitempty"`
 	Marks   []Mark          `json:"marks"`
@@ -97,7 +102,14 @@ func OfDataset(d *dataset.Dataset, held *dataset.HoldOut, name, split string) *D
 	for i := range d.Events {
 		e := &d.Events[i]
 		s.event(e, d.Kind(e))
+		if e.Type == schemas.Rating && e.Value == e.Value {
+			s.Rated++
+			if d.Ratings.Highest > d.Ratings.Lowest && !d.Ratings.Holds(e.Value) {
+				s.OffScale++
+			}
+		}
 	}
+	s.Again = int(d.Repeated)
 	s.Events = len(d.Events)
 	if n := len(d.Events); n > 0 {
 		s.From, s.To = time.UnixMilli(d.Events[0].At).UTC(), time.UnixMilli(d.Events[n-1].At).UTC()

@@ -77,6 +77,7 @@ func describe(t *testing.T, r *records, binding *tables.Binding) *Description {
 		d.Binding, err = json.Marshal(binding)
 		require.NoError(t, err)
 	}
+	d.Ratings = schemas.RatingScale{Lowest: 1, Highest: 5}
 	held := dataset.NewHoldOut(d, .85, dataset.AutoRepeats)
 	return OfDataset(d, &held, "shop", "leave-one-out")
 }
@@ -132,6 +133,22 @@ func TestMarks(t *testing.T) {
 				r.events[i].OccurredAt = start
 			}
 		}, nil, true, "all events are of one moment, 2026-01-01 00:00:00"},
+		"one person": {func(r *records) {
+			for i := range r.events {
+				r.events[i].UserID = "u"
+			}
+		}, nil, true, "all events are of one user"},
+		"another scale": {func(r *records) {
+			for i := range r.events {
+				r.events[i].Type, r.events[i].Value = schemas.Rating, new(float64(i%10+1))
+			}
+		}, nil, true, "50.0 % of the ratings are outside of the scale"},
+		"some off the scale": {func(r *records) {
+			for i := range r.events {
+				r.events[i].Type, r.events[i].Value = schemas.Rating, new(4.0)
+			}
+			r.events[7].Value = new(0.5)
+		}, nil, false, "judged: 1 of 3000, which count as choices"},
 		"one user": {func(r *records) {
 			for i := range r.events[:2000] {
 				r.events[i].UserID = "nobody"
@@ -196,4 +213,17 @@ func TestOfSequences(t *testing.T) {
 	require.Equal(t, []Bin{{"learnt from", 3}, {"validation", 3}, {"asked for", 2}}, d.Parts)
 	require.Equal(t, 2, d.Cold)
 	require.Equal(t, []Bin{{"1", 1}, {"2 to 3", 1}, {"4 to 7", 1}}, d.Lengths)
+}
+
+func TestIDsThatComeAgain(t *testing.T) {
+	for repeated, red := range map[int64]bool{1: false, 3000: true} {
+		d, err := dataset.FromRecords(t.Context(), "shop", shop())
+		require.NoError(t, err)
+		d.Repeated = repeated
+		held := dataset.NewHoldOut(d, .85, dataset.AutoRepeats)
+		marks := OfDataset(d, &held, "shop", "leave-one-out").Marks
+		require.Len(t, marks, 1)
+		require.Equal(t, red, marks[0].Red)
+		require.Contains(t, marks[0].What, "since their event_id had come before")
+	}
 }

@@ -23,11 +23,15 @@ const (
 	usualOverlap  = 0.9
 	usualTied     = 0.05
 	usualBots     = 0.01
+	mostAgain     = 0.2 // of the rows
+	mostOffScale  = 0.1 // of the ratings
 	fewCases      = 200
 	usualCold     = 0.3
 	usualLearnt   = 0.5
 	leastDuration = 24 * time.Hour
 )
+
+const scaleRemedy = "set profiles.ratings to the scale of the data (FRESHET_PROFILES_RATINGS_LOWEST, …_HIGHEST)"
 
 func (s *survey) mark(timed bool) {
 	red := func(is bool, remedy, what string, values ...any) {
@@ -45,6 +49,12 @@ func (s *survey) mark(timed bool) {
 	red(s.Cases == 0 && longest >= 2, "give a smaller --past, or more data", "no case is left to ask")
 	red(timed && s.Events > 1 && s.From.Equal(s.To), "look at the column of the times, and name another with --columns occurred_at=COLUMN",
 		"all events are of one moment, %s: nothing comes before anything else", s.From.Format(time.DateTime))
+	red(timed && s.Users == 1 && s.Events > 1, "look at the column of the user ids, and name another with --columns user_id=COLUMN",
+		"all events are of one user")
+	red(share(s.Again, s.Again+s.Events) >= mostAgain, "leave the column out with --columns event_id=, if it is no id of events",
+		"%.1f %% of the rows were left out, since their event_id had come before", 100*share(s.Again, s.Again+s.Events))
+	red(share(s.OffScale, s.Rated) >= mostOffScale, scaleRemedy,
+		"%.1f %% of the ratings are outside of the scale by which they are judged, and count as choices", 100*share(s.OffScale, s.Rated))
 	red(timed && s.Users > 1 && share(busiest, s.Events) > mostOfOne, "leave that user out: it is no person, or the name of none",
 		"one user has %.0f %% of the events", 100*share(busiest, s.Events))
 	red(s.Touched > 2 && s.First > mostOfOne, "leave that item out, or look at the column of the item ids",
@@ -71,6 +81,10 @@ func (s *survey) warn(timed bool) {
 	}
 	yellow(s.overlap() < usualOverlap && s.overlap() >= leastOverlap, "take a table of items of the same time",
 		"the table of items has %.1f %% of the items that interactions name; nothing is known of the others", 100*s.overlap())
+	yellow(s.Again > 0 && share(s.Again, s.Again+s.Events) < mostAgain, "leave the column out with --columns event_id=, if it is no id of events",
+		"%d rows were left out, since their event_id had come before", s.Again)
+	yellow(s.OffScale > 0 && share(s.OffScale, s.Rated) < mostOffScale, scaleRemedy,
+		"ratings outside of the scale by which they are judged: %d of %d, which count as choices", s.OffScale, s.Rated)
 	yellow(share(s.Tied, s.Choices) > usualTied, "take finer times, or name a column that knows the order with --columns order=COLUMN",
 		"%.1f %% of the choices are of the same moment as another of the user's: their order is drawn by lot", 100*share(s.Tied, s.Choices))
 	yellow(s.Bots.Share > usualBots, "leave them out before training, if they are no people",

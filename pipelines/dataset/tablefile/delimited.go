@@ -129,14 +129,30 @@ func detectQuotes(text func() (io.Reader, error), separator rune) (Quotes, error
 	} else if there, err := contains(r, suspect); !there || err != nil {
 		return Doubled, err
 	}
-	for _, quotes := range []Quotes{Doubled, Escaped} {
+	reads := func(quotes Quotes) (is, broken bool, err error) {
 		r, err := text()
+		if err != nil {
+			return false, false, err
+		}
+		is, broken = readsAs(newRecords(r, separator, quotes))
+		return is, broken, nil
+	}
+	for _, quotes := range []Quotes{Doubled, Escaped} {
+		is, broken, err := reads(quotes)
 		if err != nil {
 			return Doubled, err
 		}
-		if readsAs(newRecords(r, separator, quotes)) {
-			return quotes, nil
+		if !is {
+			continue
 		}
+		// Quotes that open in one row and close in another make one cell of what lies between: where each line is a row as it is,
+		// they are letters.
+		if broken && separator == '\t' {
+			if plain, _, err := reads(Literal); err != nil || plain {
+				return Literal, err
+			}
+		}
+		return quotes, nil
 	}
 	if separator == '\t' {
 		return Literal, nil
@@ -144,11 +160,21 @@ func detectQuotes(text func() (io.Reader, error), separator rune) (Quotes, error
 	return Doubled, nil // which tells what is wrong when it is read
 }
 
-func readsAs(rows records) bool {
+// readsAs tells whether all rows have as many cells, and whether some cell is broken over lines.
+func readsAs(rows records) (is, broken bool) {
+	columns := 0
 	for {
-		if _, _, err := rows.read(); err != nil {
-			return errors.Is(err, io.EOF)
+		cells, _, err := rows.read()
+		if err != nil {
+			return errors.Is(err, io.EOF), broken
 		}
+		if columns == 0 {
+			columns = len(cells)
+		}
+		if len(cells) != columns {
+			return false, broken
+		}
+		broken = broken || slices.ContainsFunc(cells, func(c string) bool { return strings.Contains(c, "\n") })
 	}
 }
 
@@ -198,20 +224,21 @@ func skipMark(r io.Reader) io.Reader {
 type quoted struct {
 	rows   *csv.Reader
 	budget *budget
+	last   int // the line in which the last row began
 }
 
 func (q *quoted) read() ([]string, int, error) {
 	q.budget.left = mostRow
 	record, err := q.rows.Read()
 	if err != nil {
-		line := 0
+		line := q.last + 1
 		if wrong := new(csv.ParseError); errors.As(err, &wrong) { // which says the line, as Place does
 			line, err = wrong.Line, wrong.Err
 		}
 		return nil, line, err
 	}
-	line, _ := q.rows.FieldPos(0)
-	return record, line, nil
+	q.last, _ = q.rows.FieldPos(0)
+	return record, q.last, nil
 }
 
 // literal reads lines whose quotes are letters as others.

@@ -273,7 +273,7 @@ func (t *jsonLines) fill(prefix string, key []byte, value json.RawMessage) error
 	return nil
 }
 
-// cellOf makes a cell of valid JSON. What is nested deeper than a list or a map of plain values is text in JSON.
+// cellOf makes a cell of valid JSON: of a plain value, or of a list or an object of plain values.
 func cellOf(value json.RawMessage) (cell columnar.Cell, err error) {
 	switch value[0] {
 	case '[':
@@ -322,7 +322,7 @@ func valueOf(value json.RawMessage) (columnar.Value, error) {
 		}
 		return columnar.Value{Kind: columnar.Text, Text: []byte(s)}, nil
 	case '[', '{':
-		return columnar.Value{Kind: columnar.Text, Text: bytes.Clone(value)}, nil
+		return columnar.Value{}, errors.New("it holds a list or an object within: give plain values, or leave the field out with --columns FIELD=")
 	}
 	if n, err := strconv.ParseInt(string(value), 10, 64); err == nil {
 		return columnar.Value{Kind: columnar.Int, Int: n}, nil

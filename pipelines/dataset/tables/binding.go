@@ -3,6 +3,7 @@ package tables
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -59,7 +60,10 @@ func (b *Binding) Lines() (lines []string) {
 	if b.Overlap != nil {
 		return append(lines, strings.Split(b.Overlap.String(), "\n")...)
 	}
-	return append(lines, "no table of items: they have ids and nothing else")
+	if !slices.ContainsFunc(b.Tables, func(t TableBinding) bool { return t.Table == itemsFile }) {
+		lines = append(lines, "no table of items: they have ids and nothing else")
+	}
+	return lines
 }
 
 func (t *TableBinding) lines() []string {
@@ -141,7 +145,8 @@ func newOverlap() *overlap { return &overlap{seed: maphash.MakeSeed(), ids: map[
 // mostExamples bounds the ids that are kept to find examples among them.
 const mostExamples = 10_000
 
-func (o *overlap) see(table, id string) {
+// see tells whether the table has had the id before.
+func (o *overlap) see(table, id string) (again bool) {
 	in, list := inItems, &o.items
 	if table == interactionsFile {
 		in, list = inInteractions, &o.touched
@@ -149,12 +154,13 @@ func (o *overlap) see(table, id string) {
 	h := maphash.String(o.seed, id)
 	was := o.ids[h]
 	if was&in != 0 {
-		return
+		return true
 	}
 	o.ids[h] = was | in
 	if len(*list) < mostExamples {
 		*list = append(*list, strings.Clone(id))
 	}
+	return false
 }
 
 func (o *overlap) has(table inTables, id string) bool {

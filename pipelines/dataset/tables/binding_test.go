@@ -64,9 +64,12 @@ func TestColumnsBySense(t *testing.T) {
 
 	_, err = survey(t, map[string]string{"interactions.csv": "uid,visitor,item_id,ts\nu,v,1,1769860800\n"}, Options{})
 	require.ErrorContains(t, err, `there is no column user_id ("uid", "visitor" may all be meant: name one with --columns): it has "uid", "visitor", "item_id", "ts"; name it with --columns interactions.user_id=COLUMN`)
-	b, err = survey(t, map[string]string{"interactions.csv": "uid,visitor,item_id,ts,action,event\nu,v,1,1769860800,view,x\n"}, Options{Columns: Columns{"user_id": "uid"}})
+	unclear := map[string]string{"interactions.csv": "uid,visitor,item_id,ts,action,event\nu,v,1,1769860800,view,x\n"}
+	_, err = survey(t, unclear, Options{Columns: Columns{"user_id": "uid"}})
+	require.ErrorContains(t, err, `the column of the type is not clear: "action", "event" may all be meant: name one with --columns, or leave it out with --columns type=`)
+	b, err = survey(t, unclear, Options{Columns: Columns{"user_id": "uid", "type": ""}})
 	require.NoError(t, err)
-	require.Contains(t, b.Tables[0].Missing, `type ("action", "event" may all be meant: name one with --columns)`)
+	require.Contains(t, b.Tables[0].Fields, FieldBinding{"type", "", "always view"})
 	require.Equal(t, []string{"visitor", "action", "event"}, b.Tables[0].LeftOut)
 }
 

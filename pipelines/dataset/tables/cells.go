@@ -71,7 +71,7 @@ func valueText(c *columnar.Cell, v *columnar.Value) (string, error) {
 	switch v.Kind {
 	case columnar.Text:
 		if !utf8.Valid(v.Text) {
-			return "", &badCell{shorten(v.Text), "give valid UTF-8"}
+			return "", &badCell{shorten(v.Text), "give valid UTF-8: convert the file, for example with iconv -f latin1 -t utf-8"}
 		}
 		return string(v.Text), nil
 	case columnar.Int:
@@ -114,6 +114,9 @@ func numberOf(c *columnar.Cell) (float64, error) {
 		}
 	}
 	if math.IsNaN(f) || math.IsInf(f, 0) {
+		if v.Kind == columnar.Text && strings.ContainsAny(string(v.Text), ",$€£ ") {
+			return 0, bad(c, "give a number with a point before its fraction, and nothing else in it")
+		}
 		return 0, bad(c, "give a finite number, or leave it empty")
 	}
 	return f, nil
@@ -165,7 +168,7 @@ func scalar(c *columnar.Cell) columnar.Value {
 }
 
 const momentRemedy = "give a number since 1970, a time such as 2026-01-31T12:00:00Z or 2026-01-31 13:00:00+01:00, a date, " +
-	"or a timestamp column; other forms are told with --times"
+	"or a timestamp column, and write other forms anew"
 
 // leastMoment is the beginning of the year 1, in ms, but for the first one: that is the zero time, which means none.
 var leastMoment = time.Date(1, 1, 1, 0, 0, 0, 1e6, time.UTC).UnixMilli()

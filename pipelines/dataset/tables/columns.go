@@ -7,6 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/freshet/freshet/pipelines/dataset/columnar"
+	"github.com/freshet/freshet/schemas"
 )
 
 // Columns names the columns that are not called as their fields are: field to column, "user_id" to "visitor" for example. A field
@@ -103,7 +106,8 @@ var synonyms = map[string]map[string][]string{
 		"item_id": words("item itemid product productid sku article articleid movieid asin newsid trackid"),
 		"occurred_at": words("timestamp ts time datetime date eventtime eventtimestamp occurredat createdat eventdate " +
 			"unixreviewtime"),
-		"type":       words("event eventtype eventname action actiontype interactiontype behaviortype"),
+		"type": words("event eventtype eventname action actiontype interactiontype behaviortype " +
+			"behavior behaviour"), //nolint:misspell // as they are called
 		"value":      words("rating stars score overall"),
 		"event_id":   words("eventid interactionid"),
 		"request_id": words("requestid recommendationid"),
@@ -189,6 +193,11 @@ func bind(table string, names map[string]Names, has []string, required func(fiel
 		default:
 			b.columns, b.by, b.why = find(table, field, has, taken)
 		}
+		// Events of the wrong type are worse than a question; other fields can be without.
+		if len(b.columns) == 0 && field == "type" && b.why != "" && !isTold {
+			return nil, fmt.Errorf("the column of the type is not clear: %s, or leave it out with --columns type=, which makes each row a view",
+				b.why)
+		}
 		if len(b.columns) == 0 && required(field) {
 			if b.why != "" {
 				b.why = " (" + b.why + ")"
@@ -264,11 +273,29 @@ type Values map[string]string
 // Validate says which key is none.
 func (v Values) Validate() error {
 	for _, key := range slices.Sorted(maps.Keys(v)) {
-		if _, _, _, err := valueNamed(key); err != nil {
+		_, field, _, err := valueNamed(key)
+		if err == nil {
+			err = checkMeaning(field, v[key])
+		}
+		if err != nil {
 			return fmt.Errorf("%s=%s: %w", key, v[key], err)
 		}
 	}
 	return nil
+}
+
+// checkMeaning holds that a field can have the value that another is said to mean.
+func checkMeaning(field, meaning string) (err error) {
+	switch {
+	case meaning == "":
+	case field == "type":
+		_, err = schemas.ParseInteractionType(symbolOf(meaning))
+	case field == "op":
+		_, err = schemas.ParseItemOp(symbolOf(meaning))
+	case field == "available":
+		_, err = booleanOf(&columnar.Cell{Values: []columnar.Value{{Kind: columnar.Text, Text: []byte(meaning)}}})
+	}
+	return err
 }
 
 // valueNamed takes apart FIELD.VALUE or FILE.FIELD.VALUE.

@@ -52,7 +52,7 @@ var interactionFields = []field[interaction]{
 	{name: "request_id", kind: aText, set: text(func(e *interaction) *string { return &e.RequestID })},
 	{name: "surface", kind: aText, set: text(func(e *interaction) *string { return &e.Surface })},
 	{name: "context", kind: aMap, set: entries(func(e *interaction) *map[string]string { return &e.Context })},
-	{name: orderField, kind: anInteger, set: integer(func(e *interaction, v int64) { e.order = v }, -maxInt64, maxInt64)},
+	{name: orderField, kind: anInteger, filled: true, set: integer(func(e *interaction, v int64) { e.order = v }, -maxInt64, maxInt64)},
 }
 
 // orderField is no field of a record: its column parts rows of one moment. It is found by the name that the writer gives it, and told

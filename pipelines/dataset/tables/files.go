@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -44,12 +45,15 @@ func usual(name, stem string) (is, numbered bool) {
 		}
 		for _, form := range tableForms {
 			if middle, ok := strings.CutSuffix(bare, form); ok {
-				return middle == "" || strings.ContainsAny(middle[:1], "-_."), middle != ""
+				return middle == "" || isNumber.MatchString(middle), middle != ""
 			}
 		}
 	}
 	return false, false
 }
+
+// isNumber tells what several files of one table have behind its name: a number, a date, or part-0001.
+var isNumber = regexp.MustCompile(`^[-_.](part[-_.]?)?[0-9][-_.0-9A-Za-z]*$`)
 
 // usualFiles finds the table of a stem: a file, a folder of parts, or numbered files. None is no error.
 func usualFiles(dir, stem string) ([]string, error) {
@@ -80,6 +84,9 @@ func partsOf(dir string, patterns, except []string) ([]part, error) {
 	var parts []part
 	seen := map[string]bool{}
 	for _, pattern := range patterns {
+		if strings.Contains(pattern, "**") {
+			return nil, fmt.Errorf("the pattern %q has **, which is not known: name the folder, whose files are all read", pattern)
+		}
 		if !filepath.IsLocal(pattern) && pattern != "." {
 			return nil, fmt.Errorf("the pattern %q leaves the folder: name files below it", pattern)
 		}

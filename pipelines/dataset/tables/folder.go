@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,11 @@ func (o *Options) Validate() error {
 	if err := o.Lists.validate("list", aList); err != nil {
 		return fmt.Errorf("lists: %w", err)
 	}
+	for field, form := range o.Lists {
+		if form == "" {
+			return fmt.Errorf("lists: %s=: give json, python, duckdb, postgres, or what stands between elements", field)
+		}
+	}
 	_, err := (&Source{Zone: o.Zone}).location()
 	return err
 }
@@ -59,12 +65,14 @@ type Folder struct {
 	told                *Binding
 	format              string
 	name                func(e *schemas.Interaction, place func() string)
+	options             Options
+	single              bool // one table alone is read
 }
 
 func byPlace(e *schemas.Interaction, place func() string) { e.EventID = place() }
 
 func newFolder(options *Options, limits schemas.Limits) *Folder {
-	f := &Folder{limits: limits, format: options.Format, name: options.Name}
+	f := &Folder{limits: limits, format: options.Format, name: options.Name, options: *options}
 	if f.name == nil {
 		f.name = byPlace
 	}
@@ -110,6 +118,7 @@ func OpenFile(path string, items bool, options Options, limits schemas.Limits) (
 		return nil, fmt.Errorf("checking how the table is read: %w", err)
 	}
 	f := newFolder(&options, limits)
+	f.single = true
 	pattern := escapeGlob(filepath.Base(path))
 	var err error
 	if items {
@@ -181,7 +190,7 @@ func sourcesOf(dir, table string, specs []Source, options *Options) (sources []*
 
 // refine puts what is told on the command line over what the mapping says.
 func (s *Source) refine(table string, options *Options) {
-	s.Columns, s.Times, s.Lists = copied(s.Columns), copied(s.Times), copied(s.Lists)
+	s.Columns, s.Times, s.Lists, s.Set = copied(s.Columns), copied(s.Times), copied(s.Lists), copied(s.Set)
 	values := make(map[string]map[string]string, len(s.Values))
 	for field, meanings := range s.Values {
 		values[field] = copied(meanings)
@@ -190,6 +199,7 @@ func (s *Source) refine(table string, options *Options) {
 	for field := range fieldsOf(table) {
 		if column, is := told(options.Columns, table, field); is {
 			s.Columns[field] = Names{column}
+			delete(s.Set, field)
 		}
 		if form, is := told(options.Times, table, field); is {
 			s.Times[field] = form
@@ -228,10 +238,7 @@ func (f *Folder) Survey(ctx context.Context) (*Binding, error) {
 		return f.told, nil
 	}
 	told := &Binding{Format: f.format}
-	var both *overlap
-	if len(f.items) > 0 && len(f.interactions) > 0 {
-		both = newOverlap()
-	}
+	both := newOverlap()
 	for _, sources := range [][]*source{f.items, f.interactions} {
 		for _, s := range sources {
 			if err := s.survey(ctx, both); err != nil {
@@ -245,14 +252,65 @@ func (f *Folder) Survey(ctx context.Context) (*Binding, error) {
 			told.Tables = append(told.Tables, s.told)
 		}
 	}
-	if both != nil {
+	if len(f.items) > 0 && len(f.interactions) > 0 {
 		var err error
 		if told.Overlap, err = both.settle(); err != nil {
 			return nil, fmt.Errorf("reading tables: %w", err)
 		}
 	}
+	if err := f.idle(); err != nil {
+		return nil, fmt.Errorf("reading tables: %w", err)
+	}
 	f.told = told
 	return told, nil
+}
+
+// idle finds what was told of fields that no table has a column for, and values that no row has: a slip, more likely than not.
+func (f *Folder) idle() error {
+	var all []*source
+	all = append(append(all, f.interactions...), f.items...)
+	has := func(file, field string) bool {
+		if _, is := fieldsOf(all[0].table)[field]; f.single && !is {
+			return true // of the other table, which is not read
+		}
+		return slices.ContainsFunc(all, func(s *source) bool {
+			return (file == "" || file == s.table) && slices.ContainsFunc(s.readings, func(g *reading) bool {
+				return g.field == field && g.fixed == nil
+			})
+		})
+	}
+	for _, part := range []struct {
+		option string
+		keys   []string
+	}{{"--times", keysOf(f.options.Times)}, {"--lists", keysOf(f.options.Lists)}} {
+		for _, key := range part.keys {
+			if file, field, err := fieldNamed(key); err == nil && !has(file, field) {
+				return fmt.Errorf("%s tells of %s, for which there is no column: name it with --columns, or leave the option out", part.option, key)
+			}
+		}
+	}
+	for _, key := range keysOf(f.options.Columns) {
+		if file, field, err := fieldNamed(key); err == nil && f.options.Columns[key] != "" && !has(file, field) {
+			return fmt.Errorf("--columns tells of %s, and there is no such table: leave it out", key)
+		}
+	}
+	for _, key := range keysOf(f.options.Values) {
+		file, field, value, err := valueNamed(key)
+		if err != nil {
+			continue
+		}
+		if !has(file, field) {
+			return fmt.Errorf("--map tells of %s.%s, and there is no column for %s: name it with --columns, or leave the option out", field, value, field)
+		}
+		_, of := fieldsOf(all[0].table)[field]
+		seen := f.single && !of || slices.ContainsFunc(all, func(s *source) bool {
+			return slices.ContainsFunc(s.readings, func(g *reading) bool { return g.field == field && g.seen[value] })
+		})
+		if !seen {
+			return fmt.Errorf("--map tells of %s.%s, and no row has that value: correct it, or leave it out", field, value)
+		}
+	}
+	return nil
 }
 
 // EachInteraction calls each for every interaction, in the order of the file. An event without an id is named by its place.

@@ -98,7 +98,7 @@ func TestFormsThatAreRefused(t *testing.T) {
 		"Python's NaN":     {map[string]string{"interactions.json": "{\"a\":NaN}\n"}, "line 1: it is no JSON"},
 		"two tables":       {map[string]string{"interactions.csv": threeRows, "interactions/a.csv": threeRows}, "take one away"},
 		"only _SUCCESS":    {map[string]string{"interactions/_SUCCESS": ""}, "has no file interactions"},
-		"parts of forms":   {map[string]string{"interactions/a.csv": threeRows, "interactions/b.csv": "item_id\ni\n"}, "interactions/b.csv:2: column user_id is empty"},
+		"parts of forms":   {map[string]string{"interactions/a.csv": threeRows, "interactions/b.csv": "item_id\ni\n"}, `interactions/b.csv: it has no column "user_id" (user_id), which other parts have: it has "item_id"`},
 		"a Delta table":    {map[string]string{"interactions/_delta_log/0.json": "{}", "interactions/a.csv": threeRows}, "interactions is a Delta table (it has _delta_log): its files also hold rows that were deleted or replaced since"},
 		"Delta itself":     {map[string]string{"_delta_log/0.json": "{}", "interactions.csv": threeRows}, "is a Delta table"},
 		"an Iceberg":       {map[string]string{"interactions/metadata/v1.metadata.json": "{}", "interactions/data/a.csv": threeRows}, "interactions is a Iceberg table"},

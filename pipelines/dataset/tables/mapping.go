@@ -195,6 +195,18 @@ func (s *Source) check(table string) error {
 	if err := s.checkFields(table); err != nil {
 		return err
 	}
+	for _, field := range keysOf(s.Values) {
+		for _, value := range keysOf(s.Values[field]) {
+			if err := checkMeaning(field, s.Values[field][value]); err != nil {
+				return fmt.Errorf("values: %s: %s: %w", field, value, err)
+			}
+		}
+	}
+	for _, field := range keysOf(s.Set) {
+		if err := checkMeaning(field, s.Set[field]); err != nil {
+			return fmt.Errorf("set: %s: %w", field, err)
+		}
+	}
 	for field, text := range s.Times {
 		if _, err := parseClock(text); err != nil {
 			return fmt.Errorf("times: %s: %w", field, err)

@@ -36,6 +36,7 @@ func (s *source) pivot(p *Pivot, has []string) (*pivoted, error) {
 	}
 	s.columns = columns
 	since := map[string][]float64{}
+	kept := make([]bool, len(p.Keep)) // which properties some row has
 	err := s.each(context.Background(), func(r *reader) error {
 		key, err := textOf(r.cell(0))
 		if err != nil {
@@ -70,10 +71,15 @@ func (s *source) pivot(p *Pivot, has []string) (*pivoted, error) {
 			}
 		}
 		if i := slices.Index(p.Keep, name); i >= 0 && when >= newest[i] {
-			newest[i], values[i] = when, clone(r.cell(2))
+			newest[i], values[i], kept[i] = when, clone(r.cell(2)), true
 		}
 		return nil
 	})
+	for i, property := range p.Keep {
+		if err == nil && !kept[i] {
+			err = fmt.Errorf("reading %s: pivot: no row has the property %q", s.name(), property)
+		}
+	}
 	return t, err
 }
 

@@ -20,6 +20,7 @@ type reading struct {
 	clock  clock
 	lists  listForm
 	values map[string]string // what values mean
+	seen   map[string]bool   // those of them that some row has
 	joined columnar.Cell     // of several columns
 	mapped columnar.Cell
 }
@@ -50,9 +51,11 @@ func (g *reading) cell(r *reader) (c *columnar.Cell, out bool, err error) {
 		return c, false, nil
 	}
 	v := &c.Values[0]
-	if g.values != nil && v.Kind != columnar.Null {
-		if meaning, told := g.values[valueName(v)]; told {
-			if meaning == "" && g.filled {
+	if g.values != nil {
+		name := valueName(&r.raw(g.at[0]).Values[0])
+		if meaning, told := g.values[name]; told {
+			g.seen[name] = true
+			if meaning == "" && (g.filled || g.kind == aSymbol) {
 				return c, true, nil
 			}
 			g.mapped = textCell(meaning)
@@ -80,7 +83,9 @@ func (g *reading) isMissing(v *columnar.Value) bool {
 // valueName is what a value is called on the command line.
 func valueName(v *columnar.Value) string {
 	switch v.Kind {
-	case columnar.Text:
+	case columnar.Null:
+		return ""
+	case columnar.Text, columnar.Decimal:
 		return string(v.Text)
 	case columnar.Bool:
 		if v.Int != 0 {

@@ -39,6 +39,8 @@ func (s *source) survey(ctx context.Context, overlap *overlap) error {
 	if err := s.bind(has); err != nil {
 		return err
 	}
+	// Where rows have versions they are changes; of several about one item the highest holds, for whoever keeps one.
+	once := !s.spec.Newest && !slices.ContainsFunc(s.readings, func(g *reading) bool { return g.field == "version" })
 	surveys := make([]*fieldSurvey, len(s.readings))
 	for i, g := range s.readings {
 		surveys[i] = newFieldSurvey(g, s.table)
@@ -62,10 +64,15 @@ func (s *source) survey(ctx context.Context, overlap *overlap) error {
 			if err := surveys[i].see(cells[i], r); err != nil {
 				return s.wrong(r, g, err)
 			}
-			if g.field == "item_id" && overlap != nil {
-				if id, err := textOf(cells[i]); err == nil {
-					overlap.see(s.table, id)
-				}
+			if g.field != "item_id" {
+				continue
+			}
+			id, err := textOf(cells[i])
+			if err == nil && overlap.see(s.table, id) && s.table == itemsFile && once {
+				err = fmt.Errorf("%s a second time: give each item once, as it is now, or a column version", shorten([]byte(id)))
+			}
+			if err != nil {
+				return s.wrong(r, g, err)
 			}
 		}
 		return nil
@@ -76,7 +83,7 @@ func (s *source) survey(ctx context.Context, overlap *overlap) error {
 	for i, g := range s.readings {
 		how, err := surveys[i].settle()
 		if err != nil {
-			return fmt.Errorf("reading %s: column %s: %w", s.name(), g.label(), err)
+			return fmt.Errorf("reading %s: column %s: %w%s", s.name(), g.label(), err, g.wayOut(s.table))
 		}
 		s.tell(g, how)
 		s.told.Notes = append(s.told.Notes, surveys[i].notes...)
@@ -97,7 +104,15 @@ func (s *source) name() string {
 }
 
 func (s *source) wrong(r *reader, g *reading, err error) error {
-	return fmt.Errorf("reading %s: column %s is %w", r.place(), g.label(), err)
+	return fmt.Errorf("reading %s: column %s is %w%s", r.place(), g.label(), err, g.wayOut(s.table))
+}
+
+// wayOut is a remedy for a column that was not told, and may be something else than the field.
+func (g *reading) wayOut(table string) string {
+	if g.by == byOption || g.fixed != nil || requiredIn(table, g.field) {
+		return ""
+	}
+	return fmt.Sprintf("; if the column is something else, leave it out with --columns %s=", g.field)
 }
 
 // label names a column, and the field where that is called otherwise.
@@ -163,7 +178,7 @@ func (s *source) seeLocal(t tablefile.Table) {
 		s.local = map[string]bool{}
 	}
 	for _, name := range t.Columns() {
-		if _, local := typed.Type(name); local {
+		if about, local := typed.Type(name); local || about == "date" {
 			s.local[name] = true
 		}
 	}
@@ -182,7 +197,7 @@ func (s *source) bind(has []string) error {
 	kinds := fieldsOf(s.table)
 	used := map[string]bool{}
 	for _, b := range bounds {
-		g := &reading{bound: b, kind: kinds[b.field], filled: isFilled(s.table, b.field), values: s.spec.Values[b.field]}
+		g := &reading{bound: b, kind: kinds[b.field], filled: isFilled(s.table, b.field), values: s.spec.Values[b.field], seen: map[string]bool{}}
 		if fixed, is := s.spec.Set[b.field]; is {
 			cell := textCell(fixed)
 			g.fixed, g.columns = &cell, nil
@@ -242,19 +257,21 @@ func (g *reading) prepare(spec *Source) (err error) {
 	return nil
 }
 
-// rate has events count as ratings where a column says how many stars they gave, and none what they were.
+// rate has events count as views where no column says what they were, or as ratings where one says how many stars they gave.
 func (s *source) rate(bounds []bound) {
 	if s.table != interactionsFile || slices.ContainsFunc(s.readings, func(g *reading) bool { return g.field == "type" }) {
 		return
 	}
+	always := schemas.View
 	for _, b := range bounds {
 		if b.field == "value" && b.by != byName && len(b.columns) == 1 &&
 			slices.Contains(synonyms[interactionsFile]["value"], plainName(b.columns[0])) {
-			cell := textCell(schemas.Rating.String())
-			s.readings = append(s.readings, &reading{bound: bound{field: "type"}, kind: aSymbol, filled: true, fixed: &cell})
-			s.told.Missing = slices.DeleteFunc(s.told.Missing, func(field string) bool { return field == "type" })
+			always = schemas.Rating
 		}
 	}
+	cell := textCell(always.String())
+	s.readings = append(s.readings, &reading{bound: bound{field: "type"}, kind: aSymbol, filled: true, fixed: &cell})
+	s.told.Missing = slices.DeleteFunc(s.told.Missing, func(field string) bool { return field == "type" || strings.HasPrefix(field, "type (") })
 }
 
 func isFilled(table, field string) bool {
@@ -292,6 +309,11 @@ func (s *source) eachOf(ctx context.Context, p *part, row func(*reader) error) e
 	if err := r.begin(p, s.columns); err != nil {
 		return fmt.Errorf("reading %s: %w", p.name, err)
 	}
+	for _, g := range s.readings {
+		if g.filled && len(g.columns) == 1 && !slices.Contains(r.names, g.columns[0]) {
+			return fmt.Errorf("reading %s: it has no column %q (%s), which other parts have: it has %s", p.name, g.columns[0], g.field, shown(r.names))
+		}
+	}
 	for rows := 0; ; rows++ {
 		if rows%1024 == 0 && ctx.Err() != nil {
 			return fmt.Errorf("reading %s: %w", p.name, context.Cause(ctx))
@@ -311,7 +333,7 @@ func (s *source) eachOf(ctx context.Context, p *part, row func(*reader) error) e
 
 func (s *source) reader(p *part) (*reader, error) {
 	if s.pivoted != nil {
-		return &reader{table: s.pivoted.again(), spec: &s.spec, parts: -1}, nil
+		return &reader{table: s.pivoted.again(), spec: &s.spec, names: s.pivoted.names, parts: -1}, nil
 	}
 	return openReader(&s.spec, p)
 }
@@ -346,7 +368,7 @@ func newFieldSurvey(g *reading, table string) *fieldSurvey {
 	f := &fieldSurvey{reading: g, missing: map[string]int64{}}
 	switch {
 	case g.kind == aTime && g.clock.form == 0:
-		f.times = &timeSurvey{old: g.field == "published_at", clock: g.clock}
+		f.times = &timeSurvey{field: g.field, old: g.field == "published_at", clock: g.clock}
 	case g.kind == aSymbol:
 		f.symbols, f.odd = map[string]int64{}, map[string]string{}
 		f.known = func(s string) error {
@@ -387,20 +409,33 @@ func (f *fieldSurvey) see(c *columnar.Cell, r *reader) error {
 			return bad(c, "it is not in the form that --times tells")
 		}
 	case aList:
-		if c.Shape == columnar.Scalar && f.lists == "" {
-			if text, err := textOf(c); err == nil {
-				f.list.see(text, r.place)
-			}
-		}
+		f.seeLists(r)
 	case aSymbol:
 		return f.seeSymbol(c, r)
 	}
 	return nil
 }
 
+// seeLists looks at the texts of all columns of the field.
+func (f *fieldSurvey) seeLists(r *reader) {
+	if f.lists != "" {
+		return
+	}
+	for _, at := range f.at {
+		c := r.cell(at)
+		if c.Shape != columnar.Scalar || isNull(c) {
+			continue
+		}
+		if text, err := textOf(c); err == nil {
+			f.list.see(text, r.place)
+		}
+	}
+}
+
 // leaveOut is a remedy for words that mean that there is no value.
 func leaveOut(field string, c *columnar.Cell) string {
-	if v := scalar(c); v.Kind == columnar.Text && isNoValue(v.Text) {
+	v := scalar(c)
+	if v.Kind == columnar.Null || v.Kind == columnar.Text && isNoValue(v.Text) {
 		return fmt.Sprintf(", or leave out the rows that have none with --map '%s.%s='", field, v.Text)
 	}
 	return ""
@@ -443,7 +478,7 @@ func (f *fieldSurvey) settle() (how string, err error) {
 	case aSymbol:
 		how, err = f.settleSymbols()
 	case anID:
-		err = f.ids.settle(f.field)
+		err = f.ids.settle()
 	}
 	if err != nil {
 		return "", err
@@ -571,6 +606,7 @@ func byCount(counts map[string]int64) []string {
 type idSurvey struct {
 	words      bool // some id is no number
 	odd, where string
+	n, odds    int64
 }
 
 var throughFloat = regexp.MustCompile(`^-?\d+(\.0+|(\.\d+)?[eE]\+?\d+)$`)
@@ -581,13 +617,15 @@ func (s *idSurvey) see(field string, c *columnar.Cell, place func() string) erro
 		return nil
 	}
 	text := v.Text
+	s.n++
 	switch {
 	case isNoValue(text):
 		return bad(c, "it is no id but says that there is none: give one%s", leaveOut(field, c))
 	case len(bytes.TrimSpace(text)) != len(text):
 		return bad(c, "it has a space at its beginning or end: write it without")
-	case s.words || digitsOnly(text):
+	case digitsOnly(text):
 	case throughFloat.Match(text):
+		s.odds++
 		if s.odd == "" {
 			s.odd, s.where = string(text), place()
 		}
@@ -606,9 +644,9 @@ func digitsOnly(text []byte) bool {
 	return true
 }
 
-// settle knows all ids. Among words, one that looks like a number is a word, too: 1e7 is hexadecimal.
-func (s *idSurvey) settle(string) error {
-	if s.odd == "" || s.words {
+// settle knows all ids. Among words, few that look like such a number are words, too: 1e7 is hexadecimal.
+func (s *idSurvey) settle() error {
+	if s.odd == "" || s.words && 2*s.odds < s.n {
 		return nil
 	}
 	return fmt.Errorf("%q at %s is a whole number that went through a floating one, which a column with a gap becomes in pandas: "+

@@ -28,16 +28,18 @@ const (
 	nanos
 	excelDays // since 30 December 1899, with the time as a fraction
 	compact   // 20260131, as a number
+	years     // 2026, which is told: such a number is also a day of Excel, or a second of 1970
 )
 
 const (
 	writtenForms = zoned | local | dated | dayFirst | monthFirst
-	numberForms  = seconds | millis | micros | nanos | excelDays | compact
+	numberForms  = seconds | millis | micros | nanos | excelDays | compact | years
+	foundForms   = numberForms &^ years
 )
 
 // formNames are what --times calls the forms that can be told.
 var formNames = map[string]timeForm{
-	"s": seconds, "ms": millis, "us": micros, "ns": nanos, "excel": excelDays, "yyyymmdd": compact, "dmy": dayFirst, "mdy": monthFirst,
+	"s": seconds, "ms": millis, "us": micros, "ns": nanos, "excel": excelDays, "yyyymmdd": compact, "yyyy": years, "dmy": dayFirst, "mdy": monthFirst,
 	"iso": zoned | local | dated,
 }
 
@@ -64,6 +66,8 @@ func (f timeForm) String() string {
 		return "microseconds since 1970"
 	case nanos:
 		return "nanoseconds since 1970"
+	case years:
+		return "years, each its beginning"
 	case excelDays:
 		return "days as Excel counts them"
 	case compact:
@@ -73,7 +77,9 @@ func (f timeForm) String() string {
 }
 
 // needsZone tells forms that name no zone.
-func (f timeForm) needsZone() bool { return f&(local|dated|dayFirst|monthFirst|excelDays|compact) != 0 }
+func (f timeForm) needsZone() bool {
+	return f&(local|dated|dayFirst|monthFirst|excelDays|compact|years) != 0
+}
 
 // clock is how a column's moments are read.
 type clock struct {
@@ -91,7 +97,7 @@ func parseClock(text string) (clock, error) {
 	name, since, told := strings.Cut(strings.TrimSpace(text), " since ")
 	form, known := formNames[name]
 	if !known {
-		return clock{}, fmt.Errorf("%q is no form of times: give s, ms, us, ns, excel, yyyymmdd, dmy, mdy or iso", name)
+		return clock{}, fmt.Errorf("%q is no form of times: give s, ms, us, ns, excel, yyyymmdd, yyyy, dmy, mdy or iso", name)
 	}
 	c := clock{form: form}
 	if told {
@@ -133,6 +139,8 @@ func (c *clock) ofNumber(form timeForm, f float64, whole int64, isWhole bool) (m
 		y, m, d := int(whole/10000), time.Month(whole/100%100), int(whole%100)
 		t := time.Date(y, m, d, 0, 0, 0, 0, c.location())
 		return t.UnixMilli(), t.Month() == m && t.Day() == d
+	case years:
+		return time.Date(int(whole), 1, 1, 0, 0, 0, 0, c.location()).UnixMilli(), isWhole && whole >= 1 && whole <= 9999
 	case excelDays:
 		ms := math.Round(f * msADay)
 		if math.Abs(ms) > 1<<50 {
@@ -436,6 +444,7 @@ func (p *parser) zone(w *written) bool {
 
 // timeSurvey narrows down the form of a column, value by value.
 type timeSurvey struct {
+	field string
 	// old: moments long ago are likely, as of a publication.
 	old   bool
 	forms timeForm
@@ -469,7 +478,8 @@ func (s *timeSurvey) see(v *columnar.Value, shown string, place func() string) e
 		if f, _, _, isNumber := numberIn(v); isNumber && f == 0 {
 			return &badCell{shown, "give the time when it happened"}
 		} else if isNumber {
-			return &badCell{shown, "by no unit is this a time from 1980 to 2100: give the form with --times FIELD=s|ms|us|ns|excel|yyyymmdd"}
+			return &badCell{shown, "by no unit is this a time from 1980 to 2100: tell the form with --times " + s.field +
+				"=FORM, FORM being one of s, ms, us, ns, excel, yyyymmdd, yyyy"}
 		}
 		return &badCell{shown, momentRemedy}
 	}
@@ -490,7 +500,7 @@ func (s *timeSurvey) formsOf(v *columnar.Value) (forms timeForm, in1970 bool) {
 		if s.old {
 			from, to = oldFrom, oldTo
 		}
-		for rest := numberForms; rest != 0; rest &= rest - 1 {
+		for rest := foundForms; rest != 0; rest &= rest - 1 {
 			form := timeForm(1) << bits.TrailingZeros16(uint16(rest))
 			ms, ok := s.clock.ofNumber(form, f, whole, isWhole)
 			if !ok || ms < from || ms > to {
@@ -526,7 +536,7 @@ func (s *timeSurvey) settle(field string) (clock, error) {
 		return c, fmt.Errorf("each of its %d times lies in the year 1970, as %s: the column was written in another unit than its type says; "+
 			"write it anew", s.n, s.first)
 	case forms == 0:
-		return c, fmt.Errorf("by no unit are its numbers times from 1980 to 2100, %s for example: tell the unit with --times %s=s|ms|us|ns",
+		return c, fmt.Errorf("by no unit are its numbers times from 1980 to 2100, %s for example: tell the form with --times %s=FORM, FORM being one of s, ms, us, ns, excel, yyyymmdd, yyyy",
 			s.first, field)
 	case forms == dayFirst|monthFirst:
 		return c, fmt.Errorf("no value tells day from month, %s for example: tell it with --times %s=dmy or --times %s=mdy",

@@ -125,7 +125,7 @@ func TestAColumnHasOneForm(t *testing.T) {
 		"day and month unclear": {"occurred_at", []string{"01/02/2026", "03/04/2026"}, "no value tells day from month, \"01/02/2026\" for example: tell it with --times occurred_at=dmy or --times occurred_at=mdy"},
 		"zero":                  {"occurred_at", []string{"1769860800000", "0"}, `interactions.csv:3: column occurred_at is "0": give the time when it happened`},
 		"1970 in text":          {"occurred_at", []string{"1970-01-21 12:00:00"}, "interactions.csv:2: column occurred_at is 1771200000 (1970-01-21T12:00:00.000Z)"},
-		"a count of days":       {"occurred_at", []string{"17"}, "by no unit is this a time from 1980 to 2100: give the form with --times"},
+		"a count of days":       {"occurred_at", []string{"17"}, "by no unit is this a time from 1980 to 2100: tell the form with --times occurred_at=FORM"},
 		"published, in no unit": {"published_at", []string{"17"}, "by no unit are its numbers times from 1980 to 2100"},
 		"published, a word":     {"published_at", []string{"soon"}, `column published_at is "soon": give a number since 1970`},
 		"not the form told":     {"occurred_at", []string{"x"}, `is "x": give a number since 1970`},
