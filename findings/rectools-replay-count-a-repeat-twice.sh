@@ -4,11 +4,11 @@
 # Versions   rectools 0.19.0, replay-rec 0.22.0 (pandas).
 # Guess      Targets are a set, as for trec_eval and ranx: the test rows may be a table of events, in which people listen to or buy a thing
 #            again, and a list with all that a user took, and nothing above it, has NDCG 1 and MAP 1.
-# Behaviour  RecTools joins the list with the rows: a hit with two rows counts as two hits at one rank, but also as two targets of the
-#            ideal, which lie at ranks 1 and 2. So NDCG is 1.23 with two rows and 2.20 with ten; precision@10 is 1 with ten rows of one item; MAP and recall
-#            stay. REPLAY makes the hits a set but takes the number of rows for the number of targets in NDCG's ideal and in MAP: a
-#            perfect list has 0.61 and 0.5; recall and precision stay. Neither warns. (RecTools with divide_by_achievable=True: by
-#            default its NDCG@10 of a perfect list with one target is 0.22, since it divides by ten hits.)
+# Behaviour  RecTools joins the list with the rows: a hit with two rows counts as two hits at one rank, but as two targets of the ideal at
+#            ranks 1 and 2. So NDCG is 1.23 with two rows and 2.20 with ten, and precision@10 is 1 with ten rows of one item; MAP and
+#            recall stay. REPLAY makes the hits a set but takes the number of rows for the number of targets in NDCG's ideal and in MAP:
+#            with two rows a perfect list has 0.61 and 0.5; recall and precision stay. Neither warns. (RecTools is run with
+#            divide_by_achievable=True: by default its NDCG@10 of a perfect list of one target is 0.22, since it divides by ten hits.)
 # Freshet    Targets of a case are a set. Drop repeated (user, item) rows before these tools are asked for a comparison.
 # Needs      Python 3 with venv.
 set -euo pipefail
