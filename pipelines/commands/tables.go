@@ -59,8 +59,8 @@ func (f *tableFlags) formatOf(dir, named string) (string, error) {
 	found, err := dataset.DetectFormat(dir)
 	switch {
 	case err == nil && tables.Holds(dir):
-		return "", fmt.Errorf("telling the format of %s: it has tables called interactions and the files of the format %s: name one with --format",
-			dir, found)
+		return "", fmt.Errorf("telling the format of %s: it has tables called interactions and the files of the format %s: "+
+			"name one with --format", dir, found)
 	case err == nil:
 		return found, nil
 	case tables.Holds(dir):

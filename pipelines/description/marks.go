@@ -31,6 +31,8 @@ const (
 	leastDuration = 24 * time.Hour
 )
 
+const againRemedy = "leave the column out with --columns event_id=, if it is no id of events"
+
 const scaleRemedy = "set profiles.ratings to the scale of the data (FRESHET_PROFILES_RATINGS_LOWEST, …_HIGHEST)"
 
 func (s *survey) mark(timed bool) {
@@ -51,7 +53,7 @@ func (s *survey) mark(timed bool) {
 		"all events are of one moment, %s: nothing comes before anything else", s.From.Format(time.DateTime))
 	red(timed && s.Users == 1 && s.Events > 1, "look at the column of the user ids, and name another with --columns user_id=COLUMN",
 		"all events are of one user")
-	red(share(s.Again, s.Again+s.Events) >= mostAgain, "leave the column out with --columns event_id=, if it is no id of events",
+	red(share(s.Again, s.Again+s.Events) >= mostAgain, againRemedy,
 		"%.1f %% of the rows were left out, since their event_id had come before", 100*share(s.Again, s.Again+s.Events))
 	red(share(s.OffScale, s.Rated) >= mostOffScale, scaleRemedy,
 		"%.1f %% of the ratings are outside of the scale by which they are judged, and count as choices", 100*share(s.OffScale, s.Rated))
@@ -81,7 +83,7 @@ func (s *survey) warn(timed bool) {
 	}
 	yellow(s.overlap() < usualOverlap && s.overlap() >= leastOverlap, "take a table of items of the same time",
 		"the table of items has %.1f %% of the items that interactions name; nothing is known of the others", 100*s.overlap())
-	yellow(s.Again > 0 && share(s.Again, s.Again+s.Events) < mostAgain, "leave the column out with --columns event_id=, if it is no id of events",
+	yellow(s.Again > 0 && share(s.Again, s.Again+s.Events) < mostAgain, againRemedy,
 		"%d rows were left out, since their event_id had come before", s.Again)
 	yellow(s.OffScale > 0 && share(s.OffScale, s.Rated) < mostOffScale, scaleRemedy,
 		"ratings outside of the scale by which they are judged: %d of %d, which count as choices", s.OffScale, s.Rated)

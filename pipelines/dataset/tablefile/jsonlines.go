@@ -304,6 +304,8 @@ func cellOf(value json.RawMessage) (cell columnar.Cell, err error) {
 	return cell, err
 }
 
+var errNested = errors.New("it holds a list or an object within: give plain values, or leave the field out with --columns FIELD=")
+
 func valueOf(value json.RawMessage) (columnar.Value, error) {
 	switch value[0] {
 	case 'n':
@@ -322,7 +324,7 @@ func valueOf(value json.RawMessage) (columnar.Value, error) {
 		}
 		return columnar.Value{Kind: columnar.Text, Text: []byte(s)}, nil
 	case '[', '{':
-		return columnar.Value{}, errors.New("it holds a list or an object within: give plain values, or leave the field out with --columns FIELD=")
+		return columnar.Value{}, errNested
 	}
 	if n, err := strconv.ParseInt(string(value), 10, 64); err == nil {
 		return columnar.Value{Kind: columnar.Int, Int: n}, nil

@@ -174,24 +174,9 @@ func bind(table string, names map[string]Names, has []string, required func(fiel
 	}
 	var all []bound
 	for _, field := range namesIn(table) {
-		b := bound{field: field}
-		columns, isTold := names[field]
-		switch {
-		case isTold && len(columns) == 1 && columns[0] == "":
-			b.why = "left out by --columns"
-		case isTold:
-			for _, c := range columns {
-				if !slices.Contains(has, c) {
-					return nil, fmt.Errorf("there is no column %q for %s: it has %s; correct --columns", c, field, shown(has))
-				}
-			}
-			b.columns, b.by = columns, byOption
-		case field == orderField:
-			if slices.Contains(has, orderColumn) {
-				b.columns = Names{orderColumn}
-			}
-		default:
-			b.columns, b.by, b.why = find(table, field, has, taken)
+		b, isTold, err := boundOf(table, field, names, has, taken)
+		if err != nil {
+			return nil, err
 		}
 		// Events of the wrong type are worse than a question; other fields can be without.
 		if len(b.columns) == 0 && field == "type" && b.why != "" && !isTold {
@@ -213,6 +198,30 @@ func bind(table string, names map[string]Names, has []string, required func(fiel
 		all = append(all, b)
 	}
 	return all, nil
+}
+
+// boundOf finds the columns of one field; isTold says that they were told, if only to be none.
+func boundOf(table, field string, names map[string]Names, has []string, taken map[string]bool) (b bound, isTold bool, err error) {
+	b.field = field
+	columns, isTold := names[field]
+	switch {
+	case isTold && len(columns) == 1 && columns[0] == "":
+		b.why = "left out by --columns"
+	case isTold:
+		for _, c := range columns {
+			if !slices.Contains(has, c) {
+				return b, true, fmt.Errorf("there is no column %q for %s: it has %s; correct --columns", c, field, shown(has))
+			}
+		}
+		b.columns, b.by = columns, byOption
+	case field == orderField:
+		if slices.Contains(has, orderColumn) {
+			b.columns = Names{orderColumn}
+		}
+	default:
+		b.columns, b.by, b.why = find(table, field, has, taken)
+	}
+	return b, isTold, nil
 }
 
 // find looks for the column of a field by its name, then by its name but for case, then by the usual synonyms.

@@ -267,50 +267,54 @@ func (f *Folder) Survey(ctx context.Context) (*Binding, error) {
 
 // idle finds what was told of fields that no table has a column for, and values that no row has: a slip, more likely than not.
 func (f *Folder) idle() error {
-	var all []*source
-	all = append(append(all, f.interactions...), f.items...)
-	has := func(file, field string) bool {
-		if _, is := fieldsOf(all[0].table)[field]; f.single && !is {
-			return true // of the other table, which is not read
-		}
-		return slices.ContainsFunc(all, func(s *source) bool {
-			return (file == "" || file == s.table) && slices.ContainsFunc(s.readings, func(g *reading) bool {
-				return g.field == field && g.fixed == nil
-			})
-		})
-	}
-	for _, part := range []struct {
-		option string
-		keys   []string
-	}{{"--times", keysOf(f.options.Times)}, {"--lists", keysOf(f.options.Lists)}} {
-		for _, key := range part.keys {
-			if file, field, err := fieldNamed(key); err == nil && !has(file, field) {
-				return fmt.Errorf("%s tells of %s, for which there is no column: name it with --columns, or leave the option out", part.option, key)
+	for option, fields := range map[string]ForFields{"--times": f.options.Times, "--lists": f.options.Lists} {
+		for _, key := range keysOf(fields) {
+			if file, field, err := fieldNamed(key); err == nil && !f.reads(file, field) {
+				return fmt.Errorf("%s tells of %s, for which there is no column: name it with --columns, or leave the option out", option, key)
 			}
 		}
 	}
 	for _, key := range keysOf(f.options.Columns) {
-		if file, field, err := fieldNamed(key); err == nil && f.options.Columns[key] != "" && !has(file, field) {
+		if file, field, err := fieldNamed(key); err == nil && f.options.Columns[key] != "" && !f.reads(file, field) {
 			return fmt.Errorf("--columns tells of %s, and there is no such table: leave it out", key)
 		}
 	}
 	for _, key := range keysOf(f.options.Values) {
 		file, field, value, err := valueNamed(key)
-		if err != nil {
-			continue
-		}
-		if !has(file, field) {
-			return fmt.Errorf("--map tells of %s.%s, and there is no column for %s: name it with --columns, or leave the option out", field, value, field)
-		}
-		_, of := fieldsOf(all[0].table)[field]
-		seen := f.single && !of || slices.ContainsFunc(all, func(s *source) bool {
-			return slices.ContainsFunc(s.readings, func(g *reading) bool { return g.field == field && g.seen[value] })
-		})
-		if !seen {
+		switch {
+		case err != nil:
+		case !f.reads(file, field):
+			return fmt.Errorf("--map tells of %s.%s, and there is no column for %s: name it with --columns, or leave the option out",
+				field, value, field)
+		case !f.saw(field, value):
 			return fmt.Errorf("--map tells of %s.%s, and no row has that value: correct it, or leave it out", field, value)
 		}
 	}
 	return nil
+}
+
+func (f *Folder) sources() []*source { return slices.Concat(f.interactions, f.items) }
+
+// reads tells whether a field is read from a column of the file, of any file where it is not named.
+func (f *Folder) reads(file, field string) bool {
+	return f.elsewhere(field) || slices.ContainsFunc(f.sources(), func(s *source) bool {
+		return (file == "" || file == s.table) && slices.ContainsFunc(s.readings, func(g *reading) bool {
+			return g.field == field && g.fixed == nil
+		})
+	})
+}
+
+// saw tells whether some row has the value of the field.
+func (f *Folder) saw(field, value string) bool {
+	return f.elsewhere(field) || slices.ContainsFunc(f.sources(), func(s *source) bool {
+		return slices.ContainsFunc(s.readings, func(g *reading) bool { return g.field == field && g.seen[value] })
+	})
+}
+
+// elsewhere tells whether a field is one of the other table, where one is read alone.
+func (f *Folder) elsewhere(field string) bool {
+	_, is := fieldsOf(f.sources()[0].table)[field]
+	return f.single && !is
 }
 
 // EachInteraction calls each for every interaction, in the order of the file. An event without an id is named by its place.

@@ -62,8 +62,8 @@ func (s *source) pivot(p *Pivot, has []string) (*pivoted, error) {
 		when := 0.0
 		if p.Since != "" {
 			v := scalar(r.cell(3))
-			ok := false
-			if when, _, _, ok = numberIn(&v); !ok {
+			number, _, _, ok := numberIn(&v)
+			if when = number; !ok {
 				return fmt.Errorf("reading %s: column %s is %w", r.place(), p.Since, bad(r.cell(3), "give a number since 1970"))
 			}
 			if last := len(values) - 1; when > newest[last] {

@@ -197,7 +197,9 @@ func (s *source) bind(has []string) error {
 	kinds := fieldsOf(s.table)
 	used := map[string]bool{}
 	for _, b := range bounds {
-		g := &reading{bound: b, kind: kinds[b.field], filled: isFilled(s.table, b.field), values: s.spec.Values[b.field], seen: map[string]bool{}}
+		g := &reading{
+			bound: b, kind: kinds[b.field], filled: isFilled(s.table, b.field), values: s.spec.Values[b.field], seen: map[string]bool{},
+		}
 		if fixed, is := s.spec.Set[b.field]; is {
 			cell := textCell(fixed)
 			g.fixed, g.columns = &cell, nil
@@ -271,7 +273,9 @@ func (s *source) rate(bounds []bound) {
 	}
 	cell := textCell(always.String())
 	s.readings = append(s.readings, &reading{bound: bound{field: "type"}, kind: aSymbol, filled: true, fixed: &cell})
-	s.told.Missing = slices.DeleteFunc(s.told.Missing, func(field string) bool { return field == "type" || strings.HasPrefix(field, "type (") })
+	s.told.Missing = slices.DeleteFunc(s.told.Missing, func(field string) bool {
+		return field == "type" || strings.HasPrefix(field, "type (")
+	})
 }
 
 func isFilled(table, field string) bool {
@@ -311,7 +315,8 @@ func (s *source) eachOf(ctx context.Context, p *part, row func(*reader) error) e
 	}
 	for _, g := range s.readings {
 		if g.filled && len(g.columns) == 1 && !slices.Contains(r.names, g.columns[0]) {
-			return fmt.Errorf("reading %s: it has no column %q (%s), which other parts have: it has %s", p.name, g.columns[0], g.field, shown(r.names))
+			return fmt.Errorf("reading %s: it has no column %q (%s), which other parts have: it has %s",
+				p.name, g.columns[0], g.field, shown(r.names))
 		}
 	}
 	for rows := 0; ; rows++ {

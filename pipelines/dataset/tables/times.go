@@ -39,7 +39,8 @@ const (
 
 // formNames are what --times calls the forms that can be told.
 var formNames = map[string]timeForm{
-	"s": seconds, "ms": millis, "us": micros, "ns": nanos, "excel": excelDays, "yyyymmdd": compact, "yyyy": years, "dmy": dayFirst, "mdy": monthFirst,
+	"s": seconds, "ms": millis, "us": micros, "ns": nanos, "excel": excelDays, "yyyymmdd": compact, "yyyy": years,
+	"dmy": dayFirst, "mdy": monthFirst,
 	"iso": zoned | local | dated,
 }
 
@@ -478,8 +479,7 @@ func (s *timeSurvey) see(v *columnar.Value, shown string, place func() string) e
 		if f, _, _, isNumber := numberIn(v); isNumber && f == 0 {
 			return &badCell{shown, "give the time when it happened"}
 		} else if isNumber {
-			return &badCell{shown, "by no unit is this a time from 1980 to 2100: tell the form with --times " + s.field +
-				"=FORM, FORM being one of s, ms, us, ns, excel, yyyymmdd, yyyy"}
+			return &badCell{shown, "by no unit is this a time from 1980 to 2100: " + tellForm(s.field)}
 		}
 		return &badCell{shown, momentRemedy}
 	}
@@ -488,6 +488,10 @@ func (s *timeSurvey) see(v *columnar.Value, shown string, place func() string) e
 	}
 	s.forms &= forms
 	return nil
+}
+
+func tellForm(field string) string {
+	return fmt.Sprintf("tell the form with --times %s=FORM, FORM being one of s, ms, us, ns, excel, yyyymmdd, yyyy", field)
 }
 
 // formsOf is all that a value can be.
@@ -536,8 +540,7 @@ func (s *timeSurvey) settle(field string) (clock, error) {
 		return c, fmt.Errorf("each of its %d times lies in the year 1970, as %s: the column was written in another unit than its type says; "+
 			"write it anew", s.n, s.first)
 	case forms == 0:
-		return c, fmt.Errorf("by no unit are its numbers times from 1980 to 2100, %s for example: tell the form with --times %s=FORM, FORM being one of s, ms, us, ns, excel, yyyymmdd, yyyy",
-			s.first, field)
+		return c, fmt.Errorf("by no unit are its numbers times from 1980 to 2100, %s for example: %s", s.first, tellForm(field))
 	case forms == dayFirst|monthFirst:
 		return c, fmt.Errorf("no value tells day from month, %s for example: tell it with --times %s=dmy or --times %s=mdy",
 			s.first, field, field)
