@@ -1,11 +1,14 @@
-// Package tables reads and writes interactions and items as tables: files interactions and items, each a CSV or a Parquet file, in
-// a folder. It is the format `events` of the commands.
+// Package tables reads interactions and items from files of rows, and writes them. Mapping says which files of a folder hold what; without
+// one they are called interactions and items, the format `events` of the commands.
 //
-// The columns are named as the fields of the records are (schemas/avro), or as Columns says. It may import schemas,
-// pipelines/dataset/columnar, and parquet-go to write with. What always holds in it:
+// A folder is gone over twice: Survey looks at all rows and finds out how each column is written (columns.go finds the columns, times.go and
+// lists.go the forms of their values), and then the records are made. It may import schemas, pipelines/dataset/columnar and tablefile,
+// and parquet-go and goavro to write with. What always holds in it:
 //
 //   - What Writer writes, Folder reads as the same records.
 //   - A file is written whole or not at all.
-//   - A cell that makes no sense is an error that names file, row, column, value and remedy. No row is left out in silence.
-//   - Rows stream: no file is in memory as a whole.
+//   - A column has one form. What is unclear is an error that names the option which settles it; what makes no sense is one that
+//     names file, row, column, value and remedy. No row and no column is left out in silence.
+//   - Files of a lake's table are never read as if all of them were data.
+//   - Rows stream: no file is in memory as a whole, but for a pivot and where the newest of several rows is taken.
 package tables
