@@ -1,9 +1,9 @@
 // Package tables reads interactions and items from files of rows, and writes them. Mapping says which files of a folder hold what; without
 // one they are called interactions and items, the format `events` of the commands.
 //
-// A folder is gone over twice: Survey looks at all rows and finds out how each column is written (columns.go finds the columns, times.go and
-// lists.go the forms of their values), and then the records are made. It may import schemas, pipelines/dataset/columnar and tablefile,
-// and parquet-go and goavro to write with. What always holds in it:
+// A folder is gone over twice: Survey looks at all rows and finds out how each column is written (columns.go finds the columns, times.go
+// and lists.go the forms of their values), and then the records are made. It may import schemas, pipelines/dataset/columnar and
+// tablefile, and parquet-go and goavro to write with. What always holds in it:
 //
 //   - What Writer writes, Folder reads as the same records.
 //   - A file is written whole or not at all.
