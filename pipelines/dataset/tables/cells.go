@@ -71,7 +71,7 @@ func valueText(c *columnar.Cell, v *columnar.Value) (string, error) {
 	switch v.Kind {
 	case columnar.Text:
 		if !utf8.Valid(v.Text) {
-			return "", &badCell{shorten(v.Text), "give valid UTF-8: convert the file, for example with iconv -f latin1 -t utf-8"}
+			return "", &badCell{shorten(v.Text), "give valid UTF-8: convert a file of text with iconv -f latin1 -t utf-8, or cast a column of bytes to text"}
 		}
 		return string(v.Text), nil
 	case columnar.Int:
