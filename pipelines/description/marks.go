@@ -58,8 +58,8 @@ func (s *survey) mark(timed bool) {
 		"%.1f %% of the rows were left out, since their event_id had come before", 100*share(s.Again, s.Again+s.Events))
 	red(share(s.OffScale, s.Rated) >= mostOffScale, scaleRemedy,
 		"%.1f %% of the ratings are outside of the scale by which they are judged, and count as choices", 100*share(s.OffScale, s.Rated))
-	red(timed && s.Users > 1 && s.Events >= enough && share(busiest, s.Events) > mostOfOne, "leave that user out: it is no person, or the name of none",
-		"one user has %.0f %% of the events", 100*share(busiest, s.Events))
+	red(timed && s.Users > 1 && s.Events >= enough && share(busiest, s.Events) > mostOfOne,
+		"leave that user out: it is no person, or the name of none", "one user has %.0f %% of the events", 100*share(busiest, s.Events))
 	red(s.Touched > 2 && s.Choices >= enough && s.First > mostOfOne, "leave that item out, or look at the column of the item ids",
 		"one item has %.0f %% of the choices: it is the answer to everything", 100*s.First)
 	red(s.overlap() < leastOverlap, "name the columns that hold the same ids with --columns",

@@ -71,7 +71,8 @@ func valueText(c *columnar.Cell, v *columnar.Value) (string, error) {
 	switch v.Kind {
 	case columnar.Text:
 		if !utf8.Valid(v.Text) {
-			return "", &badCell{shorten(v.Text), "give valid UTF-8: convert a file of text with iconv -f latin1 -t utf-8, or cast a column of bytes to text"}
+			const remedy = "give valid UTF-8: convert a file of text with iconv -f latin1 -t utf-8, or cast a column of bytes to text"
+			return "", &badCell{shorten(v.Text), remedy}
 		}
 		return string(v.Text), nil
 	case columnar.Int:
