@@ -78,7 +78,7 @@ func valueText(c *columnar.Cell, v *columnar.Value) (string, error) {
 	case columnar.Int:
 		return strconv.FormatInt(v.Int, 10), nil
 	case columnar.Float: // a gap made them so
-		if v.Float == math.Trunc(v.Float) && math.Abs(v.Float) < 1<<53 {
+		if isWholeFloat(v.Float) {
 			return strconv.FormatFloat(v.Float, 'f', -1, 64), nil
 		}
 	case columnar.Decimal: // a whole one with a scale is written with zeros
@@ -97,6 +97,8 @@ func plainText(c *columnar.Cell, v *columnar.Value) (string, error) {
 		return strconv.FormatFloat(v.Float, 'g', -1, 64), nil
 	case columnar.Bool:
 		return strconv.FormatBool(v.Int != 0), nil
+	case columnar.Decimal:
+		return string(v.Text), nil
 	}
 	return valueText(c, v)
 }

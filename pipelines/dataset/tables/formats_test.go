@@ -184,3 +184,19 @@ func TestMappingFiles(t *testing.T) {
 	_, err = Open(dir, Options{Mapping: &mapping}, schemas.DefaultLimits())
 	require.ErrorContains(t, err, "leaves the folder")
 }
+
+// TestTheMappingInTheDocuments: what people copy from there is a mapping.
+func TestTheMappingInTheDocuments(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/data.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(text), "```yaml\n")
+	require.True(t, found)
+	example, _, _ := strings.Cut(rest, "```")
+	mapping, err := parseMapping([]byte(example))
+	require.NoError(t, err)
+	require.Len(t, mapping.Interactions, 2)
+	require.Equal(t, "sku", mapping.Items[0].Pivot.Key)
+	for _, name := range Formats() {
+		require.Contains(t, string(text), "| `"+name+"` |", "the table of public data sets has each format")
+	}
+}

@@ -17,18 +17,6 @@ import (
 	"github.com/freshet/freshet/schemas"
 )
 
-// tree writes files, and the folders that they lie in.
-func tree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-	}
-	return dir
-}
-
 func gzipped(t *testing.T, text string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -73,7 +61,7 @@ func TestFormsOfTables(t *testing.T) {
 		"a part without a column": {"interactions/a.csv": strings.ReplaceAll(threeRows[:48], "\n", ",\n")[:27] + ",surface\nu1,i1,1769860800000,\n", "interactions/b.csv": threeRows[:28] + threeRows[48:]},
 	} {
 		t.Run(name, func(t *testing.T) {
-			events, _, err := readAll(t, tree(t, files), Options{})
+			events, _, err := readAll(t, folder(t, files), Options{})
 			require.NoError(t, err)
 			require.Len(t, events, 3)
 			for i, e := range events {
@@ -108,12 +96,12 @@ func TestFormsThatAreRefused(t *testing.T) {
 		"parts of nothing": {map[string]string{"interactions/a.csv": "", "interactions/b.csv": ""}, "none of its 2 files has a line"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := readAll(t, tree(t, c.files), Options{})
+			_, _, err := readAll(t, folder(t, c.files), Options{})
 			require.ErrorContains(t, err, c.want)
 		})
 	}
 	// A folder of partitions within a Delta table, reached past its root.
-	dir := tree(t, map[string]string{"t/_delta_log/0.json": "{}", "t/day=1/interactions/a.csv": threeRows})
+	dir := folder(t, map[string]string{"t/_delta_log/0.json": "{}", "t/day=1/interactions/a.csv": threeRows})
 	_, err := Open(filepath.Join(dir, "t", "day=1"), Options{}, schemas.DefaultLimits())
 	require.ErrorContains(t, err, "t is a Delta table")
 	link := filepath.Join(t.TempDir(), "interactions")

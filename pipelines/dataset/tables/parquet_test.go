@@ -7,6 +7,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/pipelines/dataset/columnar"
 )
 
 // TestDecimalsAndUUIDs: warehouses have ids and prices so.
@@ -57,4 +59,11 @@ func TestWallClocks(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, binding.Tables[0].Fields, FieldBinding{"occurred_at", "occurred_at", want.how})
 	}
+}
+
+// TestMapsOfDecimals: attributes may be any plain value.
+func TestMapsOfDecimals(t *testing.T) {
+	text, err := plainText(&columnar.Cell{}, &columnar.Value{Kind: columnar.Decimal, Text: []byte("12.50")})
+	require.NoError(t, err)
+	require.Equal(t, "12.50", text)
 }

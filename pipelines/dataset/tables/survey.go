@@ -45,9 +45,9 @@ func (s *source) survey(ctx context.Context, overlap *overlap) error {
 	for i, g := range s.readings {
 		surveys[i] = newFieldSurvey(g, s.table)
 	}
+	cells := make([]*columnar.Cell, 0, len(s.readings))
 	err = s.each(ctx, func(r *reader) error {
-		// A row that is left out says nothing of its columns.
-		cells := make([]*columnar.Cell, 0, 16)
+		cells = cells[:0] // at first all: a row that is left out says nothing of its columns
 		for _, g := range s.readings {
 			c, out, err := g.cell(r)
 			if err != nil {

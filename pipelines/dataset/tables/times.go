@@ -158,9 +158,9 @@ func (c *clock) ofNumber(form timeForm, f float64, whole int64, isWhole bool) (m
 			}
 			return c.origin + whole*1000, true
 		case micros:
-			return c.origin + floorDiv(whole, 1000), true
+			return c.origin + time.UnixMicro(whole).UnixMilli(), true
 		case nanos:
-			return c.origin + floorDiv(whole, 1_000_000), true
+			return c.origin + time.Unix(0, whole).UnixMilli(), true
 		default:
 			return c.origin + whole, true
 		}
@@ -173,14 +173,6 @@ func (c *clock) ofNumber(form timeForm, f float64, whole int64, isWhole bool) (m
 		return 0, false
 	}
 	return c.origin + int64(exact), true
-}
-
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
 }
 
 func (c *clock) location() *time.Location {
