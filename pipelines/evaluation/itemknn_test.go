@@ -130,13 +130,14 @@ func publicSplit(t *testing.T, name string) (*Learning, []dataset.Case) {
 }
 
 // The same in numpy has .0410 and .0433 on ml-1m. RecBole 1.2.1, which keeps the neighbours of candidates too, has .0644 and .0680 on
-// ml-100k, of which it orders ratings of one second in its own way.
+// ml-100k, where it orders ratings of one second in its own way, and here they are drawn by lot: 372 of 943 cases hang on that. What may
+// lie between is the standard error of that many cases.
 func TestPublicItemKNN(t *testing.T) {
 	for _, c := range []struct {
 		data       string
 		neighbours int
 		ndcg, near float64
-	}{{"ml-1m", 20, .0433, 1e-4}, {"ml-1m", 200, .0410, 1e-4}, {"ml-100k", 200, .0644, .002}, {"ml-100k", 20, .0680, .002}} {
+	}{{"ml-1m", 20, .0433, 1e-4}, {"ml-1m", 200, .0410, 1e-4}, {"ml-100k", 200, .0644, .0065}, {"ml-100k", 20, .0680, .0065}} {
 		l, cases := publicSplit(t, c.data)
 		s := NewItemKNN(l.Known.Rows, l.Items, ItemSetting{Neighbours: c.neighbours})
 		r := evaluate(t, cases, l.Items, s, Config{K: 10})
