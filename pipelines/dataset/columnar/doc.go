@@ -4,7 +4,7 @@
 // The pages are decoded here. Of github.com/parquet-go/parquet-go only the footer and the page headers' format is used: it
 // believes what pages say about themselves, and allocates by it. Apache's own
 // github.com/apache/arrow-go/v18 (18.8) bounds what headers declare, and not what a page unpacks to. It panicked on one file of
-// Apache's corpus, reads neither empty pages of version 2 nor Hadoop's LZ4, and took
+// Apache's corpus, reads neither the empty page in it nor Hadoop's LZ4, and took
 // 1.6 (its column readers) to 2.8 times (its records) as long for a file of interactions: so it was not taken.
 //
 // It may import the format package of parquet-go, for the names of encodings and codecs, and decompressors. What always holds in it:
