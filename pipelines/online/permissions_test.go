@@ -9,14 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/milvus-io/milvus-sdk-go/v2/client"
-	"github.com/milvus-io/milvus-sdk-go/v2/entity"
 	"github.com/redis/go-redis/v9"
 	"github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/infra/embedded/milvus"
@@ -148,57 +144,6 @@ func (w *site) grant(t *testing.T, r rights, user string, parts ...string) {
 	}
 }
 
-// grantMilvus makes a user and a role of the same name, which has the rights of a part.
-func (w *site) grantMilvus(t *testing.T, r rights, user, part string) {
-	t.Helper()
-	root := w.milvusRoot(t)
-	drop := func(ctx context.Context) {
-		_ = root.DropRole(ctx, user)
-		_ = root.DeleteCredential(ctx, user)
-	}
-	ctx := t.Context()
-	_ = root.RemoveUserRole(ctx, user, user)
-	for _, right := range r[part].Milvus {
-		for _, privilege := range right.Allow {
-			_ = root.Revoke(ctx, user, objectType(right.Object), right.Name, privilege)
-		}
-	}
-	drop(ctx)
-	require.NoError(t, root.CreateCredential(ctx, user, w.users[user].Reveal()))
-	require.NoError(t, root.CreateRole(ctx, user))
-	require.NoError(t, root.AddUserRole(ctx, user, user))
-	for _, right := range r[part].Milvus {
-		for _, privilege := range right.Allow {
-			err := root.Grant(ctx, user, objectType(right.Object), right.Name, privilege)
-			if err != nil && strings.Contains(err.Error(), "not found") { // by name: 2.3 has no such privilege, and asks for none
-				t.Logf("Milvus knows no privilege %s: %v", privilege, err)
-				continue
-			}
-			require.NoError(t, err, privilege)
-		}
-	}
-}
-
-func objectType(name string) entity.PriviledgeObjectType {
-	if name == "Global" {
-		return entity.PriviledegeObjectTypeGlobal
-	}
-	return entity.PriviledegeObjectTypeCollection
-}
-
-func (w *site) milvusRoot(t *testing.T) client.Client {
-	t.Helper()
-	encryption, err := w.settings.Milvus.TLS.Load()
-	require.NoError(t, err)
-	root, err := client.NewClient(context.WithoutCancel(t.Context()), client.Config{
-		Address: w.settings.Milvus.Address, Username: w.settings.Milvus.Username, Password: w.settings.Milvus.Password.Reveal(),
-		DialOptions: append(slices.Clip(client.DefaultGrpcOpts), grpc.WithTransportCredentials(credentials.NewTLS(encryption))),
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, root.Close()) })
-	return root
-}
-
 func (w *site) redis(t *testing.T, s settings.Settings) redis.UniversalClient {
 	t.Helper()
 	rdb, err := redisdb.Connect(context.WithoutCancel(t.Context()), s.Redis)
@@ -239,7 +184,7 @@ func (w *site) clean(t *testing.T) {
 				break
 			}
 		}
-		root := w.milvusRoot(t)
+		root := w.milvusAs(t, "")
 		_ = root.DropAlias(ctx, w.settings.Milvus.Alias)
 		_ = root.DropCollection(ctx, w.settings.Milvus.Collection+"_"+modelID)
 	})
