@@ -247,6 +247,33 @@ func deadLetters(t *testing.T, servers installation, run func(in string, args ..
 	require.Equal(t, outcome{out: "0 of 1 letters matched\n"}, run("", "deadletters", "redrive", "interactions", "--contains", "nothing like it"))
 	require.Equal(t, 1, count("--limit", "1"))
 	require.Equal(t, outcome{out: once}, run("", "deadletters", "redrive", "interactions", "--all", "--limit", "1"))
+
+	registry, err := schemas.NewRegistry(schemas.RegistryConfig{}, discard())
+	require.NoError(t, err)
+	serde, err := schemas.NewSerde[schemas.Interaction](t.Context(), registry, servers.topic("interactions"))
+	require.NoError(t, err)
+	w = kafkaio.NewWriter(cfg, kafkaio.DefaultWriterConfig(), discard())
+	_, err = w.Write(t.Context(), kafkaio.Message{
+		Topic: servers.topic("interactions"), Partition: kafkaio.AnyPartition, Key: []byte("who-is-early"),
+		Value: serde.Append(nil, &schemas.Interaction{
+			EventID: "e1", UserID: "another-user", ItemID: "1", Type: schemas.Like, OccurredAt: time.Date(2099, 1, 31, 12, 0, 0, 805e6, time.UTC),
+		}),
+	})
+	require.NoError(t, err)
+	require.NoError(t, w.Close(t.Context()))
+	require.Eventually(t, func() bool {
+		decoded = run("", "deadletters", "list", "interactions", "--decode", "--contains", "occurred_at")
+		return strings.Contains(decoded.out, `"item_id": "1"`)
+	}, patience, time.Millisecond, "%+v", decoded)
+	require.Regexp(t, `"key": "who-is-early",
+  "value": \{
+    "event_id": "e1",
+    "user_id": "another-user",
+    "item_id": "1",
+    "type": "like",
+    "value": null,
+    "occurred_at": "2099-01-31T12:00:00.805Z",`, decoded.out)
+	require.NotContains(t, decoded.out, "undecoded")
 }
 
 var snakeCase = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)

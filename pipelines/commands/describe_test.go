@@ -70,4 +70,12 @@ func TestRedDataIsNotTrainedOn(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(strings.Fields(string(manifest.Data.Binding)), ""), `{"field":"user_id","column":"USER_ID"`)
 	require.Contains(t, string(manifest.Data.Binding), "colour")
+
+	evaluate := []string{"evaluate", "--data", dir, "--bundle", out, "--baselines", "none"}
+	o = execute(t.Context(), "", evaluate...)
+	require.Zero(t, o.code, o.err)
+	require.NotContains(t, o.err, "read otherwise")
+	o = execute(t.Context(), "", append(evaluate, "--columns", "surface=colour")...)
+	require.Zero(t, o.code, o.err)
+	require.Contains(t, o.err, "was trained on tables that were read otherwise:\n  interactions.surface: no column then, \"colour\" now\n")
 }

@@ -85,6 +85,9 @@ func (q *questions) check(env *Env, bundle string, manifest *towers.Manifest) er
 		}
 	}
 	trained, may := &manifest.Data, &q.learnt
+	if err := tellOtherBinding(env, bundle, trained.Binding, may.Binding); err != nil {
+		return err
+	}
 	if may.Events == 0 {
 		return nil
 	}

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -155,4 +156,24 @@ func tellBinding(env *Env, binding *tables.Binding) {
 	for _, line := range binding.Lines() {
 		_, _ = terminal.Fprintln(env.Err, line)
 	}
+}
+
+// tellOtherBinding says where tables are read otherwise than those that a bundle was trained on; nothing where one of both has none.
+func tellOtherBinding(env *Env, bundle string, trained, read json.RawMessage) error {
+	if len(trained) == 0 || len(read) == 0 {
+		return nil
+	}
+	var then, now tables.Binding
+	if err := errors.Join(json.Unmarshal(trained, &then), json.Unmarshal(read, &now)); err != nil {
+		return fmt.Errorf("comparing how the tables of bundle %s were read: %w", bundle, err)
+	}
+	different := now.Differences(&then)
+	if len(different) == 0 {
+		return nil
+	}
+	_, _ = terminal.Fprintf(env.Err, "bundle %s was trained on tables that were read otherwise:\n", bundle)
+	for _, line := range different {
+		_, _ = terminal.Fprintln(env.Err, "  "+line)
+	}
+	return nil
 }

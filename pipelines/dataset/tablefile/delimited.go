@@ -51,7 +51,7 @@ var separators = []rune{',', '\t', ';', '|'}
 
 func newDelimited(name string, file io.Closer, text func() (io.Reader, error), how How) (Table, error) {
 	t := &delimited{name: name, file: file}
-	separator, err := how.separator(text)
+	separator, text, err := how.separator(text)
 	if err != nil {
 		return nil, err
 	}
@@ -92,18 +92,34 @@ func newDelimited(name string, file io.Closer, text func() (io.Reader, error), h
 	return t, nil
 }
 
-// separator is the told one, or the one that parts the first line into the most cells.
-func (how *How) separator(text func() (io.Reader, error)) (rune, error) {
-	if how.Separator != 0 {
-		return how.Separator, nil
-	}
+// separator is the told one, the one that the first line tells Excel (sep=;), or the one that parts the first line into the most cells.
+// The text that it gives has no such line.
+func (how *How) separator(text func() (io.Reader, error)) (rune, func() (io.Reader, error), error) {
 	r, err := text()
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	line, err := bufio.NewReader(io.LimitReader(r, mostRow)).ReadBytes('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return 0, err
+		return 0, nil, err
+	}
+	if separator, is := forExcel(line); is {
+		behind := func() (io.Reader, error) {
+			r, err := text()
+			if err != nil {
+				return nil, err
+			}
+			// Its line break stays: lines are counted as in the file, and an empty one is no row.
+			_, err = io.CopyN(io.Discard, r, int64(len(line)-1))
+			return r, err
+		}
+		if how.Separator != 0 {
+			separator = how.Separator
+		}
+		return separator, behind, nil
+	}
+	if how.Separator != 0 {
+		return how.Separator, text, nil
 	}
 	best, most := ',', 1
 	for _, separator := range separators {
@@ -114,7 +130,17 @@ func (how *How) separator(text func() (io.Reader, error)) (rune, error) {
 			best, most = separator, len(cells)
 		}
 	}
-	return best, nil
+	return best, text, nil
+}
+
+// forExcel reads the line by which a file tells Excel what stands between its cells.
+func forExcel(line []byte) (separator rune, is bool) {
+	line, whole := bytes.CutSuffix(bytes.TrimPrefix(line, utf8Mark), []byte("\n"))
+	told := strings.Trim(strings.TrimSuffix(string(line), "\r"), `"`)
+	if !whole || len(told) != len("sep=,") || !strings.EqualFold(told[:4], "sep=") || strings.ContainsAny(told[4:], "\"=") {
+		return 0, false
+	}
+	return rune(told[4]), true
 }
 
 // detectQuotes reads the file as RFC 4180 has it where it holds what others write otherwise, and if that fails in another way. What

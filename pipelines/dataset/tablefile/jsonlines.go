@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/freshet/freshet/pipelines/dataset/columnar"
 )
@@ -19,6 +20,7 @@ type jsonLines struct {
 	file    io.Closer
 	lines   *bufio.Scanner
 	explode string
+	paths   []string
 	columns []string
 	known   map[string]int // columns by name
 
@@ -30,7 +32,7 @@ type jsonLines struct {
 }
 
 func newJSONLines(name string, file io.Closer, text func() (io.Reader, error), how How) (Table, error) {
-	t := &jsonLines{name: name, file: file, explode: how.Explode, known: map[string]int{}}
+	t := &jsonLines{name: name, file: file, explode: how.Explode, paths: how.Paths, known: map[string]int{}}
 	r, err := text()
 	if err != nil {
 		return nil, err
@@ -53,17 +55,12 @@ const mostKeys = 10_000
 // findColumns reads all of the file, since a key may come late.
 func (t *jsonLines) findColumns() error {
 	add := func(prefix string) func([]byte, json.RawMessage) error {
-		return func(key []byte, _ json.RawMessage) error {
+		return func(key []byte, value json.RawMessage) error {
 			name := prefix + string(key)
-			if _, again := t.known[name]; again {
-				return nil
+			if err := t.addColumn(name); err != nil {
+				return err
 			}
-			if len(t.columns) == mostKeys {
-				return fmt.Errorf("the lines have more than %d keys: give each line the same few", mostKeys)
-			}
-			t.known[name] = len(t.columns)
-			t.columns = append(t.columns, name)
-			return nil
+			return t.eachPath(name, value, func(path string, _ json.RawMessage) error { return t.addColumn(path) })
 		}
 	}
 	top, inner := add(""), add(t.explode+".")
@@ -90,6 +87,55 @@ func (t *jsonLines) findColumns() error {
 			return fmt.Errorf("line %d: %w", t.line, err)
 		}
 	}
+}
+
+func (t *jsonLines) addColumn(name string) error {
+	if _, again := t.known[name]; again {
+		return nil
+	}
+	if len(t.columns) == mostKeys {
+		return fmt.Errorf("the lines have more than %d keys: give each line the same few", mostKeys)
+	}
+	t.known[name] = len(t.columns)
+	t.columns = append(t.columns, name)
+	return nil
+}
+
+// eachPath gives the values within the value of a column to which asked paths lead.
+func (t *jsonLines) eachPath(column string, value json.RawMessage, each func(path string, value json.RawMessage) error) error {
+	for _, path := range t.paths {
+		keys, below := strings.CutPrefix(path, column+".")
+		if !below {
+			continue
+		}
+		if inner := within(value, strings.Split(keys, ".")); inner != nil {
+			if err := each(path, inner); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// within goes down by keys in valid JSON, and gives nil where there is no such key.
+func within(value json.RawMessage, keys []string) json.RawMessage {
+	for _, wanted := range keys {
+		if value[0] != '{' {
+			return nil
+		}
+		var inner json.RawMessage
+		err := eachKey(value, func(key []byte, value json.RawMessage) error {
+			if string(key) == wanted {
+				inner = value
+			}
+			return nil
+		})
+		if err != nil || inner == nil {
+			return nil
+		}
+		value = inner
+	}
+	return value
 }
 
 // elements are the objects of the exploded list.
@@ -253,23 +299,29 @@ func (t *jsonLines) Next() (bool, error) {
 	return true, eachKey(element, func(key []byte, value json.RawMessage) error { return t.fill(t.explode+".", key, value) })
 }
 
-// fill sets the cell of a key, where it is asked for.
+// fill sets the cells of a key, where they are asked for.
 func (t *jsonLines) fill(prefix string, key []byte, value json.RawMessage) error {
-	var column int
-	var known bool
-	if prefix == "" {
-		column, known = t.known[string(key)]
-	} else {
-		column, known = t.known[prefix+string(key)]
+	if len(t.paths) > 0 {
+		if err := t.eachPath(prefix+string(key), value, t.set); err != nil {
+			return err
+		}
 	}
-	if !known || t.at[column] < 0 {
+	if place, known := t.known[string(key)]; prefix == "" && known && t.at[place] < 0 { // most keys, and no copy of their names
+		return nil
+	}
+	return t.set(prefix+string(key), value)
+}
+
+func (t *jsonLines) set(column string, value json.RawMessage) error {
+	place, known := t.known[column]
+	if !known || t.at[place] < 0 {
 		return nil
 	}
 	cell, err := cellOf(value)
 	if err != nil {
-		return fmt.Errorf("%s%s: %w", prefix, key, err)
+		return fmt.Errorf("%s: %w", column, err)
 	}
-	t.cells[t.at[column]] = cell
+	t.cells[t.at[place]] = cell
 	return nil
 }
 
@@ -294,6 +346,9 @@ func cellOf(value json.RawMessage) (cell columnar.Cell, err error) {
 		cell.Shape = columnar.Map
 		return cell, eachKey(value, func(key []byte, value json.RawMessage) error {
 			v, err := valueOf(value)
+			if errors.Is(err, errNested) {
+				err = errWithin
+			}
 			cell.Keys = append(cell.Keys, columnar.Value{Kind: columnar.Text, Text: bytes.Clone(key)})
 			cell.Values = append(cell.Values, v)
 			return err
@@ -304,7 +359,11 @@ func cellOf(value json.RawMessage) (cell columnar.Cell, err error) {
 	return cell, err
 }
 
-var errNested = errors.New("it holds a list or an object within: give plain values, or leave the field out with --columns FIELD=")
+var (
+	errNested = errors.New("it holds a list or an object within: give plain values, or leave the field out with --columns FIELD=")
+	errWithin = errors.New("it is an object that holds a list or an object: name what lies within with --columns FIELD=KEY.KEY, or " +
+		"leave the field out with --columns FIELD=")
+)
 
 func valueOf(value json.RawMessage) (columnar.Value, error) {
 	switch value[0] {

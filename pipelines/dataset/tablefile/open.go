@@ -50,6 +50,8 @@ type How struct {
 	// Explode is a key of JSON lines whose value is a list of objects: each becomes a row, with the columns EXPLODE.KEY, beside what
 	// the line says once.
 	Explode string
+	// Paths are columns of JSON lines that lie within others, KEY.KEY: they are columns where some line has such a value.
+	Paths []string
 	// Bounds are those of Parquet; their rows are Avro's, too.
 	Bounds columnar.Bounds
 }

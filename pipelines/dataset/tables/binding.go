@@ -3,6 +3,7 @@ package tables
 import (
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -116,6 +117,47 @@ func (o *Overlap) String() string {
 		line += "\n  " + o.Hint
 	}
 	return line
+}
+
+// Differences say which fields are read from other columns than in earlier.
+func (b *Binding) Differences(earlier *Binding) (lines []string) {
+	then, now := earlier.columnsOf(), b.columnsOf()
+	fields := maps.Clone(then)
+	maps.Copy(fields, now)
+	for _, field := range keysOf(fields) {
+		if then[field] != now[field] {
+			lines = append(lines, fmt.Sprintf("%s: %s then, %s now", field, orNoColumn(then[field]), orNoColumn(now[field])))
+		}
+	}
+	return lines
+}
+
+func orNoColumn(columns string) string {
+	if columns == "" {
+		return "no column"
+	}
+	return columns
+}
+
+// columnsOf are the columns by TABLE.FIELD, for people; a value that is set for all rows is told by how.
+func (b *Binding) columnsOf() map[string]string {
+	all := map[string][]string{}
+	for _, t := range b.Tables {
+		for _, f := range t.Fields {
+			column := fmt.Sprintf("%.60q", f.Column)
+			if f.Column == "" {
+				column = f.How
+			}
+			key := t.Table + "." + f.Field
+			all[key] = append(all[key], column)
+		}
+	}
+	joined := make(map[string]string, len(all))
+	for key, columns := range all {
+		slices.Sort(columns)
+		joined[key] = strings.Join(slices.Compact(columns), ", ")
+	}
+	return joined
 }
 
 func percent(n, of int) string {

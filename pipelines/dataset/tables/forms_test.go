@@ -50,6 +50,8 @@ func TestFormsOfTables(t *testing.T) {
 		"compressed, not called":  {"interactions.csv": zstandard(t, threeRows)},
 		"TSV":                     {"interactions.tsv": lines("\t")},
 		"semicolons":              {"interactions.csv": lines(";")},
+		"told to Excel":           {"interactions.csv": "\ufeffsep=;\r\n" + lines(";")},
+		"told to Excel, quoted":   {"interactions.csv": "\"SEP=;\"\n" + lines(";")},
 		"bars":                    {"interactions.txt": lines("|")},
 		"a mark before a quote":   {"interactions.csv": "\ufeff\"user_id\"" + threeRows[7:]},
 		"JSON lines":              {"interactions.jsonl": asJSON},
@@ -67,6 +69,55 @@ func TestFormsOfTables(t *testing.T) {
 			for i, e := range events {
 				require.Equal(t, fmt.Sprint("u", i+1), e.UserID)
 				require.Equal(t, fmt.Sprint("i", i+1), e.ItemID)
+				require.Equal(t, at(noon+int64(i)), e.OccurredAt)
+			}
+		})
+	}
+}
+
+// TestPathsWithinJSON reads what lies within objects, in lines as BigQuery and Kafka's sinks write them.
+func TestPathsWithinJSON(t *testing.T) {
+	mapping := &Mapping{Interactions: []Source{{Files: []string{"interactions.jsonl"}, Explode: "hits"}}}
+	for name, c := range map[string]struct {
+		lines   string
+		columns Columns
+		mapping *Mapping
+		wrong   string
+	}{
+		"two levels": {
+			lines: `{"who":{"id":"u1","by":{"item":"i1"}},"at":{"ms":1769860800000}}
+{"who":{"by":{"item":"i2"},"id":"u2"},"at":{"ms":1769860800001},"deep":{"a":[{"b":1}]}}`,
+			columns: Columns{"user_id": "who.id", "item_id": "who.by.item", "occurred_at": "at.ms"},
+		},
+		"within an exploded list": {
+			lines: `{"who":{"id":"u1"},"hits":[{"product":{"id":"i1"},"ms":1769860800000}]}
+{"who":{"id":"u2"},"hits":[{"product":{"id":"i2"},"ms":1769860800001}]}`,
+			columns: Columns{"user_id": "who.id", "item_id": "hits.product.id", "occurred_at": "hits.ms"}, mapping: mapping,
+		},
+		"a path that no line has": {
+			lines:   `{"who":{"id":"u1"},"item_id":"i1","occurred_at":1769860800000}`,
+			columns: Columns{"user_id": "who.name"}, wrong: "who.name",
+		},
+		"an object that is no map": {
+			lines: `{"user_id":"u1","item_id":"i1","occurred_at":1769860800000,"value":{"a":{"b":1}}}`, wrong: "value: it is an object that holds a list " +
+				"or an object: name what lies within with --columns FIELD=KEY.KEY",
+		},
+		"a path that a line lacks": {
+			lines: `{"who":{"id":"u1"},"item_id":"i1","occurred_at":1769860800000}
+{"who":7,"item_id":"i2","occurred_at":1769860800000}`,
+			columns: Columns{"user_id": "who.id"}, wrong: "interactions.jsonl:2: column who.id (user_id) is empty: give a value in each row",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			events, _, err := readAll(t, folder(t, map[string]string{"interactions.jsonl": c.lines}), Options{Columns: c.columns, Mapping: c.mapping})
+			if c.wrong != "" {
+				require.ErrorContains(t, err, c.wrong)
+				return
+			}
+			require.NoError(t, err)
+			require.Len(t, events, 2)
+			for i, e := range events {
+				require.Equal(t, [2]string{fmt.Sprint("u", i+1), fmt.Sprint("i", i+1)}, [2]string{e.UserID, e.ItemID})
 				require.Equal(t, at(noon+int64(i)), e.OccurredAt)
 			}
 		})

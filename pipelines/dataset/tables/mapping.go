@@ -266,6 +266,13 @@ func (s *Source) location() (*time.Location, error) {
 // how is what the files' reader must know.
 func (s *Source) how() (how tablefile.How, err error) {
 	how.Header, how.Explode = s.Header, s.Explode
+	for _, field := range keysOf(s.Columns) {
+		for _, column := range s.Columns[field] {
+			if strings.Contains(column, ".") {
+				how.Paths = append(how.Paths, column)
+			}
+		}
+	}
 	if s.Separator != "" {
 		r, n := utf8.DecodeRuneInString(s.Separator)
 		if n != len(s.Separator) || r == '"' || r == '\n' || r == '\r' {

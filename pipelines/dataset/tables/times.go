@@ -323,9 +323,16 @@ func (p *parser) one(of string) byte {
 	return b
 }
 
-// date takes 2026-01-31, 2026/1/31, 31.1.2026, 1/31/2026, in as many forms as there are.
+// date takes 2026-01-31, 2026/1/31, 31.1.2026, 1/31/2026, in as many forms as there are, and 20260131 where a time comes behind it.
 func (p *parser) date(w *written) bool {
 	a, digits := p.number()
+	if digits == 8 && len(p.rest) > 0 && strings.IndexByte("Tt ", p.rest[0]) >= 0 {
+		w.year, w.first, w.second = a/10000, a/100%100, a%100
+		if isDate(w.year, w.first, w.second) {
+			w.forms = local
+		}
+		return w.forms != 0
+	}
 	separator := p.one("-/.")
 	b, bDigits := p.number()
 	if separator == 0 || p.one(string(separator)) == 0 || bDigits == 0 || bDigits > 2 {
@@ -350,36 +357,15 @@ func (p *parser) date(w *written) bool {
 	return w.forms != 0
 }
 
-// time takes [T ]12:14[:56[.805]][ PM].
+// time takes [T ]12:14[:56[.805]][ PM], or T1214[56[.805]].
 func (p *parser) time(w *written) bool {
 	if p.one("Tt ") == 0 {
 		return false
 	}
 	for p.one(" ") != 0 {
 	}
-	var digits int
-	if w.hour, digits = p.number(); digits == 0 || digits > 2 || p.one(":") == 0 {
+	if !p.clockFace(w) {
 		return false
-	}
-	if w.minute, digits = p.number(); digits != 2 {
-		return false
-	}
-	if p.one(":") != 0 {
-		if w.sec, digits = p.number(); digits != 2 {
-			return false
-		}
-		if p.one(".,") != 0 {
-			n, digits := p.number()
-			if digits == 0 {
-				return false
-			}
-			for range 9 - digits {
-				n *= 10
-			}
-			w.nanosc = n
-			for p.one("0123456789") != 0 { // finer than nanoseconds
-			}
-		}
 	}
 	if rest := strings.ToUpper(strings.TrimSpace(string(p.rest))); rest == "AM" || rest == "PM" {
 		if w.hour < 1 || w.hour > 12 {
@@ -392,6 +378,46 @@ func (p *parser) time(w *written) bool {
 		p.rest = nil
 	}
 	return w.hour < 24 && w.minute < 60 && w.sec < 61
+}
+
+// clockFace takes 12:14[:56[.805]] or 1214[56[.805]].
+func (p *parser) clockFace(w *written) bool {
+	n, digits := p.number()
+	inSeconds := digits == 6
+	switch digits {
+	case 4:
+		w.hour, w.minute = n/100, n%100
+	case 6:
+		w.hour, w.minute, w.sec = n/10000, n/100%100, n%100
+	case 1, 2:
+		w.hour = n
+		if p.one(":") == 0 {
+			return false
+		}
+		if w.minute, digits = p.number(); digits != 2 {
+			return false
+		}
+		if inSeconds = p.one(":") != 0; inSeconds {
+			if w.sec, digits = p.number(); digits != 2 {
+				return false
+			}
+		}
+	default:
+		return false
+	}
+	if !inSeconds || p.one(".,") == 0 {
+		return true
+	}
+	if n, digits = p.number(); digits == 0 {
+		return false
+	}
+	for range 9 - digits {
+		n *= 10
+	}
+	w.nanosc = n
+	for p.one("0123456789") != 0 { // finer than nanoseconds
+	}
+	return true
 }
 
 // zone takes Z, UTC, +01, +0100, +01:00, or +0000 UTC, and the name of a region in brackets behind it.
