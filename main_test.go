@@ -57,7 +57,7 @@ var owners = map[string][]string{
 	"github.com/expr-lang/expr":           {"services/rules"},
 	"github.com/yalue/onnxruntime_go":     {"services/towers/onnxruntime"},
 	"github.com/alecthomas/kong":          {"pipelines/commands"},
-	"github.com/linkedin/goavro":          {"schemas/generic", "pipelines/dataset/tables"},
+	"github.com/linkedin/goavro":          {"schemas/generic", "pipelines/offline/dataset/tables"},
 	"github.com/stretchr/testify":         {},
 	module + "/services/towers/towertest": {},
 	module + "/pipelines/commands":        {"."},
@@ -199,7 +199,7 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 }
 
 // raw are the files of pipelines that format what is no text for people: pictures, files and checksums.
-var raw = []string{"pipelines/tuning/svg.go", "pipelines/tuning/report.go", "pipelines/training/fingerprint.go"}
+var raw = []string{"pipelines/offline/tuning/svg.go", "pipelines/offline/tuning/report.go", "pipelines/offline/training/fingerprint.go"}
 
 // TestWhatOthersWroteIsRenderedBeforeItIsPrinted: whatever pipelines and the tree of traces print goes through services/terminal, which
 // lets no character through that a terminal obeys.
@@ -232,7 +232,7 @@ func TestWhatOthersWroteIsRenderedBeforeItIsPrinted(t *testing.T) {
 			return true
 		})
 	}
-	require.True(t, printers["pipelines/commands"] && printers["pipelines/demo"] && printers["pipelines/evaluation"], "%v", printers)
+	require.True(t, printers["pipelines/commands"] && printers["pipelines/demo"] && printers["pipelines/offline/evaluation"], "%v", printers)
 }
 
 func TestFilesStayShort(t *testing.T) {

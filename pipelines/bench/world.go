@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/items"

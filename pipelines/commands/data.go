@@ -4,8 +4,8 @@ import (
 	"errors"
 	"math"
 
-	"github.com/freshet/freshet/pipelines/dataset"
-	"github.com/freshet/freshet/pipelines/training"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
+	"github.com/freshet/freshet/pipelines/offline/training"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/terminal"
 )

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/freshet/freshet/pipelines/description"
+	"github.com/freshet/freshet/pipelines/offline/description"
 	"github.com/freshet/freshet/services/towers"
 )
 

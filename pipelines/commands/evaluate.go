@@ -10,8 +10,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/freshet/freshet/pipelines/evaluation"
-	"github.com/freshet/freshet/pipelines/evaluation/page"
+	"github.com/freshet/freshet/pipelines/offline/evaluation"
+	"github.com/freshet/freshet/pipelines/offline/evaluation/page"
 	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
 )

@@ -5,8 +5,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/freshet/freshet/pipelines/dataset"
-	"github.com/freshet/freshet/pipelines/evaluation"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
+	"github.com/freshet/freshet/pipelines/offline/evaluation"
 	"github.com/freshet/freshet/services/terminal"
 )
 

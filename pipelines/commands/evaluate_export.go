@@ -3,7 +3,7 @@ package commands
 import (
 	"strings"
 
-	"github.com/freshet/freshet/pipelines/evaluation"
+	"github.com/freshet/freshet/pipelines/offline/evaluation"
 	"github.com/freshet/freshet/services/terminal"
 )
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/freshet/freshet/infra/embedded"
-	"github.com/freshet/freshet/pipelines/evaluation"
+	"github.com/freshet/freshet/pipelines/offline/evaluation"
 	"github.com/freshet/freshet/pipelines/production"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/services/terminal"

@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/freshet/freshet/pipelines/dataset"
-	"github.com/freshet/freshet/pipelines/dataset/tables"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset/tables"
 	"github.com/freshet/freshet/schemas"
 )
 

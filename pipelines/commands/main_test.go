@@ -20,7 +20,7 @@ import (
 
 	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/pipelines/commands"
-	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
 )
 
 // asCommand has the test binary be the command itself, for tests that want processes of their own.

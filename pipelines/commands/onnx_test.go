@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/towertest"

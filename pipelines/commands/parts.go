@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/freshet/freshet/pipelines/dataset"
-	"github.com/freshet/freshet/pipelines/training"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
+	"github.com/freshet/freshet/pipelines/offline/training"
 	"github.com/freshet/freshet/services/terminal"
 )
 

@@ -13,8 +13,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/freshet/freshet/pipelines/dataset"
-	"github.com/freshet/freshet/pipelines/dataset/tables"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset/tables"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/schemas"

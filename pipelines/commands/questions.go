@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/freshet/freshet/pipelines/dataset"
-	"github.com/freshet/freshet/pipelines/evaluation"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
+	"github.com/freshet/freshet/pipelines/offline/evaluation"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"

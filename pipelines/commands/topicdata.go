@@ -6,8 +6,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/freshet/freshet/pipelines/dataset"
-	"github.com/freshet/freshet/pipelines/dataset/fromtopics"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset/fromtopics"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/terminal"

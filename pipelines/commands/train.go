@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/freshet/freshet/pipelines/dataset"
-	"github.com/freshet/freshet/pipelines/description"
-	"github.com/freshet/freshet/pipelines/training"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
+	"github.com/freshet/freshet/pipelines/offline/description"
+	"github.com/freshet/freshet/pipelines/offline/training"
 	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
 )

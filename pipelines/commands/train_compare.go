@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/freshet/freshet/pipelines/training"
+	"github.com/freshet/freshet/pipelines/offline/training"
 	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
 )

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/freshet/freshet/pipelines/tuning"
+	"github.com/freshet/freshet/pipelines/offline/tuning"
 	"github.com/freshet/freshet/services/terminal"
 )
 

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/infra/embedded"
-	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/services/towers"

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/infra/embedded"
+	"github.com/freshet/freshet/pipelines/offline/training"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
-	"github.com/freshet/freshet/pipelines/training"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/rules"

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
 	"github.com/freshet/freshet/schemas"
 )
 

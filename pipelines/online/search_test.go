@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
+	"github.com/freshet/freshet/pipelines/offline/training"
 	"github.com/freshet/freshet/pipelines/settings"
-	"github.com/freshet/freshet/pipelines/training"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 )

@@ -3,7 +3,7 @@ package production
 import (
 	"fmt"
 
-	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
 	"github.com/freshet/freshet/schemas"
 )
 

@@ -1,8 +1,8 @@
 package production
 
 import (
-	"github.com/freshet/freshet/pipelines/dataset"
-	"github.com/freshet/freshet/pipelines/evaluation"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
+	"github.com/freshet/freshet/pipelines/offline/evaluation"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/matrix"

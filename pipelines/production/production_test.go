@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet/freshet/infra/embedded/servertest"
-	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/redisdb"

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/consumers/catalogue"
-	"github.com/freshet/freshet/pipelines/dataset"
+	"github.com/freshet/freshet/pipelines/offline/dataset"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/candidates"

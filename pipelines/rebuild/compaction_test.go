@@ -13,7 +13,7 @@ import (
 
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/infra/embedded/servertest"
-	"github.com/freshet/freshet/pipelines/dataset/fromtopics"
+	"github.com/freshet/freshet/pipelines/offline/dataset/fromtopics"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/rebuild"
 	"github.com/freshet/freshet/pipelines/settings"

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet/freshet/consumers/stream"
-	"github.com/freshet/freshet/pipelines/dataset/fromtopics"
+	"github.com/freshet/freshet/pipelines/offline/dataset/fromtopics"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/rebuild"
 	"github.com/freshet/freshet/pipelines/topics"
