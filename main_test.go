@@ -46,9 +46,9 @@ var aids = []string{"infra/embedded", "infra/grafana", "infra/local", "services/
 // owners says which folders alone may import a library or a package, tests apart: a server's client has one room that knows
 // its ways.
 var owners = map[string][]string{
-	"github.com/segmentio/kafka-go":       {"producers", "consumers/stream", "pipelines/topics", "pipelines/bench"},
-	"github.com/redis/go-redis":           {"services/redisdb", "services/profiles", "services/items", "pipelines/bench", "infra/embedded"},
-	"github.com/milvus-io/milvus-sdk-go":  {"services/candidates", "pipelines/bench"},
+	"github.com/segmentio/kafka-go":       {"producers", "consumers/stream", "pipelines/topics", "pipelines/proof/bench"},
+	"github.com/redis/go-redis":           {"services/redisdb", "services/profiles", "services/items", "pipelines/proof/bench", "infra/embedded"},
+	"github.com/milvus-io/milvus-sdk-go":  {"services/candidates", "pipelines/proof/bench"},
 	"github.com/milvus-io/milvus-proto":   {"services/candidates", "infra/embedded", "infra/local"},
 	"github.com/twmb/franz-go/pkg/kgo":    {"producers/kafkaio", "infra/embedded", "infra/local"},
 	"github.com/twmb/franz-go/pkg/sr":     {"schemas", "infra/embedded"},
@@ -232,7 +232,7 @@ func TestWhatOthersWroteIsRenderedBeforeItIsPrinted(t *testing.T) {
 			return true
 		})
 	}
-	require.True(t, printers["pipelines/commands"] && printers["pipelines/demo"] && printers["pipelines/offline/evaluation"], "%v", printers)
+	require.True(t, printers["pipelines/commands"] && printers["pipelines/proof/demo"] && printers["pipelines/offline/evaluation"], "%v", printers)
 }
 
 func TestFilesStayShort(t *testing.T) {

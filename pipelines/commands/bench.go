@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/freshet/freshet/pipelines/bench"
+	"github.com/freshet/freshet/pipelines/proof/bench"
 )
 
 // Bench groups the measurements.

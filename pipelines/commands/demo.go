@@ -7,7 +7,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/freshet/freshet/pipelines/demo"
+	"github.com/freshet/freshet/pipelines/proof/demo"
 )
 
 // Demo shows everything on one machine.
