@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/freshet/freshet/pipelines/erasure"
+	"github.com/freshet/freshet/pipelines/online/erasure"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/services/towers/towertest"
 )

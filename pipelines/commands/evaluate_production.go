@@ -5,7 +5,7 @@ import (
 
 	"github.com/freshet/freshet/infra/embedded"
 	"github.com/freshet/freshet/pipelines/offline/evaluation"
-	"github.com/freshet/freshet/pipelines/production"
+	"github.com/freshet/freshet/pipelines/offline/evaluation/funnel"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/services/terminal"
 )
@@ -18,7 +18,7 @@ type throughProduction struct {
 }
 
 // produce measures through production.
-func (c *EvaluateBundle) produce(env *Env, s settings.Settings, bundle string, q *questions) (*production.Report, error) {
+func (c *EvaluateBundle) produce(env *Env, s settings.Settings, bundle string, q *questions) (*funnel.Report, error) {
 	s.Bundle = bundle
 	if !c.Servers {
 		const free = "127.0.0.1:0"
@@ -31,9 +31,9 @@ func (c *EvaluateBundle) produce(env *Env, s settings.Settings, bundle string, q
 		s.Redis, s.Milvus = own.Redis, own.Milvus
 		s.Redis.Addresses, s.Milvus.Address = []string{stack.Redis.Addr()}, stack.Milvus.Addr()
 	}
-	config := production.DefaultConfig()
+	config := funnel.DefaultConfig()
 	config.K, config.Users, config.Window, config.IncludeSeen = c.K, c.Users, c.Window, q.includeSeen
-	return production.Evaluate(env.Context, s, production.Data{Items: q.items, Known: q.known, Cases: q.cases}, config, env.Log)
+	return funnel.Evaluate(env.Context, s, funnel.Data{Items: q.items, Known: q.known, Cases: q.cases}, config, env.Log)
 }
 
 // runProduction prints where production loses targets; a page shows it beside how all items are ranked.
@@ -57,7 +57,7 @@ func (c *EvaluateBundle) runProduction(
 }
 
 // lossesOf are the hits that are left after each step.
-func lossesOf(r *production.Report) []evaluation.Loss {
+func lossesOf(r *funnel.Report) []evaluation.Loss {
 	share := func(hits int) float64 { return float64(hits) / float64(max(r.Cases, 1)) }
 	losses := []evaluation.Loss{{Stage: "towers, exact", Hits: r.Recalls.Model.Hits, Share: share(r.Recalls.Model.Hits)}}
 	for _, step := range r.Steps {

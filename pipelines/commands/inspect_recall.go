@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/pipelines/online"
-	"github.com/freshet/freshet/pipelines/recall"
+	"github.com/freshet/freshet/pipelines/online/recall"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/terminal"
 )

@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/freshet/freshet/pipelines/rebuild"
+	"github.com/freshet/freshet/pipelines/online/rebuild"
 	"github.com/freshet/freshet/services/terminal"
 )
 

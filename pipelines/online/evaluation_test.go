@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/freshet/freshet/pipelines/recall"
+	"github.com/freshet/freshet/pipelines/online/recall"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/telemetry"

@@ -16,8 +16,8 @@ import (
 
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/infra/embedded/milvus"
-	"github.com/freshet/freshet/pipelines/erasure"
 	"github.com/freshet/freshet/pipelines/online"
+	"github.com/freshet/freshet/pipelines/online/erasure"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers"

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/pipelines/online"
-	"github.com/freshet/freshet/pipelines/recall"
+	"github.com/freshet/freshet/pipelines/online/recall"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/producers/kafkaio"

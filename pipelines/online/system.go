@@ -13,7 +13,7 @@ import (
 	"github.com/freshet/freshet/consumers/interactions"
 	"github.com/freshet/freshet/consumers/recommendations"
 	"github.com/freshet/freshet/consumers/stream"
-	"github.com/freshet/freshet/pipelines/recall"
+	"github.com/freshet/freshet/pipelines/online/recall"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"

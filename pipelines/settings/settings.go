@@ -16,7 +16,7 @@ import (
 	"github.com/freshet/freshet/consumers/recommendations"
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/pipelines/offline/training"
-	"github.com/freshet/freshet/pipelines/recall"
+	"github.com/freshet/freshet/pipelines/online/recall"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/producers/kafkaio"

@@ -11,7 +11,7 @@ import (
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/pipelines/offline/dataset/fromtopics"
 	"github.com/freshet/freshet/pipelines/online"
-	"github.com/freshet/freshet/pipelines/rebuild"
+	"github.com/freshet/freshet/pipelines/online/rebuild"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"

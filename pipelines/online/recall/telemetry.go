@@ -28,7 +28,7 @@ const (
 
 func newInstruments(e *Evaluator) *instruments {
 	t := &instruments{}
-	meter := otel.Meter("github.com/freshet/freshet/pipelines/recall")
+	meter := otel.Meter("github.com/freshet/freshet/pipelines/online/recall")
 	keep := func(err error) {
 		if err != nil {
 			otel.Handle(err)

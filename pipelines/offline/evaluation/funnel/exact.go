@@ -1,4 +1,4 @@
-package production
+package funnel
 
 import (
 	"github.com/freshet/freshet/pipelines/offline/dataset"

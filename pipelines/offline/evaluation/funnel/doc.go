@@ -1,4 +1,4 @@
-// Package production asks the held-out cases of an evaluation through the real recommender, with its index, filters, second stage
+// Package funnel asks the held-out cases of an evaluation through the real recommender, with its index, filters, second stage
 // and rules, and tells where the targets were lost on the way from the towers' exact ranking to the page.
 //
 // It may import schemas, services, consumers/catalogue, pipelines/offline/dataset and pipelines/settings.
@@ -11,4 +11,4 @@
 //   - Each case is of one outcome, so that the outcomes add up to the cases; and the hits of the towers, less the losses and more the
 //     gains of each step, are the hits of production.
 //   - Ties count against the target, as in pipelines/offline/evaluation.
-package production
+package funnel

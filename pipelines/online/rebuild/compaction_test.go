@@ -15,7 +15,7 @@ import (
 	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/pipelines/offline/dataset/fromtopics"
 	"github.com/freshet/freshet/pipelines/online"
-	"github.com/freshet/freshet/pipelines/rebuild"
+	"github.com/freshet/freshet/pipelines/online/rebuild"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers"
