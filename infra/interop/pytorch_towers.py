@@ -15,7 +15,7 @@ from pathlib import Path
 
 import onnx
 
-# --- the README's example begins
+# --- the document's example begins
 import torch
 from torch import nn
 from torch.export import Dim
@@ -63,7 +63,7 @@ def export(items, user, folder):
         user.eval(), (torch.zeros(2, HIDDEN), torch.zeros(2, DIM), rows(2), rows(2)), f"{folder}/user.onnx",
         input_names=["state", "item", "kind", "gap"], output_names=["next_state", "embedding"], dynamic_shapes=({0: N},) * 4,
     )
-# --- the README's example ends
+# --- the document's example ends
 
 TESTDATA = Path(__file__).resolve().parents[2] / "services/towers/interchange/testdata/pytorch"
 

@@ -204,17 +204,17 @@ func TestAPyTorchModelWithoutItsWeights(t *testing.T) {
 	require.Contains(t, o.err, "there is no user.onnx.data beside the model: copy it there, or export the model with its values inside")
 }
 
-// TestTheREADMEsPyTorch is the code that made the models of these tests.
-func TestTheREADMEsPyTorch(t *testing.T) {
+// TestTheDocumentsPyTorch is the code that made the models of these tests.
+func TestTheDocumentsPyTorch(t *testing.T) {
 	script, err := os.ReadFile("../../infra/interop/pytorch_towers.py")
 	require.NoError(t, err)
-	_, example, found := strings.Cut(string(script), "# --- the README's example begins\n")
+	_, example, found := strings.Cut(string(script), "# --- the document's example begins\n")
 	require.True(t, found)
-	example, _, found = strings.Cut(example, "# --- the README's example ends\n")
+	example, _, found = strings.Cut(example, "# --- the document's example ends\n")
 	require.True(t, found)
-	readme, err := os.ReadFile("../../README.md")
+	document, err := os.ReadFile("../../docs/onnx.md")
 	require.NoError(t, err)
-	require.Contains(t, string(readme), strings.TrimSpace(example))
+	require.Contains(t, string(document), strings.TrimSpace(example))
 }
 
 // TestImportedTowersAreNotTrainedFurther since their weights are not at hand, nor is their query tower.
