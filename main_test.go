@@ -359,7 +359,7 @@ var (
 // TestLinksOfTheDocumentsLeadSomewhere: to a file, and to a heading of it as GitHub names them.
 func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
 	var documents []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "findings/*.md", "infra/*/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "findings/*.md", "infra/*/*.md"} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		documents = append(documents, found...)
@@ -392,6 +392,23 @@ func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
 		}
 	}
 	require.Greater(t, seen, 30, "the expression finds links")
+}
+
+// TestTheMapHasEveryFolder: each folder with packages stands in DESIGN's map by its name, or below one that does.
+func TestTheMapHasEveryFolder(t *testing.T) {
+	design := readDocument(t, "DESIGN.md")
+	_, chart, found := strings.Cut(design, "## The rooms\n")
+	require.True(t, found)
+	chart, _, found = strings.Cut(chart, "## ")
+	require.True(t, found)
+	for _, f := range sources(t) {
+		if f.folder == "." {
+			continue
+		}
+		for _, name := range strings.Split(f.folder, "/") {
+			require.Contains(t, chart, name+"/", "%s: draw %s into the map of DESIGN.md", f.folder, name)
+		}
+	}
 }
 
 func readDocument(t *testing.T, name string) string {
