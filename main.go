@@ -1,5 +1,8 @@
 // Freshet is a streaming recommendation pipeline: fresh user embeddings in Redis, item candidates in Milvus, and
 // recommendations over a Kafka request-reply topic. This file is the table of its commands.
+//
+// The packages producers and schemas are the API of this module: they follow semantic versioning. All other packages may change
+// with any version.
 package main
 
 import (

@@ -80,7 +80,7 @@ var owners = map[string][]string{
 
 // entries are what the repository's root holds beside dot-files and what git ignores.
 var entries = []string{
-	"CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md", "LICENSE", "README.md", "Taskfile.yml", "freshet.example.yaml",
+	"CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md", "LICENSE", "README.md", "SECURITY.md", "Taskfile.yml", "freshet.example.yaml",
 	"consumers", "docs", "findings", "infra", "pipelines", "producers", "schemas", "services", "go.mod", "go.sum", "main.go", "main_test.go",
 }
 
@@ -405,7 +405,7 @@ func TestTheMapHasEveryFolder(t *testing.T) {
 		if f.folder == "." {
 			continue
 		}
-		for _, name := range strings.Split(f.folder, "/") {
+		for name := range strings.SplitSeq(f.folder, "/") {
 			require.Contains(t, chart, name+"/", "%s: draw %s into the map of DESIGN.md", f.folder, name)
 		}
 	}
