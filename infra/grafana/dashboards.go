@@ -172,7 +172,7 @@ func objectives() Dashboard {
 			graph("Freshness: burn rate", count, "1 uses the budget up just at the end of its period; 14.4 uses 2% of a month's in an hour.",
 				late("5m"), late("1h"), late("6h")),
 			graph("Replies: latency", seconds, "All replies.", quantiles("freshet_reply_duration_seconds", "", "")...),
-			graph("Replies: not in full", share, "Share of each status but ok and of requests that were wrong.",
+			graph("Replies: degraded or failed", share, "Share of each status but ok and of requests that were wrong.",
 				query{`sum by (status) (rate(freshet_replies_total{` + notInFull + `}[$__rate_interval])) / on() group_left() ` +
 					`sum(rate(freshet_replies_total[$__rate_interval]))`, "{{status}}"}),
 		}},
