@@ -9,7 +9,7 @@ import (
 	"github.com/milvus-io/milvus-sdk-go/v2/entity"
 )
 
-// MaxResults is how many hits one query vector can have.
+// MaxResults is how many hits one query vector can have at the most, in Milvus (quotaAndLimits.limits.topK).
 const MaxResults = 16384
 
 // Hit is one item near to a query vector; Score is the inner product, larger is nearer.

@@ -3,6 +3,8 @@ package recommender
 import (
 	"fmt"
 	"time"
+
+	"github.com/freshet/freshet/services/candidates"
 )
 
 // Config bounds the work for one request.
@@ -49,16 +51,13 @@ func DefaultConfig() Config {
 	}
 }
 
-// milvusTopK is the most neighbours that one Milvus search returns.
-const milvusTopK = 16384
-
 // Validate names the first setting that cannot work.
 func (c Config) Validate() error {
 	switch {
 	case c.Candidates < 1:
 		return fmt.Errorf("candidates is %d: use 1 or more", c.Candidates)
-	case c.MaxCandidates < c.Candidates || c.MaxCandidates > milvusTopK:
-		return fmt.Errorf("max_candidates is %d: use a number from candidates (%d) to %d", c.MaxCandidates, c.Candidates, milvusTopK)
+	case c.MaxCandidates < c.Candidates || c.MaxCandidates > candidates.MaxResults:
+		return fmt.Errorf("max_candidates is %d: use a number from candidates (%d) to %d", c.MaxCandidates, c.Candidates, candidates.MaxResults)
 	case c.ShelfSize < 1:
 		return fmt.Errorf("shelf_size is %d: use 1 or more", c.ShelfSize)
 	case !(c.QueryTaste >= 0 && c.QueryTaste <= 1):
