@@ -26,7 +26,7 @@ func (c *checker) refuse(field, value, remedy string) {
 
 func (c *checker) id(field, id string) {
 	if remedy := c.idRemedy(id); remedy != "" {
-		c.refuse(field, shorten(id), remedy)
+		c.refuse(field, Quote(id), remedy)
 	}
 }
 
@@ -58,7 +58,7 @@ func (c *checker) idRemedy(id string) string {
 
 func (c *checker) text(field, s string, most int) {
 	if remedy := textRemedy(s, most); remedy != "" {
-		c.refuse(field, shorten(s), remedy)
+		c.refuse(field, Quote(s), remedy)
 	}
 }
 
@@ -82,7 +82,7 @@ func (c *checker) texts(field string, list []string) {
 // element refuses a string within a list: field[i], or a part of it such as ".item_id".
 func (c *checker) element(field string, i int, part, value, remedy string) {
 	if remedy != "" {
-		c.refuse(elementName(field, i, part), shorten(value), remedy)
+		c.refuse(elementName(field, i, part), Quote(value), remedy)
 	}
 }
 
@@ -94,10 +94,10 @@ func (c *checker) entries(field string, m map[string]string) {
 	c.length(field, len(m), c.limits.MaxListLength)
 	for key, value := range m {
 		if remedy := textRemedy(key, c.limits.MaxStringBytes); remedy != "" {
-			c.refuse(field+" key", shorten(key), remedy)
+			c.refuse(field+" key", Quote(key), remedy)
 		}
 		if remedy := textRemedy(value, c.limits.MaxStringBytes); remedy != "" {
-			c.refuse(field+"["+shorten(key)+"]", shorten(value), remedy)
+			c.refuse(field+"["+Quote(key)+"]", Quote(value), remedy)
 		}
 	}
 }
@@ -151,9 +151,9 @@ func (c *checker) query(q *RecommendationRequest) {
 	switch {
 	case q.Query == "":
 	case !strings.ContainsFunc(q.Query, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
-		c.refuse("query", shorten(q.Query), "give words made of letters or digits, or leave it out")
+		c.refuse("query", Quote(q.Query), "give words made of letters or digits, or leave it out")
 	case q.SeedItemID != "":
-		c.refuse("query", shorten(q.Query)+" beside seed_item_id "+shorten(q.SeedItemID), "give query or seed_item_id, not both")
+		c.refuse("query", Quote(q.Query)+" beside seed_item_id "+Quote(q.SeedItemID), "give query or seed_item_id, not both")
 	}
 }
 

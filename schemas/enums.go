@@ -81,7 +81,7 @@ func parseSymbol[E enum](field, s string, symbols []string) (E, error) {
 			return E(i), nil
 		}
 	}
-	return 0, invalid(field, shorten(s), oneOf(symbols))
+	return 0, invalid(field, Quote(s), oneOf(symbols))
 }
 
 // appendSymbol appends an enum's index; a value without a symbol would be a poison record, and is written as unknown.

@@ -126,7 +126,7 @@ func notAvro(kind string) string {
 	case "PROTOBUF":
 		return "is Protobuf, not Avro: use the Avro serializer (KafkaAvroSerializer instead of KafkaProtobufSerializer)"
 	}
-	return fmt.Sprintf("is of kind %s, not Avro: use an Avro serializer", shorten(kind))
+	return fmt.Sprintf("is of kind %s, not Avro: use an Avro serializer", Quote(kind))
 }
 
 func headerOf(headers Headers, name string) ([]byte, bool) {

@@ -35,8 +35,9 @@ func invalid(field, value, remedy string) error {
 // shownBytes is how much of a value an error shows.
 const shownBytes = 64
 
-// shorten quotes s so that it is safe on a terminal and in a log line; of a long one it shows the beginning and the length.
-func shorten(s string) string {
+// Quote shows what others wrote, for errors: safe on a terminal and in a log line. Of a text of more than 64 bytes it has the beginning
+// and the length.
+func Quote(s string) string {
 	if len(s) <= shownBytes {
 		return strconv.QuoteToGraphic(s)
 	}

@@ -37,11 +37,11 @@ func DecodeItemChangeJSON(src []byte) (ItemChange, error) {
 // encoding/json alone takes keys in any case, keeps the last of repeated ones and replaces invalid UTF-8.
 func decodeObject(src []byte, record any) error {
 	if !utf8.Valid(src) {
-		return invalid("", shorten(string(src)), "give valid UTF-8")
+		return invalid("", Quote(string(src)), "give valid UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(src))
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
-		return invalid("", shorten(string(src)), "give a JSON object: { … }")
+		return invalid("", Quote(string(src)), "give a JSON object: { … }")
 	}
 	fields := fieldsOf(reflect.ValueOf(record).Elem())
 	given := make(map[string]bool)
@@ -54,7 +54,7 @@ func decodeObject(src []byte, record any) error {
 		return syntaxError(err)
 	}
 	if rest := bytes.TrimSpace(src[dec.InputOffset():]); len(rest) > 0 {
-		return invalid("", shorten(string(rest)), "give one JSON object and nothing after it")
+		return invalid("", Quote(string(rest)), "give one JSON object and nothing after it")
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func shownValue(value json.RawMessage) string {
 	case '"':
 		var text string
 		if json.Unmarshal(value, &text) == nil {
-			return shorten(text)
+			return Quote(text)
 		}
 	case '[', '{':
 	default: // a number, true, false or null: harmless letters and digits
@@ -148,12 +148,12 @@ func shownValue(value json.RawMessage) string {
 			return string(value)
 		}
 	}
-	return shorten(string(value))
+	return Quote(string(value))
 }
 
 // shownKey keeps an unknown key as it is where that is safe, which is what people look for.
 func shownKey(key string) string {
-	if quoted := shorten(key); quoted != `"`+key+`"` || key == "" {
+	if quoted := Quote(key); quoted != `"`+key+`"` || key == "" {
 		return quoted
 	}
 	return key

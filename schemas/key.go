@@ -75,7 +75,7 @@ func (k *Keys) Tombstone(ctx context.Context, key []byte, headers Headers) (stri
 	if headers != nil {
 		for _, name := range []string{"ce_specversion", "ce_id"} {
 			if v, has := headers.Header(name); has {
-				return "", invalid("value", "null, with the header "+name+" "+shorten(string(v)), "a CloudEvent without data erases nothing: "+
+				return "", invalid("value", "null, with the header "+name+" "+Quote(string(v)), "a CloudEvent without data erases nothing: "+
 					"send the event with its data, or the tombstone without CloudEvents headers")
 			}
 		}
@@ -133,7 +133,7 @@ func (k *Keys) describe() string {
 }
 
 func (k *Keys) refuse(key []byte, remedy string) error {
-	return invalid("key", shorten(string(key)), remedy)
+	return invalid("key", Quote(string(key)), remedy)
 }
 
 // set names the setting with which a key like this one is read.

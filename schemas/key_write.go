@@ -104,11 +104,11 @@ func (w *KeyWriter) Tombstone(ctx context.Context, field, id string) ([]byte, er
 	}
 	read, err := w.keys.ID(ctx, key)
 	if refused, ok := errors.AsType[*InvalidError](err); ok {
-		return nil, invalid(field, shorten(id), "no reader takes it from a key ("+w.keys.describe()+"): "+refused.Remedy)
+		return nil, invalid(field, Quote(id), "no reader takes it from a key ("+w.keys.describe()+"): "+refused.Remedy)
 	}
 	if err == nil && read != id {
-		err = invalid(field, shorten(id),
-			"readers take its key for "+shorten(read)+" ("+w.keys.describe()+"): give that id, or another key_format")
+		err = invalid(field, Quote(id),
+			"readers take its key for "+Quote(read)+" ("+w.keys.describe()+"): give that id, or another key_format")
 	}
 	return key, err
 }
@@ -130,7 +130,7 @@ func (w *KeyWriter) appendConfluent(dst []byte, id string) ([]byte, error) {
 	if w.number {
 		number, err := strconv.ParseInt(id, 10, 64)
 		if err != nil || strconv.FormatInt(number, 10) != id {
-			return dst, invalid("key", shorten(id), "the schema of these keys asks for a whole number: give the id as one")
+			return dst, invalid("key", Quote(id), "the schema of these keys asks for a whole number: give the id as one")
 		}
 		body = avro.AppendLong(nil, number)
 	} else {
@@ -138,7 +138,7 @@ func (w *KeyWriter) appendConfluent(dst []byte, id string) ([]byte, error) {
 	}
 	key, _, err := w.rewrite.Append(append(dst, w.frame...), body)
 	if err != nil {
-		return dst, invalid("key", shorten(id), fmt.Sprintf("the schema of these keys cannot hold it: %v", err))
+		return dst, invalid("key", Quote(id), fmt.Sprintf("the schema of these keys cannot hold it: %v", err))
 	}
 	return key, nil
 }

@@ -222,5 +222,5 @@ func TestInvalidErrorForPeople(t *testing.T) {
 	require.EqualError(t, err, `invalid event_id "`+strings.Repeat("é", 32)+`"… (400 bytes): give at most 256 bytes`)
 	require.False(t, IsInvalid(errors.New("x")))
 	cut := strings.Repeat("x", 63) + "日本"
-	require.Equal(t, `"`+strings.Repeat("x", 63)+`"… (69 bytes)`, shorten(cut), "no rune is cut in two")
+	require.Equal(t, `"`+strings.Repeat("x", 63)+`"… (69 bytes)`, Quote(cut), "no rune is cut in two")
 }

@@ -59,7 +59,7 @@ func (l Limits) Recall(r *Recall, now time.Time) error {
 	switch r.Segment {
 	case SegmentAll, SegmentKnown, SegmentNew:
 	default:
-		c.refuse("segment", shorten(r.Segment), "give one of all, known, new")
+		c.refuse("segment", Quote(r.Segment), "give one of all, known, new")
 	}
 	c.atLeast("k", int64(r.K), 1)
 	c.share("sample_share", &r.SampleShare)

@@ -55,7 +55,7 @@ func (w *referenceWalk) add(ctx context.Context, ref sr.SchemaReference, depth i
 		return nil
 	case w.state[at] == entered:
 		return unknownSchema(w.root, "its references come back to where they were: %s: register schemas that refer to each other as one",
-			shorten(strings.Join(w.path, " -> ")))
+			Quote(strings.Join(w.path, " -> ")))
 	case depth > maxReferenceDepth || len(w.state) == maxReferences:
 		return unknownSchema(w.root, "it refers to more than %d schemas, or more than %d deep: register it in one piece",
 			maxReferences, maxReferenceDepth)
@@ -65,11 +65,11 @@ func (w *referenceWalk) add(ctx context.Context, ref sr.SchemaReference, depth i
 	switch {
 	case hasCode(err, sr.ErrSubjectNotFound, sr.ErrVersionNotFound, sr.ErrSchemaNotFound):
 		return unknownSchema(w.root, "it refers to version %d of subject %s for the type %s, which the registry does not have: "+
-			"register that too, or the schema in one piece", ref.Version, shorten(ref.Subject), shorten(ref.Name))
+			"register that too, or the schema in one piece", ref.Version, Quote(ref.Subject), Quote(ref.Name))
 	case err != nil:
 		return err
 	case found.Type != sr.TypeAvro:
-		return unknownSchema(w.root, "it refers to version %d of subject %s, which %s", ref.Version, shorten(ref.Subject),
+		return unknownSchema(w.root, "it refers to version %d of subject %s, which %s", ref.Version, Quote(ref.Subject),
 			notAvro(found.Type.String()))
 	}
 	if w.bytes += len(found.Schema.Schema); w.bytes > maxReferenceBytes {

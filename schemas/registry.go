@@ -66,11 +66,11 @@ func (c RegistryConfig) Validate() error {
 			return invalid("url", "(not shown)", "give the user in username and password, which are kept secret")
 		}
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return invalid("url", shorten(instance), "give http://host:port or https://host:port, or leave it empty")
+			return invalid("url", Quote(instance), "give http://host:port or https://host:port, or leave it empty")
 		}
 	}
 	if _, err := c.level(); err != nil {
-		return invalid("compatibility", shorten(c.Compatibility),
+		return invalid("compatibility", Quote(c.Compatibility),
 			"give BACKWARD, FULL, FORWARD, one of these with _TRANSITIVE, NONE, or leave it empty")
 	}
 	if c.Timeout < 0 {
@@ -81,7 +81,7 @@ func (c RegistryConfig) Validate() error {
 
 func (c RegistryConfig) validateAccess() error {
 	if c.Password != "" && c.PasswordFile != "" {
-		return invalid("password_file", shorten(c.PasswordFile), "leave it empty, or leave password empty: one of the two")
+		return invalid("password_file", Quote(c.PasswordFile), "leave it empty, or leave password empty: one of the two")
 	}
 	if c.Username == "" && c.Password.Set(c.PasswordFile) {
 		return invalid("username", `""`, "name the user of the password")
@@ -89,7 +89,7 @@ func (c RegistryConfig) validateAccess() error {
 	if c.TLS.Enabled {
 		for _, instance := range c.urls() {
 			if !strings.HasPrefix(instance, "https://") {
-				return invalid("url", shorten(instance), "begin it with https://, or set tls.enabled to false")
+				return invalid("url", Quote(instance), "begin it with https://, or set tls.enabled to false")
 			}
 		}
 	}

@@ -131,7 +131,7 @@ func (s *Serde[T]) decodeForeign(ctx context.Context, at located) (record T, err
 // unknownSymbol names what would otherwise be refused as "unknown", which its producer never wrote.
 func (s *Serde[T]) unknownSymbol(u *avro.UnknownSymbol) error {
 	field := strings.TrimPrefix(u.Path, s.reader.Name+".")
-	return invalid(field, shorten(u.Symbol), oneOf(u.Known)+", or upgrade Freshet to a version that knows it")
+	return invalid(field, Quote(u.Symbol), oneOf(u.Known)+", or upgrade Freshet to a version that knows it")
 }
 
 // maxScratch bounds what is kept between records, so that one huge record does not hold its memory for ever.

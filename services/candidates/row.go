@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
@@ -101,7 +100,7 @@ type InvalidRow struct {
 }
 
 func (e *InvalidRow) Error() string {
-	return fmt.Sprintf("item %s: %s %s cannot be indexed: %s", shorten(e.ItemID), e.Field, e.Value, e.Remedy)
+	return fmt.Sprintf("item %s: %s %s cannot be indexed: %s", schemas.Quote(e.ItemID), e.Field, e.Value, e.Remedy)
 }
 
 // InvalidRows is all rows of a batch that were refused; the others are written.
@@ -117,7 +116,7 @@ func (e InvalidRows) Error() string {
 // check finds the first field that the columns cannot hold; dim is the collection's.
 func (r *Row) check(dim int) *InvalidRow {
 	refuse := func(field, value, remedy string) *InvalidRow {
-		return &InvalidRow{ItemID: r.ItemID, Field: field, Value: shorten(value), Remedy: remedy}
+		return &InvalidRow{ItemID: r.ItemID, Field: field, Value: schemas.Quote(value), Remedy: remedy}
 	}
 	if r.ItemID == "" {
 		return refuse("item_id", "", "give the item an id")
@@ -154,17 +153,4 @@ func (r *Row) check(dim int) *InvalidRow {
 		}
 	}
 	return nil
-}
-
-func shorten(s string) string {
-	const most = 64
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) > most {
-		cut := most
-		for !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut] + "…"
-	}
-	return fmt.Sprintf("%q", s)
 }

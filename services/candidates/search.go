@@ -7,6 +7,8 @@ import (
 
 	"github.com/milvus-io/milvus-sdk-go/v2/client"
 	"github.com/milvus-io/milvus-sdk-go/v2/entity"
+
+	"github.com/freshet/freshet/schemas"
 )
 
 // MaxResults is how many hits one query vector can have at the most, in Milvus (quotaAndLimits.limits.topK).
@@ -138,14 +140,14 @@ func (ix *Index) Get(ctx context.Context, model, itemID string) (Row, bool, erro
 	set, err := ix.client.Query(ctx, name, nil, columnID+" == "+Quote(itemID), []string{"*"},
 		client.WithSearchQueryConsistencyLevel(entity.ClStrong))
 	if err != nil {
-		return Row{}, false, fmt.Errorf("reading item %s from %s: %w", shorten(itemID), name, err)
+		return Row{}, false, fmt.Errorf("reading item %s from %s: %w", schemas.Quote(itemID), name, err)
 	}
 	if set.Len() == 0 {
 		return Row{}, false, nil
 	}
 	row, err := rowOf(set)
 	if err != nil {
-		return Row{}, false, fmt.Errorf("reading item %s from %s: %w", shorten(itemID), name, err)
+		return Row{}, false, fmt.Errorf("reading item %s from %s: %w", schemas.Quote(itemID), name, err)
 	}
 	return row, true, nil
 }

@@ -81,11 +81,11 @@ func (d *Dataset) DrawTies(seed uint64) {
 			continue
 		}
 		tied = tied[:0]
-		user := mix(seed ^ hashOf(d.Users[group[0].User].ID))
+		user := Mix64(seed ^ hashOf(d.Users[group[0].User].ID))
 		for _, e := range group {
 			// The moment takes part, or a basket that is bought each week would have the same order each week.
-			key := mix(mix(user^uint64(e.At)) ^ hashOf(d.Items[e.Item].ItemID))
-			tied = append(tied, drawn{mix(key ^ uint64(e.Type)<<32 ^ uint64(math.Float32bits(e.Value))), e})
+			key := Mix64(Mix64(user^uint64(e.At)) ^ hashOf(d.Items[e.Item].ItemID))
+			tied = append(tied, drawn{Mix64(key ^ uint64(e.Type)<<32 ^ uint64(math.Float32bits(e.Value))), e})
 		}
 		slices.SortFunc(tied, drawn.compare)
 		// Events that are equal in everything have one key. Each gets its own, or they would always follow each other.
@@ -95,7 +95,7 @@ func (d *Dataset) DrawTies(seed uint64) {
 			if equal++; i == 0 || key != before {
 				equal = 0
 			}
-			before, tied[i].key = key, mix(key+equal)
+			before, tied[i].key = key, Mix64(key+equal)
 		}
 		slices.SortFunc(tied, drawn.compare)
 		for i := range tied {
@@ -122,8 +122,8 @@ func hashOf(id string) uint64 {
 	return h
 }
 
-// mix makes numbers that look like chance of numbers that do not: a step of SplitMix64.
-func mix(x uint64) uint64 {
+// Mix64 makes numbers that look like chance of numbers that do not: a step of SplitMix64.
+func Mix64(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb

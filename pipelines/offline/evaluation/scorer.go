@@ -59,14 +59,6 @@ func (r Random) Name() string { return "random" }
 // Score draws from [0, 1), by the seed, the user and the item alone.
 func (r Random) Score(scores []float32, user int32, _ []int32) {
 	for i := range scores {
-		scores[i] = float32(mix(r.Seed^mix(uint64(uint32(user))<<32|uint64(i)))>>40) / (1 << 24)
+		scores[i] = float32(dataset.Mix64(r.Seed^dataset.Mix64(uint64(uint32(user))<<32|uint64(i)))>>40) / (1 << 24)
 	}
-}
-
-// mix is the finalizer of splitmix64 (Steele, Lea and Flood, 2014).
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }

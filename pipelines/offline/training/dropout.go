@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"github.com/freshet/freshet/pipelines/offline/dataset"
 	"github.com/freshet/freshet/services/towers/matrix"
 )
 
@@ -24,15 +25,8 @@ func newDropout(share float64) dropout {
 func (d *dropout) seed(parts ...uint64) {
 	d.state = 0
 	for _, p := range parts {
-		d.state = mix64(d.state ^ p)
+		d.state = dataset.Mix64(d.state ^ p)
 	}
-}
-
-func mix64(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }
 
 // apply draws a mask as long as x and multiplies x by it.

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/freshet/freshet/pipelines/offline/columnar"
+	"github.com/freshet/freshet/schemas"
 )
 
 // badCell says what is wrong with one.
@@ -36,7 +37,7 @@ func show(c *columnar.Cell) string {
 	case columnar.Float:
 		return strconv.FormatFloat(v.Float, 'g', -1, 64)
 	case columnar.Text:
-		return shorten(v.Text)
+		return schemas.Quote(string(v.Text))
 	case columnar.Decimal:
 		return string(v.Text)
 	case columnar.Time:
@@ -44,15 +45,6 @@ func show(c *columnar.Cell) string {
 	default:
 		return strconv.FormatInt(v.Int, 10)
 	}
-}
-
-// shorten quotes a value, and of a long one the beginning.
-func shorten(text []byte) string {
-	const most = 64
-	if len(text) <= most {
-		return strconv.QuoteToGraphic(string(text))
-	}
-	return fmt.Sprintf("%s… (%d bytes)", strconv.QuoteToGraphic(string(text[:most])), len(text))
 }
 
 func isNull(c *columnar.Cell) bool {
@@ -72,7 +64,7 @@ func valueText(c *columnar.Cell, v *columnar.Value) (string, error) {
 	case columnar.Text:
 		if !utf8.Valid(v.Text) {
 			const remedy = "give valid UTF-8: convert a file of text with iconv -f latin1 -t utf-8, or cast a column of bytes to text"
-			return "", &badCell{shorten(v.Text), remedy}
+			return "", &badCell{schemas.Quote(string(v.Text)), remedy}
 		}
 		return string(v.Text), nil
 	case columnar.Int:

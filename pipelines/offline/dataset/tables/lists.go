@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/freshet/freshet/pipelines/offline/columnar"
+	"github.com/freshet/freshet/schemas"
 )
 
 // listForm is how a text holds a list: one of the names below, or what stands between the elements.
@@ -199,10 +200,10 @@ func (s *listSurvey) settle(field string) (form listForm, note string, err error
 	switch {
 	case s.odd != "":
 		return "", "", fmt.Errorf("%s at %s looks like a list as %s writes it: say so with --lists %s=%s, or give what parts its elements",
-			shorten([]byte(s.odd)), s.oddPlace, likelyLists(s.odd), field, likelyLists(s.odd))
+			schemas.Quote(s.odd), s.oddPlace, likelyLists(s.odd), field, likelyLists(s.odd))
 	case s.arrays > 0 && s.plain != "":
 		return "", "", fmt.Errorf("%d values are lists in JSON and %s at %s is none: give one column one form", s.arrays,
-			shorten([]byte(s.plain)), s.plainPlace)
+			schemas.Quote(s.plain), s.plainPlace)
 	case s.arrays > 0:
 		return jsonLists, "", nil
 	case s.bars == 0 && 10*s.semicolons > s.n:

@@ -69,7 +69,7 @@ func (s *source) survey(ctx context.Context, overlap *overlap) error {
 			}
 			id, err := textOf(cells[i])
 			if err == nil && overlap.see(s.table, id) && s.table == itemsFile && once {
-				err = fmt.Errorf("%s a second time: give each item once, as it is now, or a column version", shorten([]byte(id)))
+				err = fmt.Errorf("%s a second time: give each item once, as it is now, or a column version", schemas.Quote(id))
 			}
 			if err != nil {
 				return s.wrong(r, g, err)
@@ -576,7 +576,7 @@ func (f *fieldSurvey) settleSymbols() (string, error) {
 				maps = fmt.Sprintf("--map '%s.%s=%s'", f.field, value, meaning)
 			}
 			if len(odd) < 20 {
-				odd = append(odd, fmt.Sprintf("%s in %s (first at %s)", shorten([]byte(value)), rows(f.symbols[value]), place))
+				odd = append(odd, fmt.Sprintf("%s in %s (first at %s)", schemas.Quote(value), rows(f.symbols[value]), place))
 			}
 		}
 		return "", fmt.Errorf("%d of its values are not known: %s: %w; say what each means with %s, or leave such rows out with "+
