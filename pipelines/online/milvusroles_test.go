@@ -21,8 +21,9 @@ import (
 // two changes a second once some wait, in any order.
 const rightsArrive = 2 * time.Minute
 
-// grantMilvus gives a user the rights of a part, no more and no fewer, by a role of the user's name. User and role stay for the next
-// test: a right that is revoked and granted again within seconds may be missing until Milvus starts again, since
+// grantMilvus gives a user the rights of a part, no more and no fewer, by a role of the user's name: one part has them, or the second
+// would take away the first's. User and role stay for the next
+// test: a right that is revoked and granted again within seconds may be missing for a minute and more, as if
 //  1. the role loses Load, gets Load again, and both are stored;
 //  2. the proxy hears that Load was granted, which it knows;
 //  3. the proxy hears that Load was revoked.
