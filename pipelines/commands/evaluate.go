@@ -40,7 +40,7 @@ type EvaluateBundle struct {
 	JSON       bool   `name:"json" xor:"form" help:"Print the report as JSON instead of tables."`
 	CSV        bool   `name:"csv" xor:"form" help:"Print the figures as CSV instead of tables."`
 	Parquet    string `type:"path" placeholder:"FILE" help:"Write the figures of --csv as Parquet, too."`
-	PerCase    string `type:"path" placeholder:"FILE" help:"Write what each scorer did in each case as Parquet, too: history, targets, their places, metrics at K."`
+	PerCase    string `type:"path" placeholder:"FILE" help:"Write what each scorer did in each case as Parquet, too: history, targets, their ranks, metrics at K."`
 	HTML       string `name:"html" type:"path" placeholder:"FILE" help:"Write a page with charts, too: one file that needs nothing else, also for printing."`
 	throughProduction
 }

@@ -20,7 +20,7 @@ type Comparison struct {
 	A     Side `json:"a"`
 	B     Side `json:"b"`
 	Cases int  `json:"cases"`
-	// Figures are the metrics of ranking, then the characters of lists that both runs have.
+	// Figures are the metrics of ranking, then the list metrics that both runs have.
 	Figures []Compared `json:"figures"`
 }
 
@@ -93,7 +93,7 @@ func Compare(nameA string, a *Run, nameB string, b *Run, how Comparing) (*Compar
 	}
 	if a.Report.K == b.Report.K && k == b.Report.K {
 		for _, l := range of.Lists {
-			at := slices.IndexFunc(with.Lists, func(r Character) bool { return r.Name == l.Name && slices.Equal(r.Cases, l.Cases) })
+			at := slices.IndexFunc(with.Lists, func(r ListMetric) bool { return r.Name == l.Name && slices.Equal(r.Cases, l.Cases) })
 			if at >= 0 {
 				c.add(l.Name, k, false, column(l.Values), column(with.Lists[at].Values), how)
 			}
@@ -135,11 +135,11 @@ func (r *Run) scorer(name string) (*Outcome, error) {
 	return found[0], nil
 }
 
-// metrics computes the metrics at k anew from the places.
+// metrics recomputes the metrics at k from the ranks.
 func (o *Outcome) metrics(targets []int32, k int) *outcomes {
 	of := newOutcomes(len(targets), metrics)
-	for i, places := range o.Places {
-		measure(of.row(i), places, int(targets[i]), k)
+	for i, ranks := range o.Ranks {
+		measure(of.row(i), ranks, int(targets[i]), k)
 	}
 	return of
 }

@@ -11,7 +11,7 @@ type Definitions struct {
 	MRR       string `json:"mrr"`
 	MAP       string `json:"map"`
 	MAPAll    string `json:"map_all"`
-	// Ranked is what is ranked, TiedScores what counts where scores are equal, LeftOut whose cases there are not.
+	// Ranked says what is ranked, TiedScores how equal scores count, LeftOut which users are not test cases.
 	Ranked     string `json:"ranked"`
 	TiedScores string `json:"tied_scores"`
 	LeftOut    string `json:"left_out"`
@@ -20,23 +20,23 @@ type Definitions struct {
 func definitions(includeSeen bool) Definitions {
 	d := Definitions{
 		Recall:     "targets in the list / all targets of the case",
-		HitRate:    "1 with any target in the list",
-		Precision:  "targets in the list / k, also where the list or the catalogue is shorter",
-		NDCG:       "sum of 1 / log2(place + 1) over targets in the list / that of min(k, targets) on the first places; a target is one or not",
-		MRR:        "1 / place of the first target, 0 beyond k",
-		MAP:        "sum of the precision at each target's place in the list / min(k, targets)",
-		MAPAll:     "the same sum / all targets, as trec_eval and ranx",
-		Ranked:     "all items but those of the case's history",
-		TiedScores: "against the model: an item with a target's score stands before it",
-		LeftOut:    "users without a target, who are no cases; a case without a hit counts 0",
+		HitRate:    "1 if any target is in the list, else 0",
+		Precision:  "targets in the list / k, even if the list or the catalogue is shorter than k",
+		NDCG:       "sum of 1 / log2(rank + 1) over targets in the list / the same sum for the ideal list; relevance is binary",
+		MRR:        "1 / rank of the first target, or 0 if it is beyond k",
+		MAP:        "sum of the precision at each target's rank in the list / min(k, targets)",
+		MAPAll:     "the same sum / all targets, as in trec_eval and ranx",
+		Ranked:     "all items except those in the case's history",
+		TiedScores: "count against the model: an item with the same score as a target ranks before it",
+		LeftOut:    "users without a target, since they are not test cases; a case without a hit counts as 0",
 	}
 	if includeSeen {
-		d.Ranked = "all items, those of the case's history too"
+		d.Ranked = "all items, including those in the case's history"
 	}
 	return d
 }
 
-// Definition is one of them under its name for people.
+// Definition is one definition with the name that people read.
 type Definition struct{ Name, Meaning string }
 
 // List has the definitions in the order of a report.
@@ -47,10 +47,10 @@ func (d *Definitions) List() []Definition {
 	}
 }
 
-// WholeCatalogue says of a length of list that it holds all that can be recommended: there, it says nothing of the scorer.
+// WholeCatalogue marks a k at which the list holds everything that can be recommended, so that it tells nothing about the scorer.
 type WholeCatalogue struct {
 	K int `json:"k"`
-	// Cases is in how many cases that is so.
+	// Cases is the number of cases for which this is so.
 	Cases int `json:"cases"`
 }
 

@@ -83,7 +83,7 @@ func Evaluate(ctx context.Context, cases []dataset.Case, catalogue Catalogue, sc
 	for i, s := range scorers {
 		e := &evaluation{
 			Config: c, cases: cases, catalogue: &catalogue, popular: popular, scorer: s, tick: tick,
-			outcomes: newOutcomes(len(cases), metrics*len(c.At)+characters), places: make([][]int32, len(cases)),
+			outcomes: newOutcomes(len(cases), metrics*len(c.At)+listMetrics), ranks: make([][]int32, len(cases)),
 			shown: make([]int, catalogue.Items),
 		}
 		if tied != nil {
@@ -150,9 +150,9 @@ type evaluation struct {
 	scorer    Scorer
 	tick      func()
 
-	// outcomes has the metrics at each of At, one group after the other, then the list's characters.
+	// outcomes has the metrics at each of At, one group after the other, then the list metrics.
 	outcomes *outcomes
-	places   [][]int32 // of each case's targets
+	ranks    [][]int32 // of each case's targets
 	tied     *outcomes // of other orders of the cases' moments; nil where no case was decided within a tie
 	mu       sync.Mutex
 	shown    []int           // in how many lists each item stands; under mu
@@ -217,10 +217,10 @@ func (e *evaluation) rank(w *ranking, i int) {
 	c, row := &e.cases[i], e.outcomes.row(i)
 	e.exclude(w, c, func() {
 		w.list()
-		e.places[i] = w.places(c.Targets)
+		e.ranks[i] = w.ranks(c.Targets)
 	})
 	for at, k := range e.At {
-		measure(row[metrics*at:metrics*(at+1)], e.places[i], len(c.Targets), k)
+		measure(row[metrics*at:metrics*(at+1)], e.ranks[i], len(c.Targets), k)
 	}
 	e.describe(row[metrics*len(e.At):], w, c)
 	e.mu.Lock()

@@ -198,7 +198,7 @@ func TestReportDoesNotDependOnWorkers(t *testing.T) {
 	require.Equal(t, reports[0], reports[2])
 }
 
-// Places 1 and 3, whose gains are exact on every processor.
+// Ranks 1 and 3, whose gains are exact on every processor.
 func TestReportGolden(t *testing.T) {
 	var cases []dataset.Case
 	for i := range 40 {

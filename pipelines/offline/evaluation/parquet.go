@@ -85,8 +85,8 @@ type caseRow struct {
 	Interaction *string    `parquet:"interaction,optional,dict"`
 	History     int32      `parquet:"history"`
 	Targets     []string   `parquet:"targets,list"`
-	// Places are the ranks of the targets that can be recommended, ascending.
-	Places []int32 `parquet:"places,list"`
+	// Ranks are the ranks of the targets that can be recommended, ascending.
+	Ranks  []int32 `parquet:"ranks,list"`
 	Recall float64 `parquet:"recall"`
 	NDCG   float64 `parquet:"ndcg"`
 	MRR    float64 `parquet:"mrr"`
@@ -104,7 +104,7 @@ func (r *Report) WriteCases(w io.Writer, cases []dataset.Case, catalogue *Catalo
 		for at := range cases {
 			row := caseRow{
 				Scorer: o.Scorer, Case: int32(at), User: nameOf(catalogue.Users, cases[at].User), History: int32(len(cases[at].History)),
-				Places: o.Places[at], Recall: of.row(at)[recall], NDCG: of.row(at)[ndcg], MRR: of.row(at)[mrr],
+				Ranks: o.Ranks[at], Recall: of.row(at)[recall], NDCG: of.row(at)[ndcg], MRR: of.row(at)[mrr],
 			}
 			for _, target := range cases[at].Targets {
 				row.Targets = append(row.Targets, nameOf(catalogue.IDs, target))

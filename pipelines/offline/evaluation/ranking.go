@@ -56,10 +56,10 @@ func (w *ranking) list() {
 	}
 }
 
-// places are the targets' ranks among all items, from 1, in ascending order; a target that cannot be recommended, or whose
+// ranks are the targets' ranks among all items, from 1, in ascending order; a target that cannot be recommended, or whose
 // score is no number, has none. Of items with a target's score, those that are no targets stand before it; equal
 // targets stand one behind the other.
-func (w *ranking) places(targets []int32) []int32 {
+func (w *ranking) ranks(targets []int32) []int32 {
 	w.targets = w.targets[:0] // their scores
 	for _, target := range targets {
 		if s := w.scores[target]; !w.excluded[target] && s == s {
@@ -67,10 +67,10 @@ func (w *ranking) places(targets []int32) []int32 {
 		}
 	}
 	slices.Sort(w.targets)
-	places := make([]int32, len(w.targets))
+	ranks := make([]int32, len(w.targets))
 	if len(w.targets) == 1 {
-		places[0] = w.atLeast(w.targets[0])
-		return places
+		ranks[0] = w.atLeast(w.targets[0])
+		return ranks
 	}
 	// Each item is counted at the best target that it does not stand behind, and so stands before all that are worse.
 	for item, score := range w.scores {
@@ -78,17 +78,17 @@ func (w *ranking) places(targets []int32) []int32 {
 			continue
 		}
 		if at := sort.Search(len(w.targets), func(i int) bool { return !(w.targets[i] <= score) }); at > 0 {
-			places[len(places)-at]++
+			ranks[len(ranks)-at]++
 		}
 	}
-	for i := 1; i < len(places); i++ {
-		places[i] += places[i-1]
+	for i := 1; i < len(ranks); i++ {
+		ranks[i] += ranks[i-1]
 	}
 	// Equal targets have counted one another, all of them: n of them share the rank of the last.
-	for i := len(places) - 2; i >= 0; i-- {
-		places[i] = min(places[i], places[i+1]-1)
+	for i := len(ranks) - 2; i >= 0; i-- {
+		ranks[i] = min(ranks[i], ranks[i+1]-1)
 	}
-	return places
+	return ranks
 }
 
 // atLeast counts the items, the target itself among them, with a score no worse than s.
@@ -123,36 +123,36 @@ const (
 	diversity
 	popularityBias
 	miscalibration
-	characters
+	listMetrics
 )
 
-// measure computes the metrics of one case from the places of its targets, in ascending order. row is all 0.
-func measure(row []float64, places []int32, targets, k int) {
+// measure computes the metrics of one case from the ranks of its targets, in ascending order. row is all 0.
+func measure(row []float64, ranks []int32, targets, k int) {
 	hits := 0
-	for _, place := range places {
-		if int(place) > k {
+	for _, rank := range ranks {
+		if int(rank) > k {
 			break
 		}
 		hits++
-		row[ndcg] += gain(place)
-		row[averagePrecision] += float64(hits) / float64(place)
+		row[ndcg] += gain(rank)
+		row[averagePrecision] += float64(hits) / float64(rank)
 	}
 	if hits == 0 {
 		return
 	}
 	best := min(targets, k) // hits that there could be
 	ideal := 0.0
-	for place := range int32(best) {
-		ideal += gain(place + 1)
+	for rank := range int32(best) {
+		ideal += gain(rank + 1)
 	}
 	row[recall] = float64(hits) / float64(targets)
 	row[hitRate] = 1
 	row[precision] = float64(hits) / float64(k)
 	row[ndcg] /= ideal
-	row[mrr] = 1 / float64(places[0])
+	row[mrr] = 1 / float64(ranks[0])
 	row[averagePrecisionAll] = row[averagePrecision] / float64(targets)
 	row[averagePrecision] /= float64(best)
 }
 
-// gain is what a hit at the place is worth to DCG (Järvelin and Kekäläinen, 2002).
-func gain(place int32) float64 { return 1 / math.Log2(float64(place)+1) }
+// gain is what a hit at the rank is worth to DCG (Järvelin and Kekäläinen, 2002).
+func gain(rank int32) float64 { return 1 / math.Log2(float64(rank)+1) }

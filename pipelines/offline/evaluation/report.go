@@ -106,9 +106,9 @@ type Metrics struct {
 	Precision Metric `json:"precision"`
 	// NDCG is the list's discounted cumulative gain, divided by that of the best list there could be.
 	NDCG Metric `json:"ndcg"`
-	// MRR is one over the place of the list's first target, 0 for none.
+	// MRR is one over the rank of the list's first target, 0 for none.
 	MRR Metric `json:"mrr"`
-	// MAP is the sum of the precision at each target's place, over as many targets as the list could hold.
+	// MAP is the sum of the precision at each target's rank, over as many targets as the list could hold.
 	MAP Metric `json:"map"`
 	// MAPAll is the same sum over all targets, as trec_eval and ranx have it.
 	MAPAll Metric `json:"map_all"`
@@ -151,9 +151,9 @@ type Sample struct {
 	History []string `json:"history"`
 	Earlier int      `json:"earlier"`
 	Targets []string `json:"targets"`
-	// Place is the rank of the best target among all items, 0 where none can be recommended.
-	Place int      `json:"place"`
-	List  []Listed `json:"list"`
+	// Rank is the rank of the best target among all items, 0 where none can be recommended.
+	Rank int      `json:"rank"`
+	List []Listed `json:"list"`
 }
 
 // Listed is an item of a list.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -25,22 +26,38 @@ type Run struct {
 // Outcome is what one scorer did, case by case.
 type Outcome struct {
 	Scorer string `json:"scorer"`
-	// Places are the ranks of each case's targets among all items, from 1, ascending; one that cannot be recommended has none.
-	Places [][]int32 `json:"places"`
+	// Ranks are the ranks of each case's targets among all items, from 1, ascending; one that cannot be recommended has none.
+	Ranks [][]int32 `json:"ranks"`
 	// Lists tell what the lists of the report's K are like.
-	Lists []Character `json:"lists,omitempty"`
+	Lists []ListMetric `json:"lists,omitempty"`
 }
 
-// Character is one figure of the lists, to four decimals.
-type Character struct {
+// UnmarshalJSON takes files of version 1 as well, in which the ranks were called places.
+func (o *Outcome) UnmarshalJSON(b []byte) error {
+	type outcome Outcome
+	file := struct {
+		*outcome
+		Places [][]int32 `json:"places"`
+	}{outcome: (*outcome)(o)}
+	if err := json.Unmarshal(b, &file); err != nil {
+		return err
+	}
+	if o.Ranks == nil {
+		o.Ranks = file.Places
+	}
+	return nil
+}
+
+// ListMetric is one figure of the lists, to four decimals.
+type ListMetric struct {
 	Name string `json:"name"`
 	// Cases are those that have the figure, ascending; nil means all of them.
 	Cases  []int32   `json:"cases,omitempty"`
 	Values []float64 `json:"values"`
 }
 
-// The characters' names, which are their fields' in JSON.
-var characterNames = [characters]string{
+// The list metrics' names, which are their fields' in JSON.
+var listMetricNames = [listMetrics]string{
 	popularity: "popularity", novelty: "novelty", diversity: "diversity", popularityBias: "popularity_bias", miscalibration: "miscalibration",
 }
 
@@ -57,21 +74,21 @@ func newRun(done []*evaluation) Run {
 		run.Targets = append(run.Targets, int32(len(done[0].cases[i].Targets)))
 	}
 	for _, e := range done {
-		o := Outcome{Scorer: e.scorer.Name(), Places: e.places}
+		o := Outcome{Scorer: e.scorer.Name(), Ranks: e.ranks}
 		if e.popular != nil {
-			o.Lists = append(o.Lists, e.character(popularity), e.character(popularityBias), e.character(novelty))
+			o.Lists = append(o.Lists, e.listMetric(popularity), e.listMetric(popularityBias), e.listMetric(novelty))
 		}
 		if e.catalogue.Categories != nil {
-			o.Lists = append(o.Lists, e.character(diversity), e.character(miscalibration))
+			o.Lists = append(o.Lists, e.listMetric(diversity), e.listMetric(miscalibration))
 		}
-		o.Lists = slices.DeleteFunc(o.Lists, func(c Character) bool { return len(c.Values) == 0 })
+		o.Lists = slices.DeleteFunc(o.Lists, func(c ListMetric) bool { return len(c.Values) == 0 })
 		run.Outcomes = append(run.Outcomes, o)
 	}
 	return run
 }
 
-func (e *evaluation) character(which int) Character {
-	c := Character{Name: characterNames[which]}
+func (e *evaluation) listMetric(which int) ListMetric {
+	c := ListMetric{Name: listMetricNames[which]}
 	column := metrics*len(e.At) + which
 	keep := func(i int) { c.Values = append(c.Values, math.Round(e.outcomes.row(i)[column]*1e4)/1e4) }
 	if which != popularityBias && which != miscalibration {
@@ -136,13 +153,13 @@ func (r *Run) Validate() error {
 }
 
 func (r *Run) check(o *Outcome) error {
-	if len(o.Places) != len(r.Targets) {
-		return fmt.Errorf("places of %d cases instead of %d", len(o.Places), len(r.Targets))
+	if len(o.Ranks) != len(r.Targets) {
+		return fmt.Errorf("ranks of %d cases instead of %d", len(o.Ranks), len(r.Targets))
 	}
-	for i, places := range o.Places {
-		ascending := slices.IsSorted(places) && len(slices.Compact(slices.Clone(places))) == len(places)
-		if !ascending || len(places) > 0 && places[0] < 1 || len(places) > int(r.Targets[i]) {
-			return fmt.Errorf("case %d has places %v for %d targets", i, places, r.Targets[i])
+	for i, ranks := range o.Ranks {
+		ascending := slices.IsSorted(ranks) && len(slices.Compact(slices.Clone(ranks))) == len(ranks)
+		if !ascending || len(ranks) > 0 && ranks[0] < 1 || len(ranks) > int(r.Targets[i]) {
+			return fmt.Errorf("case %d has ranks %v for %d targets", i, ranks, r.Targets[i])
 		}
 	}
 	for _, c := range o.Lists {

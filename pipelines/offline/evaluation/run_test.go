@@ -86,7 +86,7 @@ func TestRunsAreKept(t *testing.T) {
 		got, whole, err := runs.Load(given)
 		require.NoError(t, err)
 		require.Equal(t, want, whole)
-		require.Equal(t, report.run.Outcomes[1].Places, got.Outcomes[1].Places)
+		require.Equal(t, report.run.Outcomes[1].Ranks, got.Outcomes[1].Ranks)
 		require.Equal(t, report.Scorers[1], got.Report.Scorers[1])
 	}
 	_, _, err = runs.Load("2027")
@@ -133,7 +133,7 @@ func TestCompareEqualsTheDifferenceWithinARun(t *testing.T) {
 	}
 	require.InDelta(t, both.Scorers[0].Miscalibration.Mean, across.figure("miscalibration").A, 1e-4)
 	require.InDelta(t, both.Scorers[0].PopularityBias.Mean, across.figure("popularity_bias").A, 1e-4)
-	require.Len(t, across.Figures, metrics+characters)
+	require.Len(t, across.Figures, metrics+listMetrics)
 
 	at10, err := Compare("a", both.Run(), "b", both.Run(), Comparing{ScorerB: "random 2", K: 10})
 	require.NoError(t, err)
@@ -193,10 +193,10 @@ func TestReadRunRefusesWhatDoesNotFit(t *testing.T) {
 		"targets of 79 cases":            func(r *Run) { r.Targets = r.Targets[1:] },
 		"outcomes of 1 scorers":          func(r *Run) { r.Outcomes = r.Outcomes[:1] },
 		`is of scorer "x"`:               func(r *Run) { r.Outcomes[1].Scorer = "x" },
-		"places of 79 cases":             func(r *Run) { r.Outcomes[0].Places = r.Outcomes[0].Places[1:] },
-		"places [0]":                     func(r *Run) { r.Outcomes[0].Places[0] = []int32{0} },
-		"places [4 4]":                   func(r *Run) { r.Outcomes[0].Places[0], r.Targets[0] = []int32{4, 4}, 2 },
-		"places [1 2 3 4]":               func(r *Run) { r.Outcomes[0].Places[0] = []int32{1, 2, 3, 4} },
+		"ranks of 79 cases":              func(r *Run) { r.Outcomes[0].Ranks = r.Outcomes[0].Ranks[1:] },
+		"ranks [0]":                      func(r *Run) { r.Outcomes[0].Ranks[0] = []int32{0} },
+		"ranks [4 4]":                    func(r *Run) { r.Outcomes[0].Ranks[0], r.Targets[0] = []int32{4, 4}, 2 },
+		"ranks [1 2 3 4]":                func(r *Run) { r.Outcomes[0].Ranks[0] = []int32{1, 2, 3, 4} },
 		"popularity has 79 values":       func(r *Run) { r.Outcomes[0].Lists[0].Values = r.Outcomes[0].Lists[0].Values[1:] },
 		"names cases that there are not": func(r *Run) { r.Outcomes[0].Lists[1].Cases = []int32{80} },
 	} {
@@ -215,6 +215,16 @@ func TestReadRunRefusesWhatDoesNotFit(t *testing.T) {
 	require.ErrorContains(t, err, "unpacks to more than 1000 bytes")
 }
 
+// What builds up to November 2026 kept stays comparable.
+func TestRunsOfVersion1(t *testing.T) {
+	run, err := readRun(packed(t, json.RawMessage(`{"format":"freshet-evaluation-run","version":1,`+
+		`"report":{"k":10,"cases":2,"scorers":[{"name":"a"}]},"targets":[2,1],"outcomes":[{"scorer":"a","places":[[1,4],[]]}]}`)), 1<<20)
+	require.NoError(t, err)
+	require.Equal(t, [][]int32{{1, 4}, {}}, run.Outcomes[0].Ranks)
+	_, err = readRun(packed(t, json.RawMessage(`{"format":"freshet-evaluation-run","version":3}`)), 1<<20)
+	require.ErrorContains(t, err, "version 3, not")
+}
+
 func packed(t testing.TB, v any) io.Reader {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
@@ -230,7 +240,9 @@ func FuzzReadRun(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(whole)
 	f.Add([]byte(`{"format":"freshet-evaluation-run","version":1,"report":{"k":1,"cases":1,"scorers":[{"name":"a"}]},"targets":[1],` +
-		`"outcomes":[{"scorer":"a","places":[[1]],"lists":[{"name":"novelty","cases":[0],"values":[1]}]}]}`))
+		`"outcomes":[{"scorer":"a","ranks":[[1]],"lists":[{"name":"novelty","cases":[0],"values":[1]}]}]}`))
+	f.Add([]byte(`{"format":"freshet-evaluation-run","version":1,"report":{"k":1,"cases":1,"scorers":[{"name":"a"}]},"targets":[1],` +
+		`"outcomes":[{"scorer":"a","places":[[1]]}]}`))
 	f.Add([]byte(`{"format":"freshet-evaluation-run","version":1}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var b bytes.Buffer
@@ -296,13 +308,13 @@ func TestSamples(t *testing.T) {
 			}
 		}
 		within := 0
-		for _, place := range report.run.Outcomes[0].Places[i*20] {
+		for _, place := range report.run.Outcomes[0].Ranks[i*20] {
 			if place <= 5 {
 				within++
 			}
 		}
 		require.Equal(t, within, hits)
-		require.Equal(t, within > 0, s.Place > 0 && s.Place <= 5)
+		require.Equal(t, within > 0, s.Rank > 0 && s.Rank <= 5)
 	}
 	long := make([]int32, 25)
 	long[24] = 2

@@ -18,7 +18,7 @@ import (
 const (
 	runSuffix  = ".run.json.gz"
 	runFormat  = "freshet-evaluation-run"
-	runVersion = 1
+	runVersion = 2 // 1 is read as well
 	runTime    = "20060102t150405.000z"
 	// mostRunBytes bounds what a file may unpack to: a run of a million cases and ten scorers stays below it.
 	mostRunBytes = 1 << 30
@@ -153,8 +153,8 @@ func readRun(r io.Reader, most int64) (*Run, error) {
 		}
 		return nil, err
 	}
-	if file.Format != runFormat || file.Version != runVersion {
-		return nil, fmt.Errorf("its format is %q version %d, not %q version %d", file.Format, file.Version, runFormat, runVersion)
+	if file.Format != runFormat || file.Version < 1 || file.Version > runVersion {
+		return nil, fmt.Errorf("its format is %q version %d, not %q version 1 to %d", file.Format, file.Version, runFormat, runVersion)
 	}
 	if file.Run == nil {
 		return nil, errors.New("it has no report")

@@ -19,8 +19,8 @@ func (e *evaluation) samples() []Sample {
 			User: nameOf(e.catalogue.Users, c.User), Earlier: earlier,
 			History: e.titles(c.History[earlier:]), Targets: e.titles(c.Targets), List: []Listed{},
 		}
-		if len(e.places[i]) > 0 {
-			s.Place = int(e.places[i][0])
+		if len(e.ranks[i]) > 0 {
+			s.Rank = int(e.ranks[i][0])
 		}
 		for _, item := range e.lists[i] {
 			s.List = append(s.List, Listed{nameOf(e.catalogue.Titles, item), slices.Contains(c.Targets, item)})

@@ -102,9 +102,9 @@ func (e *evaluation) tieOf(i int) {
 }
 
 // widen takes in what another order of the moment gives.
-func (e *evaluation) widen(i int, places []int32, targets int) {
+func (e *evaluation) widen(i int, ranks []int32, targets int) {
 	var of [metrics]float64
-	measure(of[:], places, targets, e.K)
+	measure(of[:], ranks, targets, e.K)
 	row := e.tied.row(i)
 	row[worstRecall], row[bestRecall] = min(row[worstRecall], of[recall]), max(row[bestRecall], of[recall])
 	row[worstNDCG], row[bestNDCG] = min(row[worstNDCG], of[ndcg]), max(row[bestNDCG], of[ndcg])
@@ -124,7 +124,7 @@ func (e *evaluation) reorder(w *ranking, scores []float32, from int, cases []dat
 		scoreCases(e.scorer, part, others)
 		for j := range others {
 			w.scores = part[j*len(e.shown) : (j+1)*len(e.shown)]
-			e.exclude(w, &others[j], func() { e.widen(of[j], w.places(others[j].Targets), len(others[j].Targets)) })
+			e.exclude(w, &others[j], func() { e.widen(of[j], w.ranks(others[j].Targets), len(others[j].Targets)) })
 		}
 		others, of = others[:0], of[:0]
 	}

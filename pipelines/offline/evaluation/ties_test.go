@@ -184,5 +184,5 @@ func TestWholeCatalogue(t *testing.T) {
 	r, err = Evaluate(t.Context(), cases, Catalogue{Items: 5}, []Scorer{Random{}}, c)
 	require.NoError(t, err)
 	require.Equal(t, []WholeCatalogue{{5, 2}}, r.WholeCatalogue)
-	require.Equal(t, "all items, those of the case's history too", r.Definitions.Ranked)
+	require.Equal(t, "all items, including those in the case's history", r.Definitions.Ranked)
 }

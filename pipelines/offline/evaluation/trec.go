@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// A kept run knows the places of the targets, and not which items stood between them. So its documents are called by what they
-// are: t1 to tn are a case's targets, from the best placed one on, and x7 is what stood at place 7 and was no target.
+// A kept run knows the ranks of the targets, and not which items stood between them. So its documents are called by what they
+// are: t1 to tn are a case's targets, from the best ranked one on, and x7 is what stood at rank 7 and was no target.
 const (
 	trecTarget = "t"
 	trecOther  = "x"
@@ -22,7 +22,7 @@ const (
 )
 
 // WriteTREC writes a folder that trec_eval, pytrec_eval and ranx read: qrels.txt has each case's targets, and NAME.run has the
-// list of each scorer up to its last target within depth. Query N is case N of the report, from 1. Scores are negative places, for
+// list of each scorer up to its last target within depth. Query N is case N of the report, from 1. Scores are negative ranks, for
 // these tools rank by score, equal ones in ways of their own. What stands behind the last target changes no figure, and is left
 // out; a case without any target within depth has one line, for queries without lines would be left out of means. The
 // tools' MAP is this package's over all targets; the other figures are the same up to depth. It returns the names of the
@@ -93,25 +93,25 @@ func (r *Run) writeQrels(w io.Writer) error {
 	return nil
 }
 
-// writeTREC writes a line for each listed item: query, Q0, document, place, score, name of the run.
+// writeTREC writes a line for each listed item: query, Q0, document, rank, score, name of the run.
 func (o *Outcome) writeTREC(w io.Writer, name string, depth int) error {
-	for i, places := range o.Places {
+	for i, ranks := range o.Ranks {
 		within := 0
-		for within < len(places) && int(places[within]) <= depth {
+		for within < len(ranks) && int(ranks[within]) <= depth {
 			within++
 		}
 		last := int32(1)
 		if within > 0 {
-			last = places[within-1]
+			last = ranks[within-1]
 		}
 		hits := 0
-		for place := int32(1); place <= last; place++ {
-			document := trecOther + strconv.Itoa(int(place))
-			if hits < within && places[hits] == place {
+		for rank := int32(1); rank <= last; rank++ {
+			document := trecOther + strconv.Itoa(int(rank))
+			if hits < within && ranks[hits] == rank {
 				hits++
 				document = trecTarget + strconv.Itoa(hits)
 			}
-			at := strconv.Itoa(int(place))
+			at := strconv.Itoa(int(rank))
 			if err := writeLine(w, strconv.Itoa(i+1), "Q0", document, at, "-"+at, name); err != nil {
 				return err
 			}

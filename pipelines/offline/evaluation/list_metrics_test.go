@@ -64,8 +64,8 @@ func naiveMiscalibration(categories [][]int32, history, list []int32) float64 {
 	return sum
 }
 
-// The characters of random lists, with cases that have no history and items that have no category, against the definitions.
-func TestCharactersEqualNaiveOnes(t *testing.T) {
+// The list metrics of random lists, with cases that have no history and items that have no category, against the definitions.
+func TestListMetricsEqualNaiveOnes(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for range 100 {
 		items, k := 5+r.IntN(20), 1+r.IntN(4)
