@@ -179,7 +179,7 @@ func objectives() Dashboard {
 		row{"Recall", []Panel{
 			number("Recall, of its level", share, "Recall@10 of the last hour by that of the day before it. Objective: 70%, of many cases.",
 				redBelow(.7), query{recallOf("1h", "") + " / (" + recallOf("1d", " offset 1h") + ")", "{{source}}"}),
-			number("Age of recall", seconds, "How long ago the last window ended that role evaluation looked at.", redFrom(900),
+			number("Age of recall", seconds, "How long ago the last window ended that role recall looked at.", redFrom(900),
 				query{"max(freshet_recall_age_seconds)", "age"}),
 			graph("Recall at k = 10", share, "Over an hour, and over the day before that hour. Dashboard \"Freshet / recall\" has the parts.",
 				query{recallOf("1h", ""), "{{source}}"}, query{recallOf("1d", " offset 1h"), "{{source}}, the day before"}),
@@ -216,7 +216,7 @@ func at(source, segment, window string) query {
 
 func recall() Dashboard {
 	const window = "15m"
-	const about = "How often the next interaction was among the first k, measured by role evaluation."
+	const about = "How often the next interaction was among the first k, measured by role recall."
 	return dashboard("freshet-recall", "Freshet / recall", about,
 		row{"Recall", []Panel{
 			graph("By the embedding", share, "Among the first k unseen items by the user's embedding just before the event. Over 15 minutes.",

@@ -80,7 +80,7 @@ const (
 
 // users are one for each role of `freshet run`, who trains from the topics, the product's app that publishes and asks, and who makes
 // topics and rebuilds.
-var users = []string{admin, "interactions", "catalogue", "recommendations", "evaluation", "trainer", "app", "operator", nobody}
+var users = []string{admin, "interactions", "catalogue", "recommendations", "recall", "trainer", "app", "operator", nobody}
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 

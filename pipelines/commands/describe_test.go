@@ -79,3 +79,18 @@ func TestRedDataIsNotTrainedOn(t *testing.T) {
 	require.Zero(t, o.code, o.err)
 	require.Contains(t, o.err, "was trained on tables that were read otherwise:\n  interactions.surface: no column then, \"colour\" now\n")
 }
+
+// TestOldNamesAreTold: what has another name now goes on working, and is told once.
+func TestOldNamesAreTold(t *testing.T) {
+	configure(t, nowhere, nowhere, nowhere)
+	t.Setenv("FRESHET_EVALUATION_SAMPLE_SHARE", "0.25")
+	o := execute(t.Context(), "", "config")
+	require.Zero(t, o.code, o.err)
+	require.Contains(t, o.out, "sample_share: 0.25")
+	require.Equal(t, 1, strings.Count(o.err, "FRESHET_EVALUATION_SAMPLE_SHARE is called FRESHET_RECALL_SAMPLE_SHARE now"), o.err)
+
+	o = execute(t.Context(), "", "run", "evaluation") // which finds no Kafka
+	require.NotZero(t, o.code)
+	require.Contains(t, o.err, "role evaluation is called recall now")
+	require.NotContains(t, o.err, "unknown")
+}

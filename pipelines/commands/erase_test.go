@@ -67,7 +67,7 @@ func TestErase(t *testing.T) {
 		"role interactions": erasure.Gone, "profile in Redis": erasure.Gone, "seen items in Redis": erasure.Gone,
 		"sets of who waits for items": erasure.Gone, "rebuild under way in Redis": erasure.Gone, "memory of the roles": erasure.Unknown,
 		"interactions": erasure.Left, "requests": erasure.Left, "replies": erasure.Left, "interactions.dlt": erasure.Left,
-		"requests.dlt": erasure.Gone, "role evaluation": erasure.Unknown, "outside of Freshet": erasure.Unknown,
+		"requests.dlt": erasure.Gone, "role recall": erasure.Unknown, "outside of Freshet": erasure.Unknown,
 	} {
 		require.Equal(t, state, rows[where].State, "%s: %+v", where, report.Rows)
 	}

@@ -50,10 +50,20 @@ type Env struct {
 	Log     *slog.Logger
 
 	configFile string
+	noticed    bool
 }
 
-// Settings loads the configuration.
-func (e *Env) Settings() (settings.Settings, error) { return settings.Load(e.configFile) }
+// Settings loads the configuration, and says once what of it has another name now.
+func (e *Env) Settings() (settings.Settings, error) {
+	s, err := settings.Load(e.configFile)
+	if err == nil && !e.noticed {
+		e.noticed = true
+		for _, notice := range s.Notices() {
+			e.Log.Warn(notice)
+		}
+	}
+	return s, err
+}
 
 // usageError is a failure that the command line itself caused.
 type usageError struct{ error }

@@ -21,7 +21,7 @@ type Inspect struct {
 	User InspectUser `cmd:"" help:"Show a user's profile in Redis: watermarks, history, embedding."`
 	Item InspectItem `cmd:"" help:"Show an item's record in Redis and its candidate in Milvus."`
 
-	Recall InspectRecall `cmd:"" help:"Show how often the next interaction was among the first k, as the role evaluation found."`
+	Recall InspectRecall `cmd:"" help:"Show how often the next interaction was among the first k, as the role recall found."`
 }
 
 // InspectUser shows a profile.

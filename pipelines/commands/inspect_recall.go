@@ -11,7 +11,7 @@ import (
 	"github.com/freshet/freshet/services/terminal"
 )
 
-// InspectRecall shows what the role evaluation has found.
+// InspectRecall shows what the role recall has found.
 type InspectRecall struct {
 	Last    int    `default:"10" help:"Windows to show of each model, the newest ones."`
 	Segment string `enum:"all,known,new" default:"all" help:"Users to show: all, known (with some history), new."`
@@ -43,7 +43,7 @@ func (c *InspectRecall) Run(env *Env) error {
 	}
 	shown := c.newest(rows)
 	if len(shown) == 0 {
-		return errors.New("there are no rows: start `freshet run evaluation`, and publish interactions")
+		return errors.New("there are no rows: start `freshet run recall`, and publish interactions")
 	}
 	t := terminal.NewTable(env.Out, terminal.Row{
 		"model", "window", "k", "events", "unlisted", "recall of embedding", "with page", "recall of page",

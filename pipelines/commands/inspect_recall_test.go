@@ -16,7 +16,7 @@ import (
 	"github.com/freshet/freshet/schemas"
 )
 
-// recallTopic is the topic of the role evaluation, written to as the role does.
+// recallTopic is the topic of the role recall, written to as the role does.
 type recallTopic struct {
 	t      *testing.T
 	name   string
@@ -84,7 +84,7 @@ func TestInspectRecall(t *testing.T) {
 	}
 	require.Contains(t, inspect().err, "run `freshet topics create`")
 	require.Zero(t, execute(t.Context(), "", "topics", "create").code)
-	const none = "there are no rows: start `freshet run evaluation`, and publish interactions"
+	const none = "there are no rows: start `freshet run recall`, and publish interactions"
 	o := inspect()
 	require.Equal(t, 1, o.code)
 	require.Contains(t, o.err, none)
@@ -172,11 +172,11 @@ func concat(parts ...[][]string) (all [][]string) {
 	return all
 }
 
-// TestInspectRecallOfTheRole: what `freshet run evaluation` finds is what the command shows.
+// TestInspectRecallOfTheRole: what `freshet run recall` finds is what the command shows.
 func TestInspectRecallOfTheRole(t *testing.T) {
 	install(t)
 	for name, value := range map[string]string{"PERIOD": "1s", "DELAY": "100ms", "SAMPLE_SHARE": "1", "AT": "1,60"} {
-		t.Setenv("FRESHET_EVALUATION_"+name, value)
+		t.Setenv("FRESHET_RECALL_"+name, value)
 	}
 	movieLens := writeMovieLens(t)
 	items, interactions := jsonLines(t, movieLens)
@@ -184,7 +184,7 @@ func TestInspectRecallOfTheRole(t *testing.T) {
 	trained := execute(t.Context(), "", "train", "--data", movieLens, "--epochs", "1")
 	require.Zero(t, trained.code, "%s", trained.err)
 	require.Zero(t, execute(t.Context(), items, "publish", "items").code)
-	log, stop := background(t, "run", "evaluation")
+	log, stop := background(t, "run", "recall")
 	awaitReady(t, log)
 	require.Zero(t, execute(t.Context(), interactions, "publish", "interactions").code)
 

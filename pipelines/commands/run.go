@@ -17,7 +17,7 @@ import (
 
 // Run runs roles.
 type Run struct {
-	Roles    []string `arg:"" optional:"" help:"Roles to run: interactions, catalogue, recommendations, evaluation; none means all but evaluation."`
+	Roles    []string `arg:"" optional:"" help:"Roles to run: interactions, catalogue, recommendations, recall; none means all but recall."`
 	Embedded bool     `help:"Start an embedded Kafka, Redis and Milvus in this process, at the configured addresses, and create the topics."`
 }
 
@@ -29,6 +29,9 @@ func (c *Run) Run(env *Env) (err error) {
 	roles, err := online.ParseRoles(c.Roles)
 	if err != nil {
 		return usageError{err}
+	}
+	for _, notice := range online.Renamed(c.Roles) {
+		env.Log.Warn(notice)
 	}
 	s, err := env.Settings()
 	if err != nil {

@@ -43,10 +43,10 @@ type needs struct {
 
 func needsOf(roles []Role) needs {
 	n := needs{writer: true, roles: roles}
-	n.redis = slices.ContainsFunc(roles, func(r Role) bool { return r != Evaluation })
+	n.redis = slices.ContainsFunc(roles, func(r Role) bool { return r != Recall })
 	n.milvus = slices.Contains(roles, Catalogue) || slices.Contains(roles, Recommendations)
-	n.userTower = slices.Contains(roles, Interactions) || slices.Contains(roles, Recommendations) || slices.Contains(roles, Evaluation)
-	n.itemTower = slices.Contains(roles, Catalogue) || slices.Contains(roles, Evaluation)
+	n.userTower = slices.Contains(roles, Interactions) || slices.Contains(roles, Recommendations) || slices.Contains(roles, Recall)
+	n.itemTower = slices.Contains(roles, Catalogue) || slices.Contains(roles, Recall)
 	n.queryTower = slices.Contains(roles, Recommendations)
 	return n
 }
@@ -160,7 +160,7 @@ func topicsOf(t topics.Config, roles []Role) []string {
 			names = append(names, t.Items.Name, stream.DeadLetterTopic(t.Items.Name))
 		case Recommendations:
 			names = append(names, t.Requests.Name, stream.DeadLetterTopic(t.Requests.Name), t.Replies.Name)
-		case Evaluation:
+		case Recall:
 			names = append(names, t.Interactions.Name, t.Replies.Name, t.Items.Name, t.Recall.Name)
 		}
 	}

@@ -1,5 +1,5 @@
 // Package online wires the long-running roles from one configuration and runs them: interactions, catalogue and
-// recommendations, in one process or in many, and evaluation, in one.
+// recommendations, in one process or in many, and recall, in one.
 //
 // It may import everything but main and the other pipelines' commands.
 //

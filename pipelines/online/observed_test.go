@@ -34,7 +34,7 @@ func TestDashboardsAndAlertsNameWhatIsExposed(t *testing.T) {
 	})
 	w := newWorld(t, evaluateSoon)
 	w.fillCatalogue()
-	m := w.join(Interactions, Catalogue, Recommendations, Evaluation)
+	m := w.join(Interactions, Catalogue, Recommendations, Recall)
 	m.awaitReady()
 	w.liveThroughMuch(m)
 	rows := w.evaluates()

@@ -33,6 +33,7 @@ func TestParseRoles(t *testing.T) {
 		{[]string{"recommendations", "catalogue"}, []Role{Catalogue, Recommendations}, ""},
 		{[]string{"interactions", "interactions"}, []Role{Interactions}, ""},
 		{[]string{"interactions", "catalog"}, nil, `role "catalog" is unknown: use one of catalogue, interactions, recommendations`},
+		{[]string{"evaluation", "recall"}, []Role{Recall}, ""}, // the old name
 		{[]string{""}, nil, `role "" is unknown`},
 		{[]string{"Catalogue"}, nil, "is unknown"},
 	} {

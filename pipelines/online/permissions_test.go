@@ -198,7 +198,7 @@ func TestPermissionsOfTheFileAreEnough(t *testing.T) {
 			log := new(recorder)
 			r := readRights(t, w.name)
 			for user, parts := range map[string][]string{
-				"catalogue": {"catalogue"}, "interactions": {"interactions"}, "recommendations": {"recommendations"}, "evaluation": {"evaluation"},
+				"catalogue": {"catalogue"}, "interactions": {"interactions"}, "recommendations": {"recommendations"}, "recall": {"recall"},
 				"operator": {"operator"}, "app": {"publisher", "asker"},
 			} {
 				w.grant(t, r, user, parts...)
@@ -208,7 +208,7 @@ func TestPermissionsOfTheFileAreEnough(t *testing.T) {
 			for _, role := range online.AllRoles() {
 				start(t, w.as(string(role)), log.logger(), role)
 			}
-			stopEvaluation := start(t, w.as("evaluation"), log.logger(), online.Evaluation)
+			stopRecall := start(t, w.as("recall"), log.logger(), online.Recall)
 			throughAll(t, w.as("app"), w.as("app"), log.logger())
 			for _, role := range online.AllRoles() {
 				_, err := topics.Lag(t.Context(), w.as("operator").Kafka, role.Group(w.settings.Consumers.Group), w.settings.Topics.Items.Name)
@@ -217,7 +217,7 @@ func TestPermissionsOfTheFileAreEnough(t *testing.T) {
 			w.publishesAgain(t, r, log)
 			w.erases(t, log)
 			w.refusesMore(t)
-			stopEvaluation() // it is in no group, and ends where a right is missing
+			stopRecall() // it is in no group, and ends where a right is missing
 			w.missesEachRight(t, r)
 			require.NotContains(t, log.String(), "NOPERM")
 			require.NotContains(t, log.String(), "permission deny")
@@ -266,7 +266,7 @@ func (w *site) erases(t *testing.T, log *recorder) {
 	report, err := erasure.Erase(t.Context(), s, "ann", patience, log.logger())
 	require.NoError(t, err)
 	require.True(t, report.Confirmed, "%+v", report.Rows)
-	beyond := []string{"memory of the roles", "role evaluation", "outside of Freshet"} // what no command can look at
+	beyond := []string{"memory of the roles", "role recall", "outside of Freshet"} // what no command can look at
 	for _, row := range report.Rows {
 		require.True(t, row.State != erasure.Unknown || slices.Contains(beyond, row.Where), "%+v", row)
 	}
@@ -333,11 +333,11 @@ func (w *site) otherTopics() topics.Config {
 // missesEachRight takes the Kafka rights of each role away, one at a time: then it must not start, or not without a word.
 func (w *site) missesEachRight(t *testing.T, r rights) {
 	t.Helper()
-	for _, role := range append(online.AllRoles(), online.Evaluation) {
+	for _, role := range append(online.AllRoles(), online.Recall) {
 		for _, entry := range r.acls(string(role), string(role)) {
-			if role == online.Evaluation && (entry.Operation == kafka.ACLOperationTypeWrite ||
+			if role == online.Recall && (entry.Operation == kafka.ACLOperationTypeWrite ||
 				entry.Operation == kafka.ACLOperationTypeRead && entry.ResourceName == w.settings.Topics.Recall.Name) {
-				continue // missed only where there is a window to tell of, or was one: TestEvaluationNeedsItsRightsOnItsTopic
+				continue // missed only where there is a window to tell of, or was one: TestRecallNeedsItsRightsOnItsTopic
 			}
 			if entry.Operation == kafka.ACLOperationTypeWrite && entry.ResourceName == w.settings.Topics.Items.Name {
 				continue // missed only where an item's older version comes late: publishesAgain

@@ -18,18 +18,18 @@ import (
 	"github.com/freshet/freshet/schemas/secure"
 )
 
-// TestEvaluationNeedsItsRightsOnItsTopic: each right of role evaluation on freshet.recall is missed once there is a window to tell of,
+// TestRecallNeedsItsRightsOnItsTopic: each right of role recall on freshet.recall is missed once there is a window to tell of,
 // or was one; without it the role stops and names the topic. Who reads the topic needs Read, as the operator has it.
-func TestEvaluationNeedsItsRightsOnItsTopic(t *testing.T) {
+func TestRecallNeedsItsRightsOnItsTopic(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) *site{"embedded": embeddedSite, "real": realSite} {
 		t.Run(name, func(t *testing.T) {
 			w := open(t)
 			w.cleanTopics(t)
 			s := &w.settings
-			s.Evaluation.Period, s.Evaluation.Delay, s.Evaluation.SampleShare = time.Second, 0, 1
+			s.Recall.Period, s.Recall.Delay, s.Recall.SampleShare = time.Second, 0, 1
 			r := readRights(t, w.name)
 			for user, parts := range map[string][]string{
-				"evaluation": {"evaluation"}, "operator": {"operator"}, "app": {"publisher", "asker"}, "recommendations": {"recommendations"},
+				"recall": {"recall"}, "operator": {"operator"}, "app": {"publisher", "asker"}, "recommendations": {"recommendations"},
 			} {
 				w.allow(t, r.kafkaACLs(user, parts...)...)
 			}
@@ -37,16 +37,16 @@ func TestEvaluationNeedsItsRightsOnItsTopic(t *testing.T) {
 			require.NoError(t, err)
 
 			rights := map[string]kafka.ACLEntry{}
-			for _, entry := range r.acls("evaluation", "evaluation") {
+			for _, entry := range r.acls("recall", "recall") {
 				if entry.ResourceName == s.Topics.Recall.Name {
 					rights[entry.Operation.String()] = entry
 				}
 			}
 			require.Len(t, rights, 2, "Read and Write: with another right this test must grow")
 
-			writes := func() error { return w.write(t, "evaluation", s.Topics.Recall.Name) } // what is no row is left out
+			writes := func() error { return w.write(t, "recall", s.Topics.Recall.Name) } // what is no row is left out
 			reads := func() error {
-				_, err := w.readRecall(t, "evaluation")
+				_, err := w.readRecall(t, "recall")
 				return err
 			}
 			require.NoError(t, writes())
@@ -103,7 +103,7 @@ func (w *site) publishOne(t *testing.T, id string) {
 // evaluates runs the role until it stops by itself, or enough ends it, and returns why it stopped.
 func (w *site) evaluates(t *testing.T, enough func() bool) error {
 	t.Helper()
-	y, err := online.Open(t.Context(), w.as("evaluation"), []online.Role{online.Evaluation}, new(recorder).logger())
+	y, err := online.Open(t.Context(), w.as("recall"), []online.Role{online.Recall}, new(recorder).logger())
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (w *site) recallRows(t *testing.T) []schemas.Recall {
 	require.NoError(t, err)
 	var all []schemas.Recall
 	for _, row := range rows {
-		if row.Segment == schemas.SegmentAll && int(row.K) == w.settings.Evaluation.At[0] {
+		if row.Segment == schemas.SegmentAll && int(row.K) == w.settings.Recall.At[0] {
 			all = append(all, row)
 		}
 	}
@@ -191,7 +191,7 @@ func (w *site) readersOfRecall(t *testing.T, r rights) {
 		require.Error(t, w.write(t, user, name), "%s writes to %s", user, name)
 	}
 	for _, topic := range []string{w.settings.Topics.Interactions.Name, w.settings.Topics.Items.Name, w.settings.Topics.Replies.Name} {
-		require.Error(t, w.write(t, "evaluation", topic), "evaluation writes to %s", topic)
+		require.Error(t, w.write(t, "recall", topic), "evaluation writes to %s", topic)
 	}
 	for _, entry := range r.acls("operator", "operator") {
 		if entry.Operation == kafka.ACLOperationTypeRead && entry.ResourceType == kafka.ResourceTypeTopic {
@@ -207,7 +207,7 @@ func (w *site) readersOfRecall(t *testing.T, r rights) {
 		}
 	}
 	require.Len(t, w.recallRows(t), 2)
-	rows, err := w.readRecall(t, "evaluation")
+	rows, err := w.readRecall(t, "recall")
 	require.NoError(t, err)
 	require.NotEmpty(t, rows)
 }

@@ -1,6 +1,7 @@
 package online
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,33 +15,48 @@ const (
 	Interactions    Role = "interactions"
 	Catalogue       Role = "catalogue"
 	Recommendations Role = "recommendations"
-	// Evaluation measures recall. It is in no consumer group.
-	Evaluation Role = "evaluation"
+	// Recall measures recall. It is in no consumer group.
+	Recall Role = "recall"
 )
+
+// renamed are roles by their old names, which go on working.
+var renamed = map[string]Role{"evaluation": Recall}
+
+// Renamed says which of the names has another now, for people.
+func Renamed(names []string) (notices []string) {
+	for _, name := range names {
+		if now, is := renamed[name]; is {
+			notices = append(notices, fmt.Sprintf("role %s is called %s now", name, now))
+		}
+	}
+	return notices
+}
 
 // Group is the name of the role's consumer group; common begins the names of all groups.
 func (r Role) Group(common string) string { return common + "." + string(r) }
 
 // AllRoles lists every role that serves, in the order in which they start: the catalogue makes the collection that the others look
-// for. Evaluation is none of them: of those there may be many members, of it there is to be one, and it costs memory.
+// for. Recall is none of them: of those there may be many members, of it there is to be one, and it costs memory.
 func AllRoles() []Role { return []Role{Catalogue, Interactions, Recommendations} }
 
 // known lists every role there is, in the order in which they start.
-func known() []Role { return append(AllRoles(), Evaluation) }
+func known() []Role { return append(AllRoles(), Recall) }
 
 // ParseRoles reads role names; none means all that serve.
 func ParseRoles(names []string) ([]Role, error) {
 	if len(names) == 0 {
 		return AllRoles(), nil
 	}
-	for _, name := range names {
-		if !slices.Contains(known(), Role(name)) {
+	named := make([]Role, len(names))
+	for i, name := range names {
+		named[i] = cmp.Or(renamed[name], Role(name))
+		if !slices.Contains(known(), named[i]) {
 			return nil, fmt.Errorf("role %q is unknown: use one of %s", name, strings.Join(roleNames(), ", "))
 		}
 	}
 	var roles []Role
 	for _, r := range known() {
-		if slices.Contains(names, string(r)) {
+		if slices.Contains(named, r) {
 			roles = append(roles, r)
 		}
 	}

@@ -41,7 +41,7 @@ type site struct {
 	users map[string]secure.Secret
 }
 
-var names = []string{"admin", "interactions", "catalogue", "recommendations", "evaluation", "trainer", "app", "operator", "nobody"}
+var names = []string{"admin", "interactions", "catalogue", "recommendations", "recall", "trainer", "app", "operator", "nobody"}
 
 // embeddedSite starts servers of the test's own.
 func embeddedSite(t *testing.T) *site {

@@ -63,8 +63,8 @@ func Open(ctx context.Context, s settings.Settings, roles []Role, log *slog.Logg
 			err = y.openInteractions(ctx, deadLetters)
 		case Recommendations:
 			err = y.openRecommendations(ctx, deadLetters)
-		case Evaluation:
-			err = y.openEvaluation(ctx)
+		case Recall:
+			err = y.openRecall(ctx)
 		}
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("starting role %s: %w", role, err), y.Close())
@@ -116,8 +116,8 @@ func (y *System) Missing(ctx context.Context) []string {
 	for _, role := range y.roles {
 		switch {
 		case y.runners[role].Ready():
-		case role == Evaluation:
-			missing = append(missing, "role evaluation is still reading the topics from their beginning")
+		case role == Recall:
+			missing = append(missing, "role recall is still reading the topics from their beginning")
 		default:
 			missing = append(missing, fmt.Sprintf("role %s has no partitions yet", role))
 		}
@@ -253,17 +253,17 @@ func (y *System) openRecommendations(ctx context.Context, dead *stream.DeadLette
 	return nil
 }
 
-func (y *System) openEvaluation(ctx context.Context) error {
+func (y *System) openRecall(ctx context.Context) error {
 	s := y.settings
 	evaluator, err := recall.New(ctx, recall.Parts{
 		Kafka: s.Kafka, Runtime: s.Consumers.Interactions.Runtime, Topics: s.Topics, Registry: y.Registry, Limits: s.Limits,
 		ItemTower: y.itemTower, UserTower: y.userTowers[0], Profiles: s.Profiles, Writer: y.Writer, Log: y.log,
-	}, s.Evaluation)
+	}, s.Recall)
 	if err != nil {
 		return err
 	}
 	y.stops = append(y.stops, evaluator.Close)
-	y.runners[Evaluation] = evaluator
+	y.runners[Recall] = evaluator
 	return nil
 }
 

@@ -157,7 +157,7 @@ func (y *System) stuck(now time.Time) []string {
 	for _, role := range y.roles {
 		consumer, ok := y.runners[role].(interface{ Stuck() []stream.Stuck })
 		if !ok {
-			continue // role evaluation is in no group
+			continue // role recall is in no group
 		}
 		for _, s := range consumer.Stuck() {
 			lines = append(lines, fmt.Sprintf("role %s: offset %d of %s/%d has failed for %s, and is tried on: %v",

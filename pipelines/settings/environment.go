@@ -2,7 +2,6 @@ package settings
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -15,20 +14,19 @@ var others = []string{"CONFIG", "DATA", "KERNELS", "ONNXRUNTIME", "SERVERS_", "T
 
 // refuseUnknownVariables makes a mistyped variable an error, as a mistyped key in the file is one: a setting that silently
 // keeps its default is found much later.
-func refuseUnknownVariables() error {
+func refuseUnknownVariables(variables map[string]string) error {
 	defaults := Default()
 	known, err := env.GetFieldParamsWithOptions(&defaults, env.Options{Prefix: EnvPrefix})
 	if err != nil {
 		return fmt.Errorf("listing the variables: %w", err)
 	}
-	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(variable, "=")
-		rest, ours := strings.CutPrefix(name, EnvPrefix)
+	for name := range variables {
+		rest := strings.TrimPrefix(name, EnvPrefix)
 		isOther := slices.ContainsFunc(others, func(other string) bool {
 			return rest == other || strings.HasSuffix(other, "_") && strings.HasPrefix(rest, other)
 		})
 		isSetting := slices.ContainsFunc(known, func(p env.FieldParams) bool { return p.Key == name })
-		if ours && !isOther && !isSetting {
+		if !isOther && !isSetting {
 			return fmt.Errorf("%s is no setting: a variable is its setting's path in capitals, as in %sKAFKA_BROKERS; "+
 				"freshet.example.yaml has them all", name, EnvPrefix)
 		}

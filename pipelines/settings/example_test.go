@@ -94,6 +94,9 @@ func (w *exampleWriter) section(v reflect.Value, depth int) {
 	of := w.docsOf(v.Type())
 	for i := range v.NumField() {
 		f, field := v.Type().Field(i), v.Field(i)
+		if !f.IsExported() {
+			continue
+		}
 		if f.Anonymous {
 			w.section(field, depth)
 			continue

@@ -67,9 +67,9 @@ type Settings struct {
 
 	// The roles that read from Kafka.
 	Consumers Consumers `yaml:"consumers" envPrefix:"CONSUMERS_"`
-	// The role evaluation, which measures recall while the others serve and writes it to topics.recall. It runs where it is named:
-	// `freshet run evaluation`, in one process.
-	Evaluation recall.Config `yaml:"evaluation" envPrefix:"EVALUATION_"`
+	// The role recall, which measures recall while the others serve and writes it to topics.recall. It runs where it is named:
+	// `freshet run recall`, in one process.
+	Recall recall.Config `yaml:"recall" envPrefix:"RECALL_"`
 	// What is told of a process, and to whom.
 	Telemetry telemetry.Config `yaml:"telemetry" envPrefix:"TELEMETRY_"`
 	// Where `freshet run` can be asked how it is.
@@ -77,6 +77,8 @@ type Settings struct {
 
 	// How `freshet train` trains.
 	Training training.Config `yaml:"training" envPrefix:"TRAINING_"`
+
+	notices []string
 }
 
 // Consumers configures the three roles that read from Kafka.
@@ -118,10 +120,10 @@ func Default() Settings {
 			Requests:     stream.DefaultGatherConfig(),
 			Replies:      recommendations.DefaultConfig(),
 		},
-		Evaluation: recall.DefaultConfig(),
-		Telemetry:  telemetry.DefaultConfig(),
-		Admin:      telemetry.DefaultAdminConfig(),
-		Training:   training.DefaultConfig(),
+		Recall:    recall.DefaultConfig(),
+		Telemetry: telemetry.DefaultConfig(),
+		Admin:     telemetry.DefaultAdminConfig(),
+		Training:  training.DefaultConfig(),
 	}
 }
 
@@ -144,12 +146,17 @@ func Load(path string) (Settings, error) {
 			return s, fmt.Errorf("reading the configuration %s: %w", path, err)
 		}
 	}
-	if err := refuseUnknownVariables(); err != nil {
+	variables, notices, err := environment()
+	if err == nil {
+		err = refuseUnknownVariables(variables)
+	}
+	if err != nil {
 		return s, fmt.Errorf("reading the environment: %w", err)
 	}
-	if err := env.ParseWithOptions(&s, env.Options{Prefix: EnvPrefix}); err != nil {
-		return s, fmt.Errorf("reading the environment: %w", nameVariable(err))
+	if err := env.ParseWithOptions(&s, env.Options{Prefix: EnvPrefix, Environment: variables}); err != nil {
+		return s, fmt.Errorf("reading the environment: %w", nameVariable(err, variables))
 	}
+	s.notices = append(s.notices, notices...)
 	if err := s.Validate(); err != nil {
 		return s, fmt.Errorf("checking the configuration: %w", err)
 	}
@@ -157,7 +164,7 @@ func Load(path string) (Settings, error) {
 }
 
 // nameVariable finds the variables behind err, which itself knows the Go names of fields alone: it sets them one by one.
-func nameVariable(err error) error {
+func nameVariable(err error, set map[string]string) error {
 	scratch := Default()
 	variables, paramsErr := env.GetFieldParamsWithOptions(&scratch, env.Options{Prefix: EnvPrefix})
 	if paramsErr != nil {
@@ -165,8 +172,8 @@ func nameVariable(err error) error {
 	}
 	var named []error
 	for _, v := range variables {
-		value, set := os.LookupEnv(v.Key)
-		if !set {
+		value, is := set[v.Key]
+		if !is {
 			continue
 		}
 		alone := env.Options{Prefix: EnvPrefix, Environment: map[string]string{v.Key: value}}
@@ -182,6 +189,11 @@ func nameVariable(err error) error {
 
 // merge lays YAML over the settings; a key that is no setting is an error.
 func (s *Settings) merge(text []byte) error {
+	text, notices, err := renameSections(text)
+	if err != nil {
+		return err
+	}
+	s.notices = append(s.notices, notices...)
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
 	if err := d.Decode(s); err != nil && !errors.Is(err, io.EOF) { // an empty file changes nothing

@@ -28,6 +28,9 @@ func leaves(v reflect.Value) []leaf {
 	var walk func(path, prefix string, of reflect.Type)
 	walk = func(path, prefix string, of reflect.Type) {
 		for f := range of.Fields() {
+			if !f.IsExported() {
+				continue
+			}
 			if f.Type.Kind() != reflect.Struct {
 				all = append(all, leaf{path + yamlName(f), prefix + f.Tag.Get("env"), f})
 				continue
@@ -263,6 +266,9 @@ func TestEverySectionIsValidated(t *testing.T) {
 	var walk func(path string, of reflect.Type)
 	walk = func(path string, of reflect.Type) {
 		for f := range of.Fields() {
+			if !f.IsExported() {
+				continue
+			}
 			if f.Type.Kind() != reflect.Struct {
 				inRoot := []string{"bundle", "rules_file", "consumers.group"}
 				require.Contains(t, inRoot, path+yamlName(f), "validated in Settings.Validate")
@@ -304,4 +310,35 @@ func TestVariablesThatAreNoSettings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRenamedSections: the old name works, in the file and in the environment, and is told.
+func TestRenamedSections(t *testing.T) {
+	s, err := Load(write(t, "# evaluation: no key\nbundle: evaluation\nevaluation:\n  sample_share: 0.5\n"))
+	require.NoError(t, err)
+	require.Equal(t, "evaluation", s.Bundle)
+	require.InDelta(t, 0.5, s.Recall.SampleShare, 0)
+	require.Equal(t, []string{"section evaluation is called recall now: rename it in the configuration"}, s.Notices())
+
+	_, err = Load(write(t, "evaluation:\n  sample_share: 0.5\nrecall:\n  sample_share: 0.1\n"))
+	require.ErrorContains(t, err, "move the settings of evaluation into recall")
+	_, err = Load(write(t, "bundle: b\n\"evaluation\": {sampel_share: 0.5}\n"))
+	require.ErrorContains(t, err, "line 2: field sampel_share not found")
+
+	t.Setenv("FRESHET_EVALUATION_SAMPLE_SHARE", "0.25")
+	s, err = Load("")
+	require.NoError(t, err)
+	require.InDelta(t, 0.25, s.Recall.SampleShare, 0)
+	require.Equal(t, []string{"variable FRESHET_EVALUATION_SAMPLE_SHARE is called FRESHET_RECALL_SAMPLE_SHARE now"}, s.Notices())
+
+	t.Setenv("FRESHET_RECALL_SAMPLE_SHARE", "0.25")
+	_, err = Load("")
+	require.NoError(t, err, "both, and the same")
+	t.Setenv("FRESHET_RECALL_SAMPLE_SHARE", "0.5")
+	_, err = Load("")
+	require.ErrorContains(t, err, "FRESHET_EVALUATION_SAMPLE_SHARE and FRESHET_RECALL_SAMPLE_SHARE are one setting, and differ")
+
+	t.Setenv("FRESHET_EVALUATION_SAMPEL_SHARE", "1")
+	_, err = Load("")
+	require.ErrorContains(t, err, "FRESHET_")
 }

@@ -40,7 +40,7 @@ type Config struct {
 	Requests Topic `yaml:"requests" envPrefix:"REQUESTS_"`
 	// Replies answer the requests.
 	Replies Topic `yaml:"replies" envPrefix:"REPLIES_"`
-	// Recall has what the role evaluation found. The topic is compacted.
+	// Recall has what the role recall found. The topic is compacted.
 	Recall      Topic       `yaml:"recall" envPrefix:"RECALL_"`
 	DeadLetters DeadLetters `yaml:"dead_letters" envPrefix:"DEAD_LETTERS_"`
 	// Replication is on how many brokers each partition lies; 0 leaves it to the brokers (default.replication.factor). In

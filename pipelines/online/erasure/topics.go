@@ -81,7 +81,7 @@ func (e *erasing) lookBeyond() {
 	memory := e.published.Add(profiles.RememberedFor)
 	e.report.add(Row{Where: "memory of the roles", State: Unknown, Until: &memory,
 		Found: "profiles that a member wrote last; none is served or written from there without asking Redis"})
-	e.report.add(Row{Where: "role evaluation", State: Unknown, Found: "it forgets the user when it reads the tombstone; it is in no " +
+	e.report.add(Row{Where: "role recall", State: Unknown, Found: "it forgets the user when it reads the tombstone; it is in no " +
 		"consumer group, so that nobody can ask how far it is"})
 	e.report.add(Row{Where: "outside of Freshet", State: Unknown, Found: "exports, model bundles that learnt from the user among others, " +
 		"kept runs of evaluations, copies and backups of Redis and Kafka, and what others read from the topics",

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Config has the settings of the role evaluation.
+// Config has the settings of the role recall.
 type Config struct {
 	// Period is the length of a window, of which each gets rows of its own. Windows begin at
 	// whole multiples of it, such as full minutes.

@@ -33,7 +33,7 @@ type Parts struct {
 	Log      *slog.Logger
 }
 
-// Evaluator is the role evaluation. It is for one call of Run.
+// Evaluator is the role recall. It is for one call of Run.
 type Evaluator struct {
 	parts    Parts
 	config   Config

@@ -16,10 +16,10 @@ import (
 
 // evaluateSoon has windows of a second, of all users.
 func evaluateSoon(s *settings.Settings) {
-	s.Evaluation.Period, s.Evaluation.Delay, s.Evaluation.SampleShare = time.Second, 100*time.Millisecond, 1
+	s.Recall.Period, s.Recall.Delay, s.Recall.SampleShare = time.Second, 100*time.Millisecond, 1
 }
 
-// evaluates has the role evaluation meet an event with a page before it, and waits until its window is told.
+// evaluates has the role recall meet an event with a page before it, and waits until its window is told.
 func (w *world) evaluates() []schemas.Recall {
 	w.t.Helper()
 	serde, err := schemas.NewSerde[schemas.Recall](w.t.Context(), schemas.EmbeddedRegistry(), w.settings.Topics.Recall.Name)
@@ -55,15 +55,15 @@ func requireRecallExposed(t *testing.T, seen *telemetry.Telemetry) {
 	for _, gauge := range []string{"freshet_recall_sample_share", "freshet_recall_sample_users", "freshet_recall_age_seconds"} {
 		require.Contains(t, exposed, gauge)
 	}
-	require.Contains(t, exposed["freshet_ready"]["role"], string(Evaluation))
+	require.Contains(t, exposed["freshet_ready"]["role"], string(Recall))
 }
 
-// TestEvaluationRunsAlone needs neither Redis nor Milvus.
-func TestEvaluationRunsAlone(t *testing.T) {
+// TestRecallRunsAlone needs neither Redis nor Milvus.
+func TestRecallRunsAlone(t *testing.T) {
 	w := newWorld(t, evaluateSoon, func(s *settings.Settings) {
 		s.Redis.Addresses, s.Milvus.Address = []string{"127.0.0.1:1"}, "127.0.0.1:1"
 	})
-	m := w.join(Evaluation)
+	m := w.join(Recall)
 	m.awaitReady()
 	require.Empty(t, m.Missing(t.Context()))
 	require.Empty(t, m.Degraded(t.Context()))
