@@ -27,8 +27,8 @@ type Bench struct {
 type benchFlags struct {
 	Embedded bool          `help:"Measure on embedded servers, started in this process, instead of the configured ones."`
 	JSON     bool          `help:"Print the report as JSON."`
-	Users    int           `default:"2000" help:"Users of the made-up world."`
-	Items    int           `default:"10000" help:"Items of the made-up world."`
+	Users    int           `default:"2000" help:"Users of the synthetic world."`
+	Items    int           `default:"10000" help:"Items of the synthetic world."`
 	Events   int           `default:"100000" help:"Events that a repeat works off, or that fill the profiles before requests are made."`
 	Repeats  int           `default:"5" help:"How often each measurement is made; medians are reported."`
 	Warmup   int           `default:"100000" help:"Events that are worked off before the first repeat, so that profiles have a history."`

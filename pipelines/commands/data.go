@@ -10,17 +10,17 @@ import (
 	"github.com/freshet/freshet/services/terminal"
 )
 
-// data is what to train on and to evaluate with. Both commands part it alike, so that nobody is asked for what was learnt.
+// data is what to train on and to evaluate with. Both commands split it in the same way, so that no test target was learnt from.
 type data struct {
-	Data   string `type:"existingdir" xor:"source" placeholder:"DIR" help:"Folder of a data set. Without it, and without --from-topics, the shop that the demo makes up."`
-	Format string `enum:"${formats}" default:"auto" placeholder:"FORMAT" help:"How the folder is written and parted: ${enum}. auto goes by the files; random draws a fifth of MovieLens's events for the test; events are tables called interactions and items."`
+	Data   string `type:"existingdir" xor:"source" placeholder:"DIR" help:"Folder of a data set. Without it, and without --from-topics, the synthetic shop of the demo."`
+	Format string `enum:"${formats}" default:"auto" placeholder:"FORMAT" help:"Format of the folder, and how it is split: ${enum}. auto looks at the files; random draws a fifth of MovieLens's events for the test; events are tables called interactions and items."`
 	tableFlags
 	topicData
-	Split   string  `enum:"leave-one-out,time" default:"leave-one-out" placeholder:"SPLIT" help:"Formats without a split of their own (movielens, events, topics, the made-up shop): ${enum}. leave-one-out holds back each user's last choice; time asks for what users did first after one moment, up to which all is learnt from."`
-	Past    float64 `default:"0.85" help:"Of these splits: share of the events, from the oldest, to learn from."`
-	Repeats string  `enum:"auto,ask,skip" default:"auto" placeholder:"REPEATS" help:"Of these splits, whether an item that the user had before may be asked for: ${enum}. ask also keeps such items in the lists; auto asks for them where they are a fifth of the choices or more, and evaluate as the bundle was trained."`
-	TieSeed uint64  `default:"1" placeholder:"N" help:"Of these splits: seed that draws the order of what a user did at one moment, where the data does not know it."`
-	Cold    float64 `placeholder:"SHARE" help:"Published protocols: take this share of the items out of training, and ask for those only."`
+	Split   string  `enum:"leave-one-out,time" default:"leave-one-out" placeholder:"SPLIT" help:"For formats without a split of their own (movielens, events, topics, the synthetic shop): ${enum}. leave-one-out holds back each user's last choice; time cuts all events at one moment, trains on the earlier ones, and takes each user's first choice afterwards as the target."`
+	Past    float64 `default:"0.85" help:"For these splits: share of the events to train on, oldest first."`
+	Repeats string  `enum:"auto,ask,skip" default:"auto" placeholder:"REPEATS" help:"For these splits, whether an item that the user had before may be a target: ${enum}. ask also keeps such items in the lists; auto asks if at least a fifth of the choices are repeats, and in evaluate does as the bundle was trained."`
+	TieSeed uint64  `default:"1" placeholder:"N" help:"For these splits: seed that draws the order of events of one user at one moment, if the data does not tell it."`
+	Cold    float64 `placeholder:"SHARE" help:"For published protocols: hide this share of the items from training, and test on those items only."`
 }
 
 // published reads the data set where its format has a protocol of its own, and gives nil where heldOut is to read it.
@@ -63,7 +63,7 @@ func (d *data) published() (*dataset.Sequences, error) {
 	if d.Cold > 0 {
 		s.HideItems(d.Cold, coldSeed)
 		if len(s.Test) == 0 {
-			return nil, errors.New("hiding items: no test case asks for a hidden one; give a larger --cold")
+			return nil, errors.New("hiding items: no test case has a hidden item as its target; give a larger --cold")
 		}
 	}
 	return s, nil
@@ -114,8 +114,8 @@ func (d *data) heldOut(env *Env, allLater bool) (*dataset.Dataset, dataset.HoldO
 func (d *data) repeats(env *Env, all *dataset.Dataset) dataset.Repeats {
 	repeats, share := dataset.Repeats(d.Repeats).Settle(all)
 	if d.Repeats == string(dataset.AutoRepeats) && repeats == dataset.AskRepeats {
-		_, _ = terminal.Fprintf(env.Err, "%.1f %% of the choices are of items that the user had before: such items are asked for too, and "+
-			"stay in the lists, as in requests with include_seen (--repeats ask); --repeats skip asks for new ones alone\n", 100*share)
+		_, _ = terminal.Fprintf(env.Err, "%.1f %% of the choices are of items that the user had before. Such items are targets too, and "+
+			"stay in the lists, as in requests with include_seen (--repeats ask). With --repeats skip only new items are targets\n", 100*share)
 	}
 	return repeats
 }

@@ -12,8 +12,8 @@ import (
 
 // Demo shows everything on one machine.
 type Demo struct {
-	MovieLens string `name:"movielens" type:"existingdir" placeholder:"DIR" help:"Play in a MovieLens data set (ml-latest-small, ml-100k or ml-1m) instead of a made-up shop."`
-	Exit      bool   `help:"End with the story; so it does when the output is no terminal."`
+	MovieLens string `name:"movielens" type:"existingdir" placeholder:"DIR" help:"Replay a MovieLens data set (ml-latest-small, ml-100k or ml-1m) instead of the synthetic shop."`
+	Exit      bool   `help:"End after the last step; always so if the output is not a terminal."`
 }
 
 // Run tells the story.

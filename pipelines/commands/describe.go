@@ -26,7 +26,7 @@ func (*Describe) Help() string {
 train, and train refuses such data.`
 }
 
-// Run prints what is in the data, what of it will be learnt from and asked for, and what stands out.
+// Run prints what is in the data, what training will read, what the test cases are, and what stands out.
 func (c *Describe) Run(env *Env) error {
 	split, err := c.published()
 	if err != nil {

@@ -20,7 +20,7 @@ func TestDescribe(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "page.html")
 	o := execute(t.Context(), "", "describe", "--data", dir, "--html", page)
 	require.Zero(t, o.code, o.err)
-	for _, want := range []string{"learnt from", "asked for", "rating", "a choice", "categories"} {
+	for _, want := range []string{"training", "test targets", "rating", "a choice", "categories"} {
 		require.Contains(t, o.out, want)
 	}
 	text, err := os.ReadFile(page)

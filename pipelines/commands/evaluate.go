@@ -235,7 +235,7 @@ func (c *EvaluateCompare) Run(env *Env) error {
 func checkSameCatalogue(bundle string, manifest *towers.Manifest, items int) error {
 	if trained := manifest.Data.Items; trained != items && (trained != 0 || manifest.Engine == "") {
 		return fmt.Errorf("bundle %s was trained on a catalogue of %d items, this data set has %d: name the one it was trained on "+
-			"(--data; without it the made-up shop)", bundle, trained, items)
+			"(--data; without it the synthetic shop)", bundle, trained, items)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 // throughProduction is how `freshet evaluate` asks the real recommender.
 type throughProduction struct {
 	Production bool `help:"Ask the real recommender (index, filters, second stage, rules), and tell where targets were lost."`
-	Users      int  `default:"500" help:"With --production: cases to ask for, drawn by lot, the same each time; 0 asks for all."`
+	Users      int  `default:"500" help:"With --production: number of test cases, a fixed random sample; 0 takes all."`
 	Servers    bool `help:"With --production: use the Redis and Milvus of the configuration, under names of this run's own that are removed afterwards; without it, embedded ones."`
 }
 

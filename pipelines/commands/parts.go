@@ -26,23 +26,23 @@ type part struct {
 	what   string
 }
 
-// partsOf tells of a data set that was parted here.
+// partsOf is for a data set that was split here.
 func (d *data) partsOf(h *dataset.HoldOut, in *training.Input) *parts {
 	p := &parts{read: fmt.Sprintf("%d events were read:", h.Parts.Read), given: given(in)}
 	asked := "each user's last new item"
 	switch {
 	case d.Split == timeSplit && h.Repeats == dataset.AskRepeats:
-		asked = "each user's first choice behind the line"
+		asked = "each user's first choice after the cut"
 	case d.Split == timeSplit:
-		asked = "each user's first new item behind the line"
+		asked = "each user's first new item after the cut"
 	case h.Repeats == dataset.AskRepeats:
 		asked = "each user's last choice"
 	}
 	p.held = []part{
-		{h.Parts.Asked, "are held back to be asked for: " + asked},
-		{h.Parts.Behind, "are held back with those: what the same users did from then on"},
-		{h.Parts.Later, fmt.Sprintf("are held back as later than the oldest %g %% (--past)", 100*d.Past)},
-		{h.Parts.Past - p.given, "are impressions and other kinds that say nothing of a taste"},
+		{h.Parts.Asked, "are held back as test targets: " + asked},
+		{h.Parts.Behind, "are held back with them: what the same users did afterwards"},
+		{h.Parts.Later, fmt.Sprintf("are held back because they are later than the oldest %g %% (--past)", 100*d.Past)},
+		{h.Parts.Past - p.given, "are impressions and other types that do not show an interest"},
 	}
 	if d.Split != timeSplit {
 		p.asked = h.Cases
@@ -53,17 +53,17 @@ func (d *data) partsOf(h *dataset.HoldOut, in *training.Input) *parts {
 	return p
 }
 
-// publishedParts tells of a published protocol.
+// publishedParts is for a published protocol.
 func publishedParts(s *dataset.Sequences, in *training.Input) *parts {
 	p := &parts{given: given(in)}
 	known := 0
 	for _, row := range s.Known {
 		known += len(row)
 	}
-	p.read = fmt.Sprintf("%d events may be learnt from by the protocol, which asks for %d others in its test:", known+s.Hidden, len(s.Test))
+	p.read = fmt.Sprintf("%d events are for training by the protocol, and %d others are its test targets:", known+s.Hidden, len(s.Test))
 	p.held = []part{
 		{known - p.given, "are held back for validation by the protocol"},
-		{s.Hidden, "are of items that are taken out (--cold)"},
+		{s.Hidden, "are of hidden items (--cold)"},
 	}
 	return p
 }
@@ -78,10 +78,10 @@ func given(in *training.Input) (n int) {
 // print tells what training makes of what it is given.
 func (p *parts) print(w io.Writer, of training.Parts, minEvents int) {
 	p.write(w, append([]part{
-		{of.Learnt, "are learnt from" + p.times},
+		{of.Learnt, "are trained on" + p.times},
 		{of.Validation, "are held back for validation: some users' last choice and what follows it (training.validation_users)"},
-		{of.TurnedDown, "are what users turned down, which a tower without kinds does not read"},
-		{of.Unknown, fmt.Sprintf("are of items with less than %d events (training.min_item_events) and no description", minEvents)},
+		{of.TurnedDown, "are negative feedback, which a tower without event types does not read"},
+		{of.Unknown, fmt.Sprintf("are of items with fewer than %d events (training.min_item_events) and no description", minEvents)},
 	}, p.held...))
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/freshet/freshet/services/towers"
 )
 
-// TestSearchFromTheCatalogueToThePage trains on a small made-up shop, publishes its catalogue, and searches: the first items are
+// TestSearchFromTheCatalogueToThePage trains on a small synthetic shop, publishes its catalogue, and searches: the first items are
 // those that the words, or what a typo has left of them, stand for. Then an item that nobody knew is published and found.
 func TestSearchFromTheCatalogueToThePage(t *testing.T) {
 	t.Parallel()

@@ -13,7 +13,7 @@ import (
 	"github.com/freshet/freshet/schemas"
 )
 
-// SyntheticConfig is the size and the seed of a made-up shop.
+// SyntheticConfig is the size and the seed of a synthetic shop.
 type SyntheticConfig struct {
 	Users  int `yaml:"users" env:"USERS"`
 	Items  int `yaml:"items" env:"ITEMS"`

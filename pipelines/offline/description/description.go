@@ -52,7 +52,7 @@ type Description struct {
 	Parts []Bin `json:"parts"`
 	Cases int   `json:"cases"`
 	Cold  int   `json:"cold"`
-	// Repeats says whether items are asked for that the user had before.
+	// Repeats reports whether targets may be items that the user had before.
 	Repeats bool `json:"repeats"`
 	// Again counts rows that were left out, since their event_id had come before, and OffScale ratings that are outside of the scale
 	// by which they are judged, and count as choices. Rated counts all ratings with a value.
@@ -119,7 +119,7 @@ func OfDataset(d *dataset.Dataset, held *dataset.HoldOut, name, split string) *D
 	repeated, turns := d.RepeatedChoices()
 	s.Repeated, s.RepeatShare = repeated, share(repeated, turns)
 	p := held.Parts
-	s.Parts = []Bin{{"learnt from", p.Past}, {"asked for", p.Asked}, {"after the asked", p.Behind}, {"after the cut", p.Later}}
+	s.Parts = []Bin{{"training", p.Past}, {"test targets", p.Asked}, {"after the targets", p.Behind}, {"after the cut", p.Later}}
 	s.Repeats = held.Repeats == dataset.AskRepeats
 	s.cases(held.Cases, held.Past.Histories())
 	if len(d.Binding) > 0 {
@@ -168,7 +168,7 @@ func OfSequences(q *dataset.Sequences, name string) *Description {
 	}
 	s.Events = known + asked
 	s.kinds[schemas.View] = s.Events
-	s.Parts = []Bin{{"learnt from", learnt}, {"validation", max(0, known-learnt)}, {"asked for", asked}}
+	s.Parts = []Bin{{"training", learnt}, {"validation", max(0, known-learnt)}, {"test targets", asked}}
 	s.Repeats = q.IncludeSeen
 	s.cases(q.Test, q.Train)
 	return s.finish(false)
@@ -294,7 +294,7 @@ func (s *survey) finish(timed bool) *Description {
 		case towers.CountsForTaste(kind):
 			read = "a choice"
 		case towers.TurnsDown(kind):
-			read = "turned down"
+			read = "negative feedback"
 		}
 		name := kind.String()
 		if !timed {

@@ -91,7 +91,7 @@ func TestDescription(t *testing.T) {
 	require.Equal(t, 40, d.Items)
 	require.Equal(t, 40, d.Touched)
 	require.Equal(t, 2400, d.Choices)
-	require.Equal(t, []Kind{{"view", 2400, .8, "a choice"}, {"impression", 300, .1, "not read"}, {"hide", 300, .1, "turned down"}}, d.Kinds)
+	require.Equal(t, []Kind{{"view", 2400, .8, "a choice"}, {"impression", 300, .1, "not read"}, {"hide", 300, .1, "negative feedback"}}, d.Kinds)
 	require.Equal(t, []Bin{{"8 to 15", 300}}, d.Lengths)
 	require.Equal(t, 8, d.Median)
 	require.Equal(t, 300, d.Cases)
@@ -210,7 +210,7 @@ func TestOfSequences(t *testing.T) {
 	require.Equal(t, 3, d.Users)
 	require.Equal(t, 1, d.Repeated)
 	require.InDelta(t, 1./5, d.RepeatShare, 1e-9)
-	require.Equal(t, []Bin{{"learnt from", 3}, {"validation", 3}, {"asked for", 2}}, d.Parts)
+	require.Equal(t, []Bin{{"training", 3}, {"validation", 3}, {"test targets", 2}}, d.Parts)
 	require.Equal(t, 2, d.Cold)
 	require.Equal(t, []Bin{{"1", 1}, {"2 to 3", 1}, {"4 to 7", 1}}, d.Lengths)
 }

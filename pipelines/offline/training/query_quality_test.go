@@ -13,7 +13,7 @@ import (
 	"github.com/freshet/freshet/services/towers"
 )
 
-// searchShop is a small made-up shop whose every tenth item training never sees: neither its text nor anybody's event with it.
+// searchShop is a small synthetic shop whose every tenth item training never sees: neither its text nor anybody's event with it.
 type searchShop struct {
 	items   []towers.ItemFeatures
 	vectors [][]float32 // as a bundle's item tower makes them; of the unseen, from content alone
@@ -137,7 +137,7 @@ func (s *searchShop) ask(of func(int) bool, words int, typo bool, answer func(te
 	return f
 }
 
-// TestSearchesFindWhatTheyMean asks for items of the made-up shop by one or two words of their titles, as written and with a
+// TestSearchesFindWhatTheyMean asks for items of the synthetic shop by one or two words of their titles, as written and with a
 // typo, and compares with pages of the most popular items. Chance puts the item that is meant on one page in forty.
 func TestSearchesFindWhatTheyMean(t *testing.T) {
 	s := newSearchShop(t)

@@ -34,7 +34,7 @@ type Options struct {
 	Settings settings.Settings
 	// Embedded starts servers in this process instead.
 	Embedded bool
-	// Users, Items and Events are the size of the made-up world; Events is how many each repeat works off.
+	// Users, Items and Events are the size of the synthetic world; Events is how many each repeat works off.
 	Users, Items, Events int
 	// Repeats is how often each measurement is made, Warmup how many events or calls go before the first.
 	Repeats, Warmup int

@@ -14,10 +14,10 @@ import (
 	"github.com/freshet/freshet/services/towers"
 )
 
-// leastItems is what the made-up shop needs at the least.
+// leastItems is what the synthetic shop needs at the least.
 const leastItems = 128
 
-// world is a made-up shop and its people, with towers that know every item.
+// world is a synthetic shop and its people, with towers that know every item.
 type world struct {
 	*dataset.Dataset
 	itemTower *towers.ItemTower
@@ -64,7 +64,7 @@ func interleave(events []dataset.Event, seed uint64) {
 	}
 }
 
-// randomTowers are of the configured size, and read all that events have, as those of the made-up shop do. Each item has an
+// randomTowers are of the configured size, and read all that events have, as those of the synthetic shop do. Each item has an
 // embedding of its own, so that no two vectors are the same.
 func (l *lab) randomTowers(data *dataset.Dataset) *towers.Bundle {
 	features := make([]towers.ItemFeatures, len(data.Items))

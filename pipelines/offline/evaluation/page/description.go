@@ -68,21 +68,21 @@ func descriptionHeadline(d *description.Description) []string {
 			yellow++
 		}
 	}
-	said := "Nothing stands out that would make figures on this data worth less than they look."
+	said := "Nothing stands out that would make results on this data misleading."
 	switch {
 	case red > 0:
-		said = fmt.Sprintf("Red marks: %d. Nothing should be trained on this data before that is mended.", red)
+		said = fmt.Sprintf("Red marks: %d. Do not train on this data before they are fixed.", red)
 	case yellow > 0:
-		said = fmt.Sprintf("Before figures on this data are believed, %d of its traits should be known.", yellow)
+		said = fmt.Sprintf("Before you trust results on this data, look at its marks: %d.", yellow)
 	}
 	lines := []string{said}
 	if !d.From.IsZero() {
 		lines = append(lines, fmt.Sprintf("From %s to %s, %s days.", d.From.Format("2 January 2006"), d.To.Format("2 January 2006"),
 			thousands(int(d.To.Sub(d.From)/(24*time.Hour))+1)))
 	}
-	repeats := "items that the user had before are not asked for, and stay out of the lists"
+	repeats := "such items are never targets, and stay out of the lists"
 	if d.Repeats {
-		repeats = "items that the user had before are asked for too, and stay in the lists"
+		repeats = "such items are targets too, and stay in the lists"
 	}
 	return append(lines, fmt.Sprintf("%.1f %% of the choices are of an item that the user had before: %s. The most popular hundredth of the "+
 		"items has %.1f %% of the choices.", 100*d.RepeatShare, repeats, 100*d.Top))
