@@ -13,6 +13,17 @@ import (
 	"github.com/freshet/freshet/schemas/internal/avro"
 )
 
+// The list is what documents, metrics and tests are held to: a code that is not on it would escape them all.
+func TestEachDegradationIsListed(t *testing.T) {
+	source, err := os.ReadFile("degradation.go")
+	require.NoError(t, err)
+	var declared []Degradation
+	for _, d := range regexp.MustCompile(`(?m)^\tDegraded\w+ Degradation = "(\w+)"$`).FindAllSubmatch(source, -1) {
+		declared = append(declared, Degradation(d[1]))
+	}
+	require.Equal(t, declared, Degradations())
+}
+
 // Who gets a code looks it up: in the schema, in asyncapi.yaml, and, with what to do, in a table of the contract. None has another.
 func TestDegradationsAreDocumented(t *testing.T) {
 	require.True(t, slices.IsSorted(degradations))
