@@ -8,23 +8,23 @@ import "slices"
 type Degradation string
 
 const (
-	// DegradedCandidateIndex: no model is live, Milvus did not answer, or rows are missing. Nothing was retrieved.
+	// DegradedCandidateIndex says: no model is live, Milvus did not answer, or rows are missing. Nothing was retrieved.
 	DegradedCandidateIndex Degradation = "candidate_index"
-	// DegradedDeadline: Redis or Milvus did not answer in time. The page is what was popular a moment ago.
+	// DegradedDeadline says: Redis or Milvus did not answer in time. The page is what was popular a moment ago.
 	DegradedDeadline Degradation = "deadline"
-	// DegradedItemRecords: item records could not be read or are lost. The page may show items as they were.
+	// DegradedItemRecords says: item records could not be read or are lost. The page may show items as they were.
 	DegradedItemRecords Degradation = "item_records"
-	// DegradedItemVectors: item vectors could not be read. The seed item or the request's own events took no part.
+	// DegradedItemVectors says: item vectors could not be read. The seed item or the request's own events took no part.
 	DegradedItemVectors Degradation = "item_vectors"
-	// DegradedQuery: the live model cannot read the text that was searched for.
+	// DegradedQuery says: the live model cannot read the text that was searched for.
 	DegradedQuery Degradation = "query"
-	// DegradedSeedItem: the live model does not know the seed item.
+	// DegradedSeedItem says: the live model does not know the seed item.
 	DegradedSeedItem Degradation = "seed_item"
-	// DegradedSeenThrough: the profile had not reached the position that the request named.
+	// DegradedSeenThrough says: the profile had not reached the position that the request named.
 	DegradedSeenThrough Degradation = "seen_through"
-	// DegradedUserProfile: the user's profile could not be read, or profiles are lost. Seen items may be on the page.
+	// DegradedUserProfile says: the user's profile could not be read, or profiles are lost. Seen items may be on the page.
 	DegradedUserProfile Degradation = "user_profile"
-	// DegradedUserTower: the live model's user tower is not loaded. Events took no part that the profile's embedding does not hold.
+	// DegradedUserTower says: the live model's user tower is not loaded. Events took no part that the profile's embedding does not hold.
 	DegradedUserTower Degradation = "user_tower"
 )
 
