@@ -70,8 +70,8 @@ func NewRecommendationClient(ctx context.Context, cfg Config) (*RecommendationCl
 //
 // The call is a client span, from the asking to the answer; with the request travels its trace, which the reply comes back in.
 //
-// A reply that is no answer comes back together with a *ReplyError; a degraded answer is an answer. An error of ctx means
-// that no reply came in time.
+// A reply that is no answer comes back together with a *ReplyError; a degraded answer is an answer, and its Degraded says in codes
+// what it had to do without. An error of ctx means that no reply came in time.
 func (c *RecommendationClient) Recommend(
 	ctx context.Context, request *schemas.RecommendationRequest,
 ) (schemas.RecommendationReply, error) {
@@ -147,7 +147,7 @@ func (c *RecommendationClient) open(ctx context.Context, a answer) (reply schema
 	case schemas.StatusOK, schemas.StatusDegraded:
 		return reply, nil
 	default:
-		return reply, &ReplyError{Status: reply.Status, Message: reply.Error}
+		return reply, &ReplyError{Status: reply.Status, Message: reply.Error, Degraded: reply.Degraded}
 	}
 }
 
@@ -181,6 +181,8 @@ type ReplyError struct {
 	Status schemas.ReplyStatus
 	// Message is the service's own, for people.
 	Message string
+	// Degraded says what was missing where the status is unavailable; empty for others.
+	Degraded []schemas.Degradation
 }
 
 func (e *ReplyError) Error() string {

@@ -116,6 +116,7 @@ func TestDeadlines(t *testing.T) {
 
 func TestReplyErrors(t *testing.T) {
 	c := start(t)
+	lacking := []schemas.Degradation{schemas.DegradedUserProfile, "a_code_of_tomorrow"}
 	c.serve(t, func(s *service, m kafka.Message) {
 		switch string(m.Key) {
 		case "garbage":
@@ -127,7 +128,7 @@ func TestReplyErrors(t *testing.T) {
 				var status schemas.ReplyStatus
 				_ = status.UnmarshalText([]byte(q.UserID))
 				r := echo(q)
-				r.Status, r.Error = status, "because"
+				r.Status, r.Error, r.Degraded = status, "because", lacking
 				return r
 			})
 		}
@@ -140,7 +141,7 @@ func TestReplyErrors(t *testing.T) {
 		reply, err := client.Recommend(t.Context(), ask(status.String()))
 		var refused *producers.ReplyError
 		require.ErrorAs(t, err, &refused)
-		require.Equal(t, producers.ReplyError{Status: status, Message: "because"}, *refused)
+		require.Equal(t, producers.ReplyError{Status: status, Message: "because", Degraded: lacking}, *refused)
 		require.Equal(t, status, reply.Status, "the reply comes along")
 		require.ErrorContains(t, err, fmt.Sprintf(`asking for recommendations: the service replied %s: because`, status))
 	}
@@ -148,6 +149,7 @@ func TestReplyErrors(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, schemas.StatusDegraded, reply.Status)
 	require.Equal(t, "because", reply.Error)
+	require.Equal(t, lacking, reply.Degraded)
 	for _, user := range []string{"garbage", "tombstone"} {
 		_, err = client.Recommend(t.Context(), ask(user))
 		require.True(t, schemas.IsMalformed(err), "%v", err)

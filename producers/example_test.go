@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -115,6 +116,8 @@ func ExampleRecommendationClient_Recommend() {
 		fmt.Println("no answer:", refused.Status, refused.Message)
 	case err != nil:
 		fmt.Println(err)
+	case slices.Contains(reply.Degraded, schemas.DegradedUserProfile):
+		fmt.Println("the page may hold what the user has seen")
 	default:
 		fmt.Println(reply.Status, reply.Items[0].ItemID)
 	}

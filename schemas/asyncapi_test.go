@@ -219,6 +219,8 @@ func TestAsyncAPIShowsEachStatus(t *testing.T) {
 		require.NotEmpty(t, example.Summary)
 		require.Equal(t, r.Status == StatusOK, r.Error == "", "%s: error is empty where the status is ok", r.Status)
 		require.Equal(t, r.Status == StatusOK || r.Status == StatusDegraded, len(r.Items) > 0, "%s: items", r.Status)
+		require.Equal(t, r.Status == StatusDegraded || r.Status == StatusUnavailable, len(r.Degraded) > 0, "%s: degraded", r.Status)
+		require.Subset(t, degradations, r.Degraded)
 	}
 	require.Equal(t, replyStatuses[1:], names)
 }

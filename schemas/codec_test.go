@@ -71,8 +71,9 @@ var (
 		Query: "prison drama",
 	}
 	sampleReply = RecommendationReply{
-		RequestID: "req-99", UserID: "user-4711", Status: StatusDegraded, Error: "without ranking",
-		Items: []RecommendedItem{{"film-5", 0.75, "retrieval", []string{"like film-318"}}, {"film-6", -1.5, "popular", nil}},
+		RequestID: "req-99", UserID: "user-4711", Status: StatusDegraded, Error: "user profile: the server is away",
+		Degraded: []Degradation{DegradedUserProfile},
+		Items:    []RecommendedItem{{"film-5", 0.75, "retrieval", []string{"like film-318"}}, {"film-6", -1.5, "popular", nil}},
 		Freshness: Freshness{ModelVersion: "m1", IndexVersion: "freshet_items_m1", Profile: &Position{3, 1234567}, ProfileAgeMillis: 12,
 			SeenThroughSatisfied: &sampleYes},
 		Waterfall: []WaterfallStep{{"retrieval", 100, 80}, {"exclude_seen", 80, 60}}, Fallback: "popular",

@@ -38,6 +38,7 @@ var contracts = []contract{
 	{embeddedIDs + 4, "recommendation_reply", 1},
 	{embeddedIDs + 5, "recommendation_request", 2}, // query
 	{embeddedIDs + 6, "recall", 1},
+	{embeddedIDs + 7, "recommendation_reply", 2}, // degraded
 }
 
 // embeddedSchemas reads the files, once: texts by id, and the current text of each record, which is its last contract's.

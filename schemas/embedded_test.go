@@ -21,6 +21,7 @@ var released = map[int]string{
 	0x46520004: "43e6be13c92fc0ea", // recommendation_reply.v1
 	0x46520005: "a3736c012df843b3", // recommendation_request.v2
 	0x46520006: "41d46c68d32bb317", // recall.v1
+	0x46520007: "c8cba182680392bb", // recommendation_reply.v2
 }
 
 func TestReleasedSchemasNeverChange(t *testing.T) {

@@ -40,6 +40,18 @@ func TestEachSchemaReadsItsEarlierVersions(t *testing.T) {
 	}
 }
 
+// Who stays at an earlier version, and has the schemas from a registry, goes on reading.
+func TestEachSchemaIsReadByItsEarlierVersions(t *testing.T) {
+	for i, later := range contracts {
+		for _, earlier := range contracts[:i] {
+			if earlier.record == later.record {
+				require.Empty(t, problems(t, embeddedSchemas().byID[later.id], embeddedSchemas().byID[earlier.id]),
+					"%s reads %s", earlier.file(), later.file())
+			}
+		}
+	}
+}
+
 // The check itself must see what breaks a reader.
 func TestCompatibilityCheckSeesBreakage(t *testing.T) {
 	current := embeddedSchemas().current["item_change"]
@@ -141,8 +153,10 @@ func TestDecodesOlderAndNewerWriters(t *testing.T) {
 		decodes(t, "recommendation_reply.newer", m{"request_id": "r", "user_id": "u", "status": "throttled",
 			"items": []any{m{"item_id": "i", "score": float32(1.5), "position": 4, "source": "popular", "reasons": []any{"why"}}},
 			"freshness": m{"profile": goavro.Union("freshet.v1.Position", m{"partition": 1, "offset": 2}), "ranker_version": "x",
-				"seen_through_satisfied": goavro.Union("boolean", true)}},
-			RecommendationReply{RequestID: "r", UserID: "u", Items: []RecommendedItem{{"i", 1.5, "popular", []string{"why"}}},
+				"seen_through_satisfied": goavro.Union("boolean", true)},
+			"degraded": []any{"user_profile", "a_code_of_tomorrow"}},
+			RecommendationReply{Degraded: []Degradation{DegradedUserProfile, "a_code_of_tomorrow"},
+				RequestID: "r", UserID: "u", Items: []RecommendedItem{{"i", 1.5, "popular", []string{"why"}}},
 				Freshness: Freshness{Profile: &Position{1, 2}, SeenThroughSatisfied: &yes}})
 	})
 }
@@ -185,21 +199,53 @@ func writtenBy[T Record](t *testing.T, fixture string, native m) (s *Serde[T], f
 
 // A fleet is never upgraded at one moment: what asks by the version before is read as a request without a query.
 func TestRequestsOfTheVersionBeforeAreRead(t *testing.T) {
-	earlier, err := EmbeddedRegistry().Schema(t.Context(), ByID(embeddedIDs+3))
-	require.NoError(t, err)
-	writer, err := goavro.NewCodec(earlier.Text)
-	require.NoError(t, err)
 	asked := sampleRequest
 	native := requestNative(&asked)
 	delete(native, "query")
-	framed, err := writer.BinaryFromNative(binary.BigEndian.AppendUint32([]byte{0}, embeddedIDs+3), native)
+	asked.Query = ""
+	require.Equal(t, asked, readOf[RecommendationRequest](t, embeddedIDs+3, native))
+}
+
+// What a role of the version before answers is read as a reply without codes: its error says what it lacks.
+func TestRepliesOfTheVersionBeforeAreRead(t *testing.T) {
+	given := sampleReply
+	native := replyNative(&given)
+	delete(native, "degraded")
+	given.Degraded = nil
+	require.Equal(t, given, readOf[RecommendationReply](t, embeddedIDs+4, native))
+}
+
+// readOf decodes a record that goavro wrote by a released schema.
+func readOf[T Record](t *testing.T, id int, native m) T {
+	writer, err := goavro.NewCodec(embeddedSchemas().byID[id])
 	require.NoError(t, err)
-	s, err := NewSerde[RecommendationRequest](t.Context(), EmbeddedRegistry(), "topic")
+	framed, err := writer.BinaryFromNative(binary.BigEndian.AppendUint32([]byte{0}, uint32(id)), native)
+	require.NoError(t, err)
+	s, err := NewSerde[T](t.Context(), EmbeddedRegistry(), "topic")
 	require.NoError(t, err)
 	got, err := s.Decode(t.Context(), framed, nil)
 	require.NoError(t, err)
-	asked.Query = ""
-	require.Equal(t, asked, got)
+	return got
+}
+
+// What an asker of the version before, with a registry, makes of a reply with codes that it does not know: all else is as it was.
+func TestRepliesAreReadByTheVersionBefore(t *testing.T) {
+	ids := map[int]*avro.Schema{embeddedIDs + 4: nil, embeddedIDs + 7: nil}
+	for id := range ids {
+		var err error
+		ids[id], err = avro.Parse(embeddedSchemas().byID[id])
+		require.NoError(t, err)
+	}
+	body, unknown, err := avro.Resolve(ids[embeddedIDs+7], ids[embeddedIDs+4]).Append(nil, AppendRecommendationReply(nil, &sampleReply))
+	require.NoError(t, err)
+	require.Nil(t, unknown)
+	reader, err := goavro.NewCodec(embeddedSchemas().byID[embeddedIDs+4])
+	require.NoError(t, err)
+	want := replyNative(&sampleReply)
+	delete(want, "degraded")
+	expected, err := reader.BinaryFromNative(nil, want)
+	require.NoError(t, err)
+	require.Equal(t, expected, body)
 }
 
 // TestForeignTimesBecomeMilliseconds reads what Spark, Flink and polars make of a time, by a schema of the producer's own in a registry.

@@ -74,10 +74,14 @@ func replyNative(p *RecommendationReply) map[string]any {
 	for i, s := range p.Timings {
 		timings[i] = map[string]any{"stage": s.Stage, "micros": s.Micros}
 	}
+	degraded := make([]any, len(p.Degraded))
+	for i, d := range p.Degraded {
+		degraded[i] = string(d)
+	}
 	f := &p.Freshness
 	return map[string]any{
 		"request_id": p.RequestID, "user_id": p.UserID, "status": p.Status.String(), "error": optionalText(p.Error),
-		"items": items, "waterfall": waterfall, "fallback": optionalText(p.Fallback), "timings": timings,
+		"items": items, "waterfall": waterfall, "fallback": optionalText(p.Fallback), "timings": timings, "degraded": degraded,
 		"freshness": map[string]any{
 			"model_version": f.ModelVersion, "index_version": f.IndexVersion, "profile": positionNative(f.Profile),
 			"profile_age_millis": f.ProfileAgeMillis, "seen_through_satisfied": optional("boolean", f.SeenThroughSatisfied),
@@ -239,6 +243,7 @@ func (g generator) reply() RecommendationReply {
 		}),
 		Fallback: g.text(),
 		Timings:  listOf(g, func() StageTiming { return StageTiming{Stage: g.text(), Micros: g.Int64()} }),
+		Degraded: listOf(g, func() Degradation { return Degradation(g.text()) }),
 	}
 	if g.IntN(2) == 0 {
 		v := g.IntN(2) == 0

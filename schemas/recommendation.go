@@ -56,7 +56,7 @@ const (
 	UnknownStatus ReplyStatus = iota
 	// StatusOK is an answer with everything that was asked for.
 	StatusOK
-	// StatusDegraded is an answer made without something: Error says without what.
+	// StatusDegraded is an answer made without something: Degraded says without what.
 	StatusDegraded
 	// StatusInvalidRequest refuses the request: Error names field, value and remedy.
 	StatusInvalidRequest
@@ -73,8 +73,11 @@ type RecommendationReply struct {
 	RequestID string      `json:"request_id"`
 	UserID    string      `json:"user_id"`
 	Status    ReplyStatus `json:"status"`
-	// Error is for people; empty where Status is StatusOK.
-	Error     string            `json:"error,omitempty"`
+	// Error is for people; empty where Status is StatusOK. Programs read Status and Degraded.
+	Error string `json:"error,omitempty"`
+	// Degraded lists what a degraded or unavailable answer had to do without, each code once. It is empty in replies of the schema's
+	// version 1, whose Error alone says it.
+	Degraded  []Degradation     `json:"degraded,omitempty"`
 	Items     []RecommendedItem `json:"items,omitempty"`
 	Freshness Freshness         `json:"freshness"`
 	// Waterfall tells, in order, how many candidates went into each stage or rule and how many came out.

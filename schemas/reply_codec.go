@@ -16,7 +16,8 @@ func AppendRecommendationReply(dst []byte, p *RecommendationReply) []byte {
 	dst = appendFreshness(dst, &p.Freshness)
 	dst = appendList(dst, p.Waterfall, appendWaterfallStep)
 	dst = avro.AppendOptionalString(dst, p.Fallback)
-	return appendList(dst, p.Timings, appendStageTiming)
+	dst = appendList(dst, p.Timings, appendStageTiming)
+	return appendList(dst, p.Degraded, appendDegradation)
 }
 
 func appendRecommendedItem(dst []byte, i *RecommendedItem) []byte {
@@ -48,6 +49,8 @@ func appendStageTiming(dst []byte, t *StageTiming) []byte {
 	return avro.AppendLong(avro.AppendString(dst, t.Stage), t.Micros)
 }
 
+func appendDegradation(dst []byte, d *Degradation) []byte { return avro.AppendString(dst, string(*d)) }
+
 // DecodeRecommendationReply reads an Avro body written by the current schema. Its strings share one copy of src.
 func DecodeRecommendationReply(src []byte) (RecommendationReply, error) {
 	r := avro.NewReader(src)
@@ -67,6 +70,7 @@ func DecodeRecommendationReply(src []byte) (RecommendationReply, error) {
 		Waterfall: avro.List(r, waterfallStepBytes, readWaterfallStep),
 		Fallback:  r.OptionalString(),
 		Timings:   avro.List(r, stageTimingBytes, readStageTiming),
+		Degraded:  avro.List(r, degradationBytes, readDegradation),
 	}
 	if err := r.Finish(); err != nil {
 		return RecommendationReply{}, fmt.Errorf("decoding recommendation reply: %w", err)
@@ -79,6 +83,7 @@ const (
 	recommendedItemBytes = 7
 	waterfallStepBytes   = 3
 	stageTimingBytes     = 2
+	degradationBytes     = 1
 )
 
 func readRecommendedItem(r *avro.Reader) RecommendedItem {
@@ -92,6 +97,8 @@ func readWaterfallStep(r *avro.Reader) WaterfallStep {
 func readStageTiming(r *avro.Reader) StageTiming {
 	return StageTiming{Stage: r.Text(), Micros: r.Long()}
 }
+
+func readDegradation(r *avro.Reader) Degradation { return Degradation(r.Text()) }
 
 func readOptionalBool(r *avro.Reader) *bool {
 	if !r.Optional() {

@@ -153,7 +153,7 @@ func (h *Handler) send(ctx context.Context, a ask, reply *schemas.Recommendation
 // items, or a refusal that repeats the ids of a megabyte which it refuses.
 func shortened(reply *schemas.RecommendationReply, why error) schemas.RecommendationReply {
 	if len(reply.Items) == 0 {
-		return schemas.RecommendationReply{Status: reply.Status, Error: reply.Error}
+		return schemas.RecommendationReply{Status: reply.Status, Error: reply.Error, Degraded: reply.Degraded}
 	}
 	return schemas.RecommendationReply{
 		RequestID: reply.RequestID, UserID: reply.UserID, Status: schemas.StatusInternal, Error: fmt.Sprintf("reply: %v", why),

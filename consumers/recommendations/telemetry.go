@@ -2,7 +2,6 @@ package recommendations
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -54,7 +53,11 @@ func newInstruments() *instruments {
 			otel.Handle(err)
 		}
 	}
-	t.forgotten.Add(context.Background(), 0) // an increase from nothing is none to Prometheus
+	// An increase from nothing is none to Prometheus.
+	t.forgotten.Add(context.Background(), 0)
+	for _, code := range schemas.Degradations() {
+		t.degraded.Add(context.Background(), 0, metric.WithAttributes(reasonKey.String(string(code))))
+	}
 	return t
 }
 
@@ -68,47 +71,13 @@ func (t *instruments) replied(asked time.Time, reply *schemas.RecommendationRepl
 	t.duration.Record(ctx, max(time.Since(asked).Seconds(), 0), status)
 	t.replies.Add(ctx, 1, status)
 	if reply.Status == schemas.StatusDegraded {
-		for _, reason := range degradations(reply.Error) {
-			t.degraded.Add(ctx, 1, metric.WithAttributes(reasonKey.String(reason)))
+		for _, code := range reply.Degraded {
+			t.degraded.Add(ctx, 1, metric.WithAttributes(reasonKey.String(string(code))))
 		}
 	}
 	if answer := reply.Status == schemas.StatusOK || reply.Status == schemas.StatusDegraded; answer && len(reply.Items) == 0 {
 		t.empty.Add(ctx, 1)
 	}
-}
-
-// reasons are the subjects that a degraded reply's error may begin its parts with (services/recommender), as metrics count
-// them.
-var reasons = map[string]string{
-	"candidate index": "candidate_index",
-	"deadline":        "deadline",
-	"item records":    "item_records",
-	"item vectors":    "item_vectors",
-	"query":           "query",
-	"seed_item_id":    "seed_item",
-	"seen_through":    "seen_through",
-	"user profile":    "user_profile",
-	"user tower":      "user_tower",
-}
-
-// otherReason counts what has no subject of these, so that the set of reasons is bounded whatever an error says.
-const otherReason = "other"
-
-// degradations returns the reasons in an error of the form "subject: text; subject: text", each once.
-func degradations(text string) []string {
-	var found []string
-	seen := map[string]bool{}
-	for part := range strings.SplitSeq(text, "; ") {
-		subject, _, _ := strings.Cut(part, ":")
-		if reason := reasons[subject]; reason != "" && !seen[reason] {
-			seen[reason] = true
-			found = append(found, reason)
-		}
-	}
-	if found == nil {
-		return []string{otherReason}
-	}
-	return found
 }
 
 // describe gives a request's span the worth of its reply. A refusal and a reply without an answer are errors.
@@ -121,7 +90,11 @@ func describe(span trace.Span, reply *schemas.RecommendationReply) {
 	switch reply.Status {
 	case schemas.StatusOK:
 	case schemas.StatusDegraded:
-		span.AddEvent("degraded", trace.WithAttributes(attribute.StringSlice("reasons", degradations(reply.Error))))
+		reasons := make([]string, len(reply.Degraded))
+		for i, code := range reply.Degraded {
+			reasons[i] = string(code)
+		}
+		span.AddEvent("degraded", trace.WithAttributes(attribute.StringSlice("reasons", reasons)))
 	default:
 		span.SetAttributes(semconv.ErrorTypeKey.String(status))
 		span.SetStatus(codes.Error, status)

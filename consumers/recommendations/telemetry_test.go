@@ -2,6 +2,7 @@ package recommendations
 
 import (
 	"context"
+	"maps"
 	"testing"
 	"time"
 
@@ -102,11 +103,16 @@ func TestRequestToReplyIsOneTrace(t *testing.T) {
 	require.Nil(t, read("freshet.pages.empty"))
 }
 
-// TestDegradedRepliesHaveReasons holds the reasons against what the recommender really says.
+// TestDegradedRepliesHaveReasons holds the reasons against what the replies really say, and that each code is there from the start.
 func TestDegradedRepliesHaveReasons(t *testing.T) {
-	_, read := observe(t)
+	spans, read := observe(t)
 	r := newRig(t)
 	r.run(r.writer)
+	want := map[string]int64{}
+	for _, code := range schemas.Degradations() {
+		want[string(code)] = 0
+	}
+	require.Equal(t, want, counts(read("freshet.replies.degraded"), "reason"))
 	similar := request("ann")
 	similar.SeedItemID = "no such item"
 	r.ask(similar, headers(replyTopic, 0, "1"))
@@ -119,20 +125,39 @@ func TestDegradedRepliesHaveReasons(t *testing.T) {
 	searching := request("cid")
 	searching.SeedItemID = "item0"
 	r.ask(searching, headers(replyTopic, 0, "3"))
-	require.Len(t, r.settle(), 3)
-	got := counts(read("freshet.replies.degraded"), "reason")
-	require.NotContains(t, got, otherReason)
-	for _, reason := range []string{"seed_item", "seen_through"} {
-		require.EqualValues(t, 1, got[reason], reason)
+	replies := r.settle()
+	require.Len(t, replies, 3)
+	for _, record := range replies {
+		reply := r.decode(record)
+		require.Equal(t, schemas.StatusDegraded, reply.Status)
+		for _, code := range reply.Degraded {
+			want[string(code)]++
+		}
 	}
-	require.NotZero(t, got["candidate_index"]+got["deadline"])
+	require.Equal(t, want, counts(read("freshet.replies.degraded"), "reason"))
+	for _, reason := range []string{"seed_item", "seen_through"} {
+		require.EqualValues(t, 1, want[reason], reason)
+	}
+	require.NotZero(t, want["candidate_index"]+want["deadline"])
+
+	maps.DeleteFunc(want, func(_ string, n int64) bool { return n == 0 })
+	require.Eventually(t, func() bool { return maps.Equal(want, spanReasons(spans)) }, patience, poll, "the spans of the requests say the same")
 }
 
-func TestDegradations(t *testing.T) {
-	for text, want := range map[string][]string{
-		"": {"other"}, "something else: x": {"other"}, "user profile: a; b: c; user profile: d": {"user_profile"},
-		"candidate index: away; item records: away": {"candidate_index", "item_records"},
-	} {
-		require.Equal(t, want, degradations(text), text)
+// spanReasons counts the reasons of the events that tell of degraded replies.
+func spanReasons(spans *tracetest.InMemoryExporter) map[string]int64 {
+	got := map[string]int64{}
+	for _, span := range spans.GetSpans() {
+		for _, event := range span.Events {
+			if event.Name != "degraded" {
+				continue
+			}
+			for _, a := range event.Attributes {
+				for _, reason := range a.Value.AsStringSlice() {
+					got[reason]++
+				}
+			}
+		}
 	}
+	return got
 }

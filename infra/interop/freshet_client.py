@@ -41,8 +41,11 @@ CONTRACTS = {
     "interactions": ("interaction.v1.avsc", 0x46520001),
     "items": ("item_change.v1.avsc", 0x46520002),
     "requests": ("recommendation_request.v2.avsc", 0x46520005),
-    "replies": ("recommendation_reply.v1.avsc", 0x46520004),
+    "replies": ("recommendation_reply.v2.avsc", 0x46520007),
 }
+
+# Of versions before, which a role that is not upgraded yet still writes.
+EARLIER = {"replies": [("recommendation_reply.v1.avsc", 0x46520004)]}
 
 
 def now():
@@ -58,6 +61,8 @@ class Codec:
         text = (AVRO / file).read_text()
         self.schema = fastavro.parse_schema(json.loads(text))
         self.writers = {self.id: self.schema}  # by schema id
+        for earlier, schema_id in EARLIER.get(name, ()):
+            self.writers[schema_id] = fastavro.parse_schema(json.loads((AVRO / earlier).read_text()))
         if registry:
             self.id = self._ask(f"/subjects/{topic}-value/versions", {"schema": text})["id"]
             self.writers[self.id] = self.schema
@@ -242,8 +247,8 @@ class Recommender:
         return reply
 
     def recommend(self, user_id, timeout=2.0, headers=(), **request):
-        """A freshet.v1.RecommendationReply of status ok or degraded, due within timeout seconds. ReplyError says that there is
-        no page, TimeoutError that no reply came. The arguments are the fields of freshet.v1.RecommendationRequest:
+        """A freshet.v1.RecommendationReply of status ok or degraded, due within timeout seconds; degraded lists in codes what it
+        had to do without. ReplyError says that there is no page, TimeoutError that no reply came. The arguments are the fields of freshet.v1.RecommendationRequest:
         query="espresso machine" searches."""
         request = {
             "request_id": uuid.uuid4().hex,

@@ -1,5 +1,6 @@
 """Holds the Python client, and so any client that is not Freshet's, against a running Freshet."""
 
+import io
 import json
 import struct
 import subprocess
@@ -10,11 +11,12 @@ import uuid
 from collections import Counter
 from pathlib import Path
 
+import fastavro
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from conftest import eventually
-from freshet_client import CONTRACTS, Codec, Recommender, ReplyError, now
+from freshet_client import AVRO, CONTRACTS, EARLIER, Codec, Recommender, ReplyError, now
 
 PATIENCE = 30  # seconds
 
@@ -204,9 +206,20 @@ def test_degraded_replies_say_what_they_lack(shelf, publisher, recommender):
     at = publisher.interaction(**event(who, "tea-1")).result(PATIENCE)
     page = recommender.recommend(who, timeout=1, seen_through={**at, "offset": at["offset"] + 1_000_000})
     assert page["status"] == "degraded"
+    assert page["degraded"] == ["seen_through"]
     assert "seen_through" in page["error"]
     assert page["freshness"]["seen_through_satisfied"] is False
     assert page["items"]
+
+
+def test_replies_of_the_version_before_are_read():
+    file, schema_id = EARLIER["replies"][0]
+    out = io.BytesIO(struct.pack(">bI", 0, schema_id))
+    out.seek(0, io.SEEK_END)
+    reply = {"request_id": "r", "user_id": "u", "status": "degraded", "error": "deadline: x", "freshness": {}}
+    fastavro.schemaless_writer(out, fastavro.parse_schema(json.loads((AVRO / file).read_text())), reply, strict_allow_default=True)
+    read = Codec("topic", "replies").decode(out.getvalue())
+    assert (read["status"], read["error"], read["degraded"]) == ("degraded", "deadline: x", [])
 
 
 def letter_of(freshet, topic, key):

@@ -145,11 +145,15 @@ func TestSeenFromOutside(t *testing.T) {
 	require.Empty(t, a.ask(t.Context(), schemas.RecommendationRequest{Filter: "item.price < -1"}).Items)
 	degraded := a.ask(t.Context(), schemas.RecommendationRequest{SeedItemID: "seed-canary"})
 	require.Equal(t, schemas.StatusDegraded, degraded.Status, "%s", degraded.Error)
+	require.Equal(t, []schemas.Degradation{schemas.DegradedSeedItem}, degraded.Degraded)
 	_, err = a.writer.Write(t.Context(), kafkaio.Message{
 		Topic: s.Topics.Interactions.Name, Partition: kafkaio.AnyPartition, Key: []byte(theUser), Value: []byte("no record")})
 	require.NoError(t, err)
 	metrics := run.awaitMetric(func(page string) bool {
-		return len(lines(page, "freshet_dead_letters_total{")) > 0 && len(lines(page, "freshet_replies_degraded_total{")) > 0
+		counted := slices.ContainsFunc(lines(page, "freshet_replies_degraded_total{"), func(line string) bool {
+			return strings.Contains(line, `reason="seed_item"`) && strings.HasSuffix(line, " 1")
+		})
+		return counted && len(lines(page, "freshet_dead_letters_total{")) > 0
 	})
 	t.Run("metrics", func(t *testing.T) { checkMetrics(t, metrics) })
 

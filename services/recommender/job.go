@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,8 +37,6 @@ type job struct {
 	hits     []candidates.Hit
 	// exhausted: the last search failed, a wider one would as well.
 	exhausted bool
-	// indexLost: one of the troubles is that the index lacks rows.
-	indexLost bool
 	// indexSteps count what the index kept back; only for requests that ask to explain.
 	indexSteps []schemas.WaterfallStep
 
@@ -53,8 +50,8 @@ type job struct {
 	freshness schemas.Freshness
 	fallback  string
 	timings   []schemas.StageTiming
-	troubles  []string
-	// copies: one of the troubles is that records could not be read.
+	degraded  []degradation
+	// copies: that the shelf's copies serve has been said.
 	copies bool
 
 	// awaits: the position of its seen_through is not reached. The watchdog reads it.
@@ -162,11 +159,6 @@ func (j *job) sawRecently(itemID string) bool {
 	})
 }
 
-// trouble notes what the answer has to do without.
-func (j *job) trouble(format string, args ...any) {
-	j.troubles = append(j.troubles, fmt.Sprintf(format, args...))
-}
-
 // answer delivers the reply unless the watchdog was first.
 func (j *job) answer(r schemas.RecommendationReply) {
 	j.deliverOnce(r)
@@ -216,8 +208,9 @@ func (j *job) compose() schemas.RecommendationReply {
 	if j.request.Explain {
 		r.Waterfall, r.Timings = j.steps, j.timings
 	}
-	if len(j.troubles) > 0 {
-		r.Status, r.Error = schemas.StatusDegraded, strings.Join(j.troubles, "; ")
+	if len(j.degraded) > 0 {
+		r.Status = schemas.StatusDegraded
+		r.Degraded, r.Error = describe(j.degraded)
 		if len(r.Items) == 0 {
 			r.Status = schemas.StatusUnavailable
 		}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/items"
 )
 
@@ -60,10 +61,10 @@ func (b *batch) admitLost(ctx context.Context) {
 	b.lost = b.service.lostNow(ctx)
 	for _, j := range b.jobs {
 		if b.lost.Profiles != "" {
-			j.trouble("user profile: %s", b.lost.Profiles)
+			j.degrade(schemas.DegradedUserProfile, "%s", b.lost.Profiles)
 		}
 		if b.lost.Items != "" {
-			j.trouble("item records: %s", b.lost.Items)
+			j.degrade(schemas.DegradedItemRecords, "%s", b.lost.Items)
 		}
 	}
 }
@@ -73,8 +74,7 @@ func (b *batch) admitLost(ctx context.Context) {
 func (b *batch) admitLostRows() {
 	for _, j := range b.jobs {
 		if b.lost.Index != "" && b.model != "" { // without a live model that is said already
-			j.trouble("candidate index: %s", b.lost.Index)
-			j.indexLost = true
+			j.degrade(schemas.DegradedCandidateIndex, "%s", b.lost.Index)
 		}
 	}
 }
@@ -90,7 +90,7 @@ const rowSeen = 10 * time.Second
 // has its rows would have found those. It goes by items that the index has acknowledged, and not just now.
 func (b *batch) admitFoundNothing(ctx context.Context) {
 	for _, j := range b.jobs {
-		if j.vector == nil || len(j.hits) > 0 || j.exhausted || j.indexLost || j.fallback == "" || j.answered.Load() {
+		if j.vector == nil || len(j.hits) > 0 || j.lacks(schemas.DegradedCandidateIndex) || j.fallback == "" || j.answered.Load() {
 			continue
 		}
 		var ids []string
@@ -102,7 +102,8 @@ func (b *batch) admitFoundNothing(ctx context.Context) {
 		if indexed, err := b.service.Items.Indexed(ctx, b.model, ids); err != nil || indexed == 0 {
 			continue // without Redis, other troubles are told
 		}
-		j.trouble("candidate index: it found nothing, though the catalogue has items that suit the request: rows are missing: %s", remedyRows)
+		j.degrade(schemas.DegradedCandidateIndex,
+			"it found nothing, though the catalogue has items that suit the request: rows are missing: %s", remedyRows)
 	}
 }
 

@@ -435,6 +435,7 @@ func (p *post) wait(t testing.TB) {
 		require.Equal(t, q.UserID, reply.UserID)
 		require.LessOrEqual(t, len(reply.Items), max(0, int(q.Count)))
 		require.Equal(t, reply.Status == schemas.StatusOK, reply.Error == "", "%s: %s", reply.Status, reply.Error)
+		requireCodes(t, reply)
 		if !q.Deadline.IsZero() && reply.Status != schemas.StatusDeadlineExceeded {
 			require.True(t, p.at[i].Before(q.Deadline), "late by %s", p.at[i].Sub(q.Deadline))
 		}

@@ -143,7 +143,7 @@ func (b *batch) fill(j *job, set *rules.Set) {
 func (b *batch) admitCopies(j *job) {
 	if !j.copies {
 		j.copies = true
-		j.trouble("item records: %v; the shelf's copies are of %s", b.recordsErr, b.shelf.readAt.UTC().Format(time.TimeOnly))
+		j.degrade(schemas.DegradedItemRecords, "%v; the shelf's copies are of %s", b.recordsErr, b.shelf.readAt.UTC().Format(time.TimeOnly))
 	}
 }
 
@@ -198,14 +198,16 @@ func (s *Service) outOfTime(j *job) schemas.RecommendationReply {
 	}
 	late.rules.Seen, late.rules.TurnedDown = late.sawRecently, late.hasTurnedDown
 	if j.awaits.Load() {
-		late.trouble("seen_through: partition %d had not reached offset %d in time, and none was left for a page of the user's own; "+
-			"popular items are shown, and seen ones may be among them", j.request.SeenThrough.Partition, j.request.SeenThrough.Offset)
+		late.degrade(schemas.DegradedSeenThrough,
+			"partition %d had not reached offset %d in time, and none was left for a page of the user's own; "+
+				"popular items are shown, and seen ones may be among them", j.request.SeenThrough.Partition, j.request.SeenThrough.Offset)
 	} else {
-		late.trouble("deadline: Redis or Milvus did not answer in time; popular items are shown, and seen ones may be among them")
+		late.degrade(schemas.DegradedDeadline,
+			"Redis or Milvus did not answer in time; popular items are shown, and seen ones may be among them")
 	}
 	b.fill(late, s.Rules())
 	if len(late.page) == 0 {
-		late.troubles = nil
+		late.degraded = nil
 		r := late.compose()
 		r.Status, r.Error = schemas.StatusDeadlineExceeded, "deadline: it ran out before anything could be recommended: try again later"
 		return r

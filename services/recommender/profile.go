@@ -24,7 +24,7 @@ func (b *batch) readModel(ctx context.Context) {
 	for _, j := range b.jobs {
 		j.freshness.ModelVersion, j.freshness.IndexVersion = model, model
 		if err != nil {
-			j.trouble("candidate index: %v", err)
+			j.degrade(schemas.DegradedCandidateIndex, "%v", err)
 		}
 	}
 }
@@ -40,9 +40,9 @@ func (b *batch) readProfiles(ctx context.Context) {
 	for i, j := range b.jobs {
 		switch {
 		case err != nil:
-			j.trouble("user profile: %v", err)
+			j.degrade(schemas.DegradedUserProfile, "%v", err)
 		case loaded[i] != nil && loaded[i].Err != nil:
-			j.trouble("user profile: %v", loaded[i].Err)
+			j.degrade(schemas.DegradedUserProfile, "%v", loaded[i].Err)
 		default:
 			j.setProfile(loaded[i])
 		}
@@ -78,7 +78,7 @@ func reached(p *profiles.Profile, want *schemas.Position) bool {
 
 func (j *job) mustWait() bool {
 	satisfied := j.freshness.SeenThroughSatisfied
-	return satisfied != nil && !*satisfied && len(j.troubles) == 0
+	return satisfied != nil && !*satisfied && len(j.degraded) == 0
 }
 
 // parkWaiting takes the jobs out of the batch whose seen_through position is not reached: they wait beside it. Without
@@ -91,7 +91,8 @@ func (b *batch) parkWaiting(ctx context.Context, park func(context.Context, *job
 				park(ctx, j)
 				continue
 			}
-			j.trouble("seen_through: partition %d had not reached offset %d in time; the answer is made from what the profile holds",
+			j.degrade(schemas.DegradedSeenThrough,
+				"partition %d had not reached offset %d in time; the answer is made from what the profile holds",
 				j.request.SeenThrough.Partition, j.request.SeenThrough.Offset)
 		}
 		kept = append(kept, j)

@@ -1,6 +1,7 @@
 package recommender
 
 import (
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/matrix"
 )
@@ -33,12 +34,12 @@ func (j *job) encodeQuery(tower *towers.QueryTower, model string, share float32)
 	taste := j.vector
 	j.vector, j.source = nil, sourceSearch
 	if tower == nil {
-		j.trouble("query: model %s has no query tower here: load a bundle that was trained on items with text", model)
+		j.degrade(schemas.DegradedQuery, "model %s has no query tower here: load a bundle that was trained on items with text", model)
 		return
 	}
 	vector := make([]float32, tower.Dim())
 	if !tower.Encode(vector, j.request.Query) {
-		j.trouble("query: model %s knows no part of %q: search for words that items have", model, j.request.Query)
+		j.degrade(schemas.DegradedQuery, "model %s knows no part of %q: search for words that items have", model, j.request.Query)
 		return
 	}
 	if len(taste) == len(vector) && share > 0 {

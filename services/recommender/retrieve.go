@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/items"
 )
 
@@ -63,7 +64,7 @@ func (b *batch) search(ctx context.Context, g searchGroup, jobs []*job) {
 
 func (j *job) searchFailed(err error) {
 	j.exhausted = true
-	j.trouble("candidate index: %v", err)
+	j.degrade(schemas.DegradedCandidateIndex, "%v", err)
 }
 
 // readRecords reads, once for the whole batch, the records of all hits, of the newest history items, and of pinned items.

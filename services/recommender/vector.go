@@ -64,7 +64,7 @@ func (b *batch) encode(ctx context.Context, jobs []*job, needed [][]string) {
 	}
 	if err != nil {
 		for _, j := range jobs {
-			j.trouble("item vectors: %v", err)
+			j.degrade(schemas.DegradedItemVectors, "%v", err)
 			if j.request.SeedItemID == "" {
 				j.useEmbedding()
 			}
@@ -176,13 +176,13 @@ func (j *job) encode(tower *towers.UserTower, model string, vectors map[string][
 	if seed := j.request.SeedItemID; seed != "" {
 		j.vector, j.source = vectors[seed], sourceSimilar
 		if j.vector == nil {
-			j.trouble("seed_item_id: item %q is not in the catalogue of model %s: send an item that is", seed, model)
+			j.degrade(schemas.DegradedSeedItem, "item %q is not in the catalogue of model %s: send an item that is", seed, model)
 		}
 		return
 	}
 	j.useEmbedding()
 	if tower == nil {
-		j.trouble("user tower: version %s is live but not loaded here: load its bundle", model)
+		j.degrade(schemas.DegradedUserTower, "version %s is live but not loaded here: load its bundle", model)
 		return
 	}
 	moved := int64(towers.Never)

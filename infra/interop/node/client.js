@@ -17,25 +17,38 @@ const contracts = {
   interactions: ['interaction.v1.avsc', 0x46520001],
   items: ['item_change.v1.avsc', 0x46520002],
   requests: ['recommendation_request.v2.avsc', 0x46520005],
-  replies: ['recommendation_reply.v1.avsc', 0x46520004]
+  replies: ['recommendation_reply.v2.avsc', 0x46520007]
 }
+// Of versions before, which a role that is not upgraded yet still writes.
+const earlier = { replies: [['recommendation_reply.v1.avsc', 0x46520004]] }
 
 // What writes and reads the records of a topic: a zero byte, the schema id as four bytes, most significant first, Avro.
 async function codec (name) {
   const [file, own] = contracts[name]
-  const schema = readFileSync(join(env.FRESHET_AVRO, file), 'utf8')
+  const textOf = file => readFileSync(join(env.FRESHET_AVRO, file), 'utf8')
+  const schema = textOf(file)
   if (registry) {
     const { id } = await registry.register({ type: 'AVRO', schema }, { subject: topic(name) + '-value' })
     return { encode: record => registry.encode(id, record), decode: value => registry.decode(value) }
   }
   const type = avro.Type.forSchema(JSON.parse(schema))
+  const readers = new Map([[own, [type]]])
+  for (const [file, id] of earlier[name] || []) {
+    const writer = avro.Type.forSchema(JSON.parse(textOf(file)))
+    readers.set(id, [writer, type.createResolver(writer)])
+  }
   return {
     encode: async record => {
       const frame = Buffer.alloc(5)
       frame.writeUInt32BE(own, 1)
       return Buffer.concat([frame, type.toBuffer(record)])
     },
-    decode: async value => type.fromBuffer(value.subarray(5))
+    decode: async value => {
+      const id = value.readUInt32BE(1)
+      if (!readers.has(id)) throw new Error(`schema id ${id} is unknown without a schema registry`)
+      const [writer, resolver] = readers.get(id)
+      return resolver ? type.fromBuffer(value.subarray(5), resolver) : writer.fromBuffer(value.subarray(5))
+    }
   }
 }
 

@@ -172,7 +172,7 @@ var cases = []fault{
 	},
 	{
 		name: "Redis stopped for 10 s", strike: stop(local.Redis), heal: start(local.Redis), hold: 10 * time.Second,
-		within: 15 * time.Second, late: 10, says: "degraded: user profile",
+		within: 15 * time.Second, late: 10, says: "degraded: user_profile",
 	},
 	{
 		name: "Redis, kill -9", strike: kill(local.Redis), heal: start(local.Redis),
@@ -180,7 +180,7 @@ var cases = []fault{
 	},
 	{
 		name: "Redis emptied; rebuild candidates, rebuild profiles", strike: emptyRedis, heal: rebuildAll, hold: 3 * time.Second,
-		within: 15 * time.Second, late: 10, says: "degraded: user profile",
+		within: 15 * time.Second, late: 10, says: "degraded: user_profile",
 	},
 	{
 		name: "Redis out of memory for 5 s", strike: memory("1mb"), heal: memory("0"), hold: 5 * time.Second,
@@ -188,7 +188,7 @@ var cases = []fault{
 	},
 	{
 		name: "Milvus, kill -9", strike: kill(local.Milvus), heal: start(local.Milvus), hold: 3 * time.Second,
-		within: 40 * time.Second, late: 10, says: "degraded: candidate index",
+		within: 40 * time.Second, late: 10, says: "degraded: candidate_index",
 	},
 	{
 		name: "one of three Redis Cluster masters, kill -9", prepare: cluster, strike: kill("redis-cluster-2"),
@@ -222,8 +222,8 @@ func networkCases() []fault {
 		prepare func(*network, *world, *settings.Settings)
 		says    string
 	}{
-		{"Redis", (*network).redis, "degraded: user profile"},
-		{"Milvus", (*network).milvus, "degraded: candidate index"},
+		{"Redis", (*network).redis, "degraded: user_profile"},
+		{"Milvus", (*network).milvus, "degraded: candidate_index"},
 	} {
 		for _, harm := range []struct {
 			name         string

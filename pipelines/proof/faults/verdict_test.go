@@ -3,7 +3,6 @@ package faults
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -52,10 +51,12 @@ func (v *verdict) count(requests []request) {
 	}
 }
 
-// reasonOf is what a degraded reply says, shortened to its subject.
+// reasonOf is what a degraded reply says in the first place.
 func reasonOf(r schemas.RecommendationReply) string {
-	subject, _, _ := strings.Cut(r.Error, ":")
-	return fmt.Sprintf("%v: %s", r.Status, subject)
+	if len(r.Degraded) == 0 {
+		return r.Status.String()
+	}
+	return fmt.Sprintf("%v: %s", r.Status, r.Degraded[0])
 }
 
 // judge compares all that is stored with the topics.
