@@ -70,7 +70,7 @@ func TestExtendWithoutATower(t *testing.T) {
 	p := r.load(t, user, "m1")
 	x := p.Extend(nil, []schemas.RecentEvent{{ItemID: "i2", Type: schemas.Click, OccurredAt: time.Unix(1_700_000_002, 0)}})
 	require.Contains(t, x.Items(), "i2")
-	require.Equal(t, p.Embedding, x.Embedding(func(id string) []float32 { return r.vectors["m1"]["i1"] }))
+	require.Equal(t, p.Embedding, x.Embedding(func(string) []float32 { return r.vectors["m1"]["i1"] }))
 	x = p.Extend(nil, nil)
 	require.Empty(t, x.Items())
 	nobody := (*Profile)(nil).Extend(r.live[0], nil)

@@ -51,7 +51,7 @@ func TestProfilesOfAnEarlierBuildGoOn(t *testing.T) {
 
 	p := r.load(t, user, "m1")
 	require.NoError(t, p.Err)
-	require.Equal(t, g.bytes(t, g.Profile["e:m1"]), string(packFloats(nil, p.Embedding)))
+	require.Equal(t, g.bytes(t, g.Profile["e:m1"]), string(packFloats(p.Embedding)))
 	state := g.bytes(t, g.Profile["s:m1"])
 	taste := unpackTaste(state, g.bytes(t, g.Profile["e:m1"]), 6, tower)
 	require.NotNil(t, taste)

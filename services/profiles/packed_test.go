@@ -125,7 +125,7 @@ func sampleState() string {
 
 // A taste is made anew from the history, so one that cannot be used is none, and no error.
 func TestUnusableTasteIsNone(t *testing.T) {
-	state, embedding := sampleState(), string(packFloats(nil, []float32{3}))
+	state, embedding := sampleState(), string(packFloats([]float32{3}))
 	require.NotNil(t, unpackTaste(state, embedding, 5, towerOf(1, 2)))
 	require.NotNil(t, unpackTaste(state, embedding, 5, nil))
 	for name, none := range map[string]*taste{
@@ -242,12 +242,12 @@ func FuzzUnpackPast(f *testing.F) {
 }
 
 func FuzzUnpackTaste(f *testing.F) {
-	f.Add(sampleState(), string(packFloats(nil, []float32{3})), uint64(5))
+	f.Add(sampleState(), string(packFloats([]float32{3})), uint64(5))
 	f.Add("", "", uint64(0))
 	f.Fuzz(func(t *testing.T, state, embedding string, stamp uint64) {
 		if taste := unpackTaste(state, embedding, stamp, nil); taste != nil {
 			require.Equal(t, state, string(taste.packState(stamp)))
-			require.Equal(t, embedding, string(packFloats(nil, taste.embedding)))
+			require.Equal(t, embedding, string(packFloats(taste.embedding)))
 		}
 	})
 }

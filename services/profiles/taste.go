@@ -60,11 +60,12 @@ const (
 func stateField(model string) string     { return "s:" + model }
 func embeddingField(model string) string { return "e:" + model }
 
-func packFloats(dst []byte, floats []float32) []byte {
+func packFloats(floats []float32) []byte {
+	packed := make([]byte, 0, 4*len(floats))
 	for _, x := range floats {
-		dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(x))
+		packed = binary.LittleEndian.AppendUint32(packed, math.Float32bits(x))
 	}
-	return dst
+	return packed
 }
 
 func (t *taste) packState(stamp uint64) []byte {

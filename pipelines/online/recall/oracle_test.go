@@ -29,9 +29,9 @@ type plainItem struct {
 }
 
 type plainUser struct {
-	history          []plainEvent // oldest first
-	seen             map[string]bool
-	pages            []*schemas.RecommendationReply
+	history   []plainEvent // oldest first
+	seen      map[string]bool
+	pages     []*schemas.RecommendationReply
 	state     *towers.State
 	embedding []float32
 }
