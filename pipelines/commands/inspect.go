@@ -14,6 +14,7 @@ import (
 	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/profiles"
 	"github.com/freshet/freshet/services/terminal"
+	"github.com/freshet/freshet/services/towers"
 )
 
 // Inspect groups the commands that show what is stored.
@@ -80,7 +81,7 @@ func (c *InspectUser) print(env *Env, p *profiles.Profile, model string) error {
 	facts.AppendRow(terminal.Row{"turned down", p.TurnedDownCount()})
 	facts.AppendRow(terminal.Row{"model", model})
 	facts.AppendRow(terminal.Row{"embedding", vectorLine(p.Embedding)})
-	facts.AppendRow(terminal.Row{"tower state", vectorLine(p.State)})
+	facts.AppendRow(terminal.Row{"tower state", stateLine(p.State)})
 	facts.Render()
 	history := terminal.NewTable(env.Out, terminal.Row{"occurred", "type", "item", "value"})
 	for _, e := range p.History {
@@ -109,6 +110,13 @@ func eventsLine(c profiles.Counters) string {
 }
 
 // vectorLine shows a vector by its size, its length and its first values.
+func stateLine(s *towers.State) string {
+	if s == nil {
+		return "none"
+	}
+	return vectorLine(s.Values())
+}
+
 func vectorLine(v []float32) string {
 	if v == nil {
 		return "none"

@@ -104,28 +104,28 @@ func TestTrainedTowersOfKindsAndGapsComeBack(t *testing.T) {
 		require.NoError(t, err)
 
 		lots := rand.New(rand.NewPCG(1, 2))
-		var ours, events []towers.Event
+		var ours, events []towertest.Event
 		state, embedding := make([]float32, want.StateSize()), make([]float32, want.Dim())
 		gotState, gotEmbedding := make([]float32, got.StateSize()), make([]float32, got.Dim())
 		for range 40 {
 			f := towers.ItemFeatures{ItemID: ids[lots.IntN(len(ids))]}
-			e := towers.Event{Item: make([]float32, want.Dim()), Kind: schemas.View, Gap: towers.Gap(lots.IntN(towers.Gaps))}
+			e := towertest.Event{Item: make([]float32, want.Dim()), Kind: schemas.View, Gap: towers.Gap(lots.IntN(towers.Gaps))}
 			for e.Kind = 0; !want.Reads(e.Kind); {
 				e.Kind = schemas.InteractionType(lots.IntN(int(schemas.Hide) + 1))
 			}
 			items.Encode(e.Item, &f)
 			ours = append(ours, e)
-			want.Advance(state, embedding, e)
+			towertest.Advance(want, state, embedding, e)
 			e.Item = make([]float32, want.Dim())
 			theirs.Encode(e.Item, &f)
 			events = append(events, e)
-			if got.Recurrent() {
-				got.Advance(gotState, gotEmbedding, e)
+			if got.StateSize() > 0 {
+				towertest.Advance(got, gotState, gotEmbedding, e)
 				require.InDeltaSlice(t, state, gotState, 1e-5, "after %d events", len(events))
 				require.InDeltaSlice(t, embedding, gotEmbedding, 1e-5, "after %d events", len(events))
 			}
-			want.Encode(state, embedding, ours)
-			got.Encode(gotState, gotEmbedding, events)
+			towertest.Encode(want, state, embedding, ours)
+			towertest.Encode(got, gotState, gotEmbedding, events)
 			require.InDeltaSlice(t, embedding, gotEmbedding, 1e-5, "of %d events", len(events))
 		}
 	}
@@ -185,7 +185,7 @@ func TestTowersOfPyTorch(t *testing.T) {
 				first := want.Histories[0]
 				require.Len(t, first, 1, "an event with this item")
 				state, embedding := make([]float32, users.StateSize()), make([]float32, users.Dim())
-				users.Encode(state, embedding, []towers.Event{{Item: vector, Kind: first[0].Kind, Gap: first[0].Gap}})
+				towertest.Encode(users, state, embedding, []towertest.Event{{Item: vector, Kind: first[0].Kind, Gap: first[0].Gap}})
 				require.InDeltaSlice(t, want.Towers[tower][0].Embeddings[0], embedding, 1e-5)
 			})
 		}

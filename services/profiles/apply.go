@@ -209,7 +209,7 @@ func (b *batch) writeCall(w *work) redisdb.Call {
 	for m := range p.moves {
 		mv, model := &p.moves[m], b.vectors.towers[m].Version()
 		if len(mv.steps) > 0 {
-			args = append(args, embeddingField(model), packFloats(nil, mv.taste.embedding))
+			args = append(args, embeddingField(model), packFloats(mv.taste.embedding))
 		}
 		if mv.taste != nil && (len(mv.steps) > 0 || restamp) {
 			args = append(args, stateField(model), mv.taste.packState(stamp))

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -41,16 +42,18 @@ func (r *rig) apply(t testing.TB, events ...Event) Report {
 func (r *rig) embeddingOf(model string, events ...Event) []float32 {
 	i := slices.IndexFunc(r.live, func(t *towers.UserTower) bool { return t.Version() == model })
 	tower := r.live[i]
-	state, embedding := make([]float32, tower.StateSize()), make([]float32, tower.Dim())
-	before := int64(towers.Never)
-	for _, e := range events {
-		at := e.OccurredAt.UnixMilli()
-		tower.Advance(state, embedding, towers.Event{
-			Item: r.vectors[model][e.ItemID], Kind: e.Type, Gap: towers.GapBetween(before, at),
-		})
-		before = at
+	acts := make([]towers.Act, len(events))
+	for i, e := range events {
+		acts[i] = towers.Act{Item: r.vectors[model][e.ItemID], Kind: e.Type, At: e.OccurredAt.UnixMilli()}
 	}
+	embedding := make([]float32, tower.Dim())
+	tower.Follow(new(towers.State), embedding, acts)
 	return embedding
+}
+
+// packedTime is how a state has the time of the event that moved it last.
+func packedTime(t time.Time) string {
+	return string(binary.LittleEndian.AppendUint64(nil, uint64(t.UnixMilli())))
 }
 
 func TestFirstEvents(t *testing.T) {
@@ -64,8 +67,8 @@ func TestFirstEvents(t *testing.T) {
 
 	p := r.load(t, user, "m1")
 	require.Equal(t, r.embeddingOf("m1", first, second), p.Embedding)
-	require.Len(t, p.State, r.live[0].StateSize())
-	require.Equal(t, second.OccurredAt.UnixMilli(), p.Moved)
+	require.Len(t, p.State.Values(), r.live[0].StateSize())
+	require.Equal(t, packedTime(second.OccurredAt), string(p.State.Append(nil)[:8]))
 	require.Equal(t, []string{"i2", "i1"}, []string{p.History[0].ItemID, p.History[1].ItemID})
 	require.Equal(t, map[int32]int64{0: 7}, p.Watermarks)
 	require.Equal(t, &schemas.Position{Offset: 7}, p.LastApplied())
@@ -600,7 +603,7 @@ func TestATowerWithoutAStateEncodesTheHistory(t *testing.T) {
 	} {
 		r.apply(t, step.events...)
 		p := r.load(t, user, "m1")
-		require.Empty(t, p.State)
+		require.Empty(t, p.State.Values())
 		require.InDeltaSlice(t, step.want, p.Embedding, 1e-5)
 	}
 }

@@ -85,7 +85,7 @@ func (b *batch) take(w *work, read *redis.SliceCmd) {
 	w.stamp = w.stored.counters.remembered()
 	for m, tower := range b.vectors.towers {
 		field := len(profileFields) + tasteFields*m
-		t := unpackTaste(text(values[field]), text(values[field+1]), w.stamp, tower.StateSize(), tower.Dim())
+		t := unpackTaste(text(values[field]), text(values[field+1]), w.stamp, tower)
 		lacking, err := unpackLacking(text(values[field+2]))
 		if err != nil {
 			w.err = redisdb.ReadError(unnamedKey(b.store.cfg.KeyPrefix), remedyProfile, err)

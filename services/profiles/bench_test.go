@@ -84,7 +84,7 @@ type always struct{}
 
 func (always) reads(int, schemas.InteractionType) bool { return true }
 func (always) has(int, string) bool                    { return true }
-func (always) recurrent(int) bool                      { return true }
+func (always) reach(int) int                           { return 0 }
 
 // BenchmarkFold is the part that neither Redis nor the tower has in it.
 func BenchmarkFold(b *testing.B) {

@@ -20,7 +20,8 @@
 //     the SeenItems that the user met last, and costs no more than one and a half times its distinct items, or 1,024 if these are
 //     fewer. Redis may reserve as much again.
 //   - What a tower reads of an event (item, kind, the gap to the event that moved it before) is the same whether the state moves
-//     on or is encoded anew: the state carries the time of the event that moved it last.
+//     on, is encoded anew, or goes beyond the profile by events that are not applied yet (Profile.Extend): towers.State carries the
+//     time of the event that moved it last. Which engine runs a tower is not known here; how far back it has to see, it says.
 //   - An event whose item has no vector leaves the taste as it is, and the profile says which item it lacks; the user waits for it
 //     (items.Waiters) before that is written. FollowArrivals encodes the history anew once the item is there, whoever dies when.
 //   - A value that cannot be read is an error that names the remedy; it is never overwritten as if it were empty. No error names the user:

@@ -49,7 +49,7 @@ func (v *vectorSet) forget(itemID string) {
 	delete(v.errs, itemID)
 }
 
-func (v *vectorSet) recurrent(model int) bool { return v.towers[model].Recurrent() }
+func (v *vectorSet) reach(model int) int { return v.towers[model].Reach() }
 
 func (v *vectorSet) knows(model int, itemID string) bool {
 	_, known := v.vectors[model][itemID]
@@ -87,12 +87,13 @@ func (v *vectorSet) take(q queuedVectors) {
 	}
 }
 
-// encode moves the tastes of all users as their plans say. Tastes that move on go together, first each one's first event,
-// then each one's second: the tower gives the same bits for a batch as for one.
+// encode moves the tastes of all users as their plans say, those of a model together.
 func (b *batch) encode(pending []*work) {
 	for m, tower := range b.vectors.towers {
-		var tastes []*taste
-		var rest [][]towers.Event
+		vector := func(id string) []float32 { return b.vectors.vectors[m][id] }
+		var states []*towers.State
+		var embeddings [][]float32
+		var acts [][]towers.Act
 		for _, w := range pending {
 			if w.err != nil || len(w.plan.moves[m].steps) == 0 {
 				continue
@@ -102,32 +103,12 @@ func (b *batch) encode(pending []*work) {
 			if len(mv.steps) == 0 {
 				continue
 			}
-			events := mv.taste.events(mv.steps, b.vectors.vectors[m])
 			if mv.anew {
-				mv.taste.state, mv.taste.embedding = make([]float32, tower.StateSize()), make([]float32, tower.Dim())
-				tower.Encode(mv.taste.state, mv.taste.embedding, events)
-				continue
+				mv.taste.embedding = make([]float32, tower.Dim())
 			}
-			tastes, rest = append(tastes, mv.taste), append(rest, events)
+			states, embeddings = append(states, &mv.taste.state), append(embeddings, mv.taste.embedding)
+			acts = append(acts, actsOf(mv.steps, vector))
 		}
-		advance(tower, tastes, rest)
-	}
-}
-
-func advance(tower *towers.UserTower, tastes []*taste, rest [][]towers.Event) {
-	states, embeddings := make([][]float32, len(tastes)), make([][]float32, len(tastes))
-	next := make([]towers.Event, len(tastes))
-	for round := 0; ; round++ {
-		n := 0
-		for i, t := range tastes {
-			if round < len(rest[i]) {
-				states[n], embeddings[n], next[n] = t.state, t.embedding, rest[i][round]
-				n++
-			}
-		}
-		if n == 0 {
-			return
-		}
-		tower.AdvanceBatch(states[:n], embeddings[:n], next[:n])
+		tower.FollowBatch(states, embeddings, acts)
 	}
 }

@@ -2,11 +2,9 @@ package profiles
 
 import (
 	"encoding/binary"
-	"slices"
 	"time"
 
 	"github.com/freshet/freshet/schemas"
-	"github.com/freshet/freshet/services/towers"
 )
 
 // plan is what the events of one user in a batch come to.
@@ -70,8 +68,8 @@ type reader interface {
 	reads(model int, kind schemas.InteractionType) bool
 	// has tells whether an item has a vector of that model.
 	has(model int, itemID string) bool
-	// recurrent tells whether that model has a state that one event can move. One that has none encodes the whole history for each.
-	recurrent(model int) bool
+	// reach is how many events before a new one that model has to see again with it.
+	reach(model int) int
 }
 
 // foldUser folds a user's events, in their order, onto what is stored. It decides event by event, as if each were a batch of
@@ -176,7 +174,7 @@ func (p *plan) remember(e Entry, keep limits, r reader) {
 			p.moves[m].missed = append(p.moves[m].missed, e.ItemID)
 		default:
 			reads := func(kind schemas.InteractionType) bool { return r.reads(m, kind) }
-			p.moves[m].by(e.step(), late || !r.recurrent(m), p.history, reads)
+			p.moves[m].by(e.step(), late || r.reach(m) > 0, p.history, reads)
 		}
 	}
 }
@@ -187,12 +185,7 @@ func (mv *move) by(s step, whole bool, h history, reads func(schemas.Interaction
 		mv.steps = append(mv.steps, s)
 		return
 	}
-	mv.taste, mv.anew, mv.steps = &taste{moved: towers.Never}, true, nil
-	for _, entry := range slices.Backward(h) {
-		if reads(entry.Kind) {
-			mv.steps = append(mv.steps, entry.step())
-		}
-	}
+	mv.taste, mv.anew, mv.steps = &taste{}, true, stepsOf(h, reads)
 }
 
 // erase forgets all but the watermarks, so that a replay of what was before stays refused.

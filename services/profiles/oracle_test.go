@@ -16,7 +16,7 @@ import (
 )
 
 // oracle is one user's profile as the words of doc.go say it, one event after the other, slow and simple. It shares
-// nothing with the store but the user tower's Advance and its gaps.
+// nothing with the store but the user tower.
 type oracle struct {
 	limit    int
 	marks    map[int32]int64
@@ -106,9 +106,9 @@ func met(past []Event, e Event) sighting {
 }
 
 type oracleTaste struct {
-	state, embedding []float32
-	moved            int64
-	behind           bool
+	state     towers.State
+	embedding []float32
+	behind    bool
 }
 
 func newOracle(limit int) *oracle {
@@ -134,9 +134,7 @@ var oracleReads = map[string]map[schemas.InteractionType]bool{
 
 // advance moves a taste by one event.
 func (t *oracleTaste) advance(tower *towers.UserTower, e Event, vector []float32) {
-	at := e.OccurredAt.UnixMilli()
-	tower.Advance(t.state, t.embedding, towers.Event{Item: vector, Kind: countsAs(e), Gap: towers.GapBetween(t.moved, at)})
-	t.moved = at
+	tower.Follow(&t.state, t.embedding, []towers.Act{{Item: vector, Kind: countsAs(e), At: e.OccurredAt.UnixMilli()}})
 }
 
 func (o *oracle) apply(r *rig, e Event) {
@@ -236,7 +234,7 @@ func (o *oracle) taste(r *rig, e Event, late, kept bool) {
 
 func (o *oracle) encode(r *rig, tower *towers.UserTower) {
 	model := tower.Version()
-	t := &oracleTaste{state: make([]float32, tower.StateSize()), embedding: make([]float32, tower.Dim()), moved: towers.Never}
+	t := &oracleTaste{embedding: make([]float32, tower.Dim())}
 	for _, h := range o.history {
 		switch v := r.vectors[model][h.ItemID]; {
 		case !oracleReads[model][countsAs(h)]:
@@ -302,8 +300,7 @@ func (o *oracle) check(t testing.TB, r *rig, user string) {
 			continue
 		}
 		require.Equal(t, bits(want.embedding), bits(p.Embedding), "user %s model %s", user, model)
-		require.Equal(t, bits(want.state), bits(p.State), "user %s model %s", user, model)
-		require.Equal(t, want.moved, p.Moved, "user %s model %s", user, model)
+		require.Equal(t, want.state.Append(nil), p.State.Append(nil), "user %s model %s", user, model)
 	}
 	if o.erased {
 		fields, err := r.client.HKeys(t.Context(), r.profileKey(user)).Result()

@@ -10,6 +10,8 @@ import (
 
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/redisdb"
+	"github.com/freshet/freshet/services/towers"
+	"github.com/freshet/freshet/services/towers/towertest"
 )
 
 func sampleHistory() history {
@@ -75,8 +77,17 @@ func TestFormatOne(t *testing.T) {
 	want.compactAt = 1500
 	want.left = window{tail: []uint32{0x04030201}, tailNewest: 5, halves: [2]int64{never, 7}, horizon: 3, blocks: 33}
 	require.Equal(t, want, p)
-	got := unpackTaste("\x02\x02\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x80\x3f", "\x00\x00\x00\x40", 2, 1, 1)
-	require.Equal(t, &taste{state: []float32{1}, embedding: []float32{2}, moved: -1}, got)
+	got := unpackTaste("\x02\x02\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x80\x3f", "\x00\x00\x00\x40", 2, towerOf(1, 1))
+	require.NotNil(t, got)
+	require.Equal(t, []float32{1}, got.state.Values())
+	require.Equal(t, packedTime(time.UnixMilli(-1)), string(got.state.Append(nil)[:8]))
+	require.Equal(t, []float32{2}, got.embedding)
+}
+
+// towerOf is one of a dimension and a number of layers: a state has as many values as both multiplied.
+func towerOf(dim, layers int) *towers.UserTower {
+	_, tower := towertest.Towers(towertest.Shape{Dim: dim, Layers: layers}, nil)
+	return tower
 }
 
 func TestUnreadablePackedValues(t *testing.T) {
@@ -108,24 +119,26 @@ func TestUnreadablePackedValues(t *testing.T) {
 }
 
 func sampleState() string {
-	t := taste{state: []float32{1, 2}, moved: 1_700_000_000_000}
+	t := taste{state: *towertest.StateOf([]float32{1, 2})}
 	return string(t.packState(5))
 }
 
 // A taste is made anew from the history, so one that cannot be used is none, and no error.
 func TestUnusableTasteIsNone(t *testing.T) {
-	state, embedding := sampleState(), string(packFloats(nil, []float32{3}))
-	require.NotNil(t, unpackTaste(state, embedding, 5, 2, 1))
-	require.NotNil(t, unpackTaste(state, embedding, 5, 0, 0))
+	state, embedding := sampleState(), string(packFloats([]float32{3}))
+	require.NotNil(t, unpackTaste(state, embedding, 5, towerOf(1, 2)))
+	require.NotNil(t, unpackTaste(state, embedding, 5, nil))
 	for name, none := range map[string]*taste{
-		"another stamp":      unpackTaste(state, embedding, 6, 2, 1),
-		"another state size": unpackTaste(state, embedding, 5, 3, 1),
-		"another dimension":  unpackTaste(state, embedding, 5, 2, 2),
-		"no embedding":       unpackTaste(state, "", 5, 2, 1),
-		"half a float":       unpackTaste(state, "abc", 5, 2, 1),
-		"no state":           unpackTaste("", embedding, 5, 2, 1),
-		"a newer format":     unpackTaste("\x03"+state[1:], embedding, 5, 2, 1),
-		"the format before":  unpackTaste("\x01"+state[1:9]+state[17:], embedding, 5, 2, 1),
+		"another stamp":      unpackTaste(state, embedding, 6, towerOf(1, 2)),
+		"another state size": unpackTaste(state, embedding, 5, towerOf(1, 3)),
+		"another dimension":  unpackTaste(state, embedding, 5, towerOf(2, 1)),
+		"no embedding":       unpackTaste(state, "", 5, towerOf(1, 2)),
+		"half a float":       unpackTaste(state, "abc", 5, towerOf(1, 2)),
+		"half a value":       unpackTaste(state[:len(state)-1], embedding, 5, nil),
+		"no time":            unpackTaste(state[:9], embedding, 5, nil),
+		"no state":           unpackTaste("", embedding, 5, towerOf(1, 2)),
+		"a newer format":     unpackTaste("\x03"+state[1:], embedding, 5, towerOf(1, 2)),
+		"the format before":  unpackTaste("\x01"+state[1:9]+state[17:], embedding, 5, towerOf(1, 2)),
 	} {
 		require.Nil(t, none, name)
 	}
@@ -229,12 +242,12 @@ func FuzzUnpackPast(f *testing.F) {
 }
 
 func FuzzUnpackTaste(f *testing.F) {
-	f.Add(sampleState(), string(packFloats(nil, []float32{3})), uint64(5))
+	f.Add(sampleState(), string(packFloats([]float32{3})), uint64(5))
 	f.Add("", "", uint64(0))
 	f.Fuzz(func(t *testing.T, state, embedding string, stamp uint64) {
-		if taste := unpackTaste(state, embedding, stamp, 0, 0); taste != nil {
+		if taste := unpackTaste(state, embedding, stamp, nil); taste != nil {
 			require.Equal(t, state, string(taste.packState(stamp)))
-			require.Equal(t, embedding, string(packFloats(nil, taste.embedding)))
+			require.Equal(t, embedding, string(packFloats(taste.embedding)))
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/towers"
 )
 
 // Profile is what is known of one user.
@@ -16,9 +17,8 @@ type Profile struct {
 	History []Entry
 	// Embedding and State are those of the model that was asked for; nil where the profile has none, or none that is
 	// current: the history is then to be encoded.
-	Embedding, State []float32
-	// Moved is when the event that moved State last occurred, in ms since 1970; it counts only with a State.
-	Moved int64
+	Embedding []float32
+	State     *towers.State
 	// Watermarks are the last offsets applied, by partition.
 	Watermarks map[int32]int64
 	// UpdatedAt is the broker's time of the newest event applied.

@@ -41,19 +41,7 @@ func (r *Replica) Apply(e *Event, tower *towers.UserTower, cfg Config, vector fu
 		r.lacking = slices.DeleteFunc(r.lacking, func(id string) bool { return vector(id) != nil })
 	}
 	r.lacking = slices.DeleteFunc(r.lacking, func(id string) bool { return !r.stored.history.hasItem(id) })
-	if len(mv.steps) > 0 {
-		vectors := map[string][]float32{}
-		for _, s := range mv.steps {
-			vectors[s.item] = vector(s.item)
-		}
-		events := r.taste.events(mv.steps, vectors)
-		if mv.anew {
-			r.taste.state, r.taste.embedding = make([]float32, tower.StateSize()), make([]float32, tower.Dim())
-			tower.Encode(r.taste.state, r.taste.embedding, events)
-		} else {
-			advance(tower, []*taste{r.taste}, [][]towers.Event{events})
-		}
-	}
+	r.follow(mv, tower, vector)
 	return Effect{New: len(p.applied) > 0 && entersHistory(e.Type), Late: p.late > 0}
 }
 
@@ -64,15 +52,19 @@ func (r *Replica) Arrive(tower *towers.UserTower, vector func(itemID string) []f
 	}
 	w := &work{stored: &r.stored, tastes: []*taste{r.taste}, lacking: [][]string{r.lacking}}
 	mv := &planAgain(w, replicaReader{tower, vector}).moves[0]
-	vectors := map[string][]float32{}
-	for _, s := range mv.steps {
-		vectors[s.item] = vector(s.item)
-	}
 	r.taste = mv.taste
-	events := r.taste.events(mv.steps, vectors)
-	r.taste.state, r.taste.embedding = make([]float32, tower.StateSize()), make([]float32, tower.Dim())
-	tower.Encode(r.taste.state, r.taste.embedding, events)
+	r.follow(mv, tower, vector)
 	r.lacking = slices.DeleteFunc(r.lacking, func(id string) bool { return vector(id) != nil })
+}
+
+// follow moves the taste as a plan says.
+func (r *Replica) follow(mv *move, tower *towers.UserTower, vector func(itemID string) []float32) {
+	if mv.anew {
+		r.taste.embedding = make([]float32, tower.Dim())
+	}
+	if len(mv.steps) > 0 {
+		tower.Follow(&r.taste.state, r.taste.embedding, actsOf(mv.steps, vector))
+	}
 }
 
 // replicaReader reads for the one model of a Replica.
@@ -85,7 +77,7 @@ func (r replicaReader) reads(_ int, kind schemas.InteractionType) bool { return 
 
 func (r replicaReader) has(_ int, itemID string) bool { return r.vector(itemID) != nil }
 
-func (r replicaReader) recurrent(int) bool { return r.tower.Recurrent() }
+func (r replicaReader) reach(int) int { return r.tower.Reach() }
 
 // Embedding is the user's, nil while no event has moved it. The next Apply may overwrite it.
 func (r *Replica) Embedding() []float32 {

@@ -151,10 +151,10 @@ func (s *Store) Load(ctx context.Context, users []string, model string) ([]*Prof
 	// The error of Exec is the first of the reads' own errors.
 	_, _ = pipe.Exec(ctx)
 
-	var stateSize, dim int
-	for _, tower := range s.models() {
-		if tower.Version() == model {
-			stateSize, dim = tower.StateSize(), tower.Dim()
+	var tower *towers.UserTower
+	for _, t := range s.models() {
+		if t.Version() == model {
+			tower = t
 		}
 	}
 	loaded := make([]*Profile, len(users))
@@ -173,8 +173,8 @@ func (s *Store) Load(ctx context.Context, users []string, model string) ([]*Prof
 		}
 		loaded[i] = st.profile(user, seen[i].Val())
 		stamp := st.counters.remembered()
-		if t := unpackTaste(text(values[len(shownFields)]), text(values[len(shownFields)+1]), stamp, stateSize, dim); t != nil {
-			loaded[i].State, loaded[i].Embedding, loaded[i].Moved = t.state, t.embedding, t.moved
+		if t := unpackTaste(text(values[len(shownFields)]), text(values[len(shownFields)+1]), stamp, tower); t != nil {
+			loaded[i].State, loaded[i].Embedding = &t.state, t.embedding
 		}
 	}
 	return loaded, nil

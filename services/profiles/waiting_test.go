@@ -44,8 +44,7 @@ func (r *rig) sameAsFoldedInOrder(t testing.TB, events ...Event) {
 	t.Helper()
 	want, have := r.folded(t, events...), r.load(t, user, "m1")
 	require.Equal(t, bits(want.Embedding), bits(have.Embedding))
-	require.Equal(t, bits(want.State), bits(have.State))
-	require.Equal(t, want.Moved, have.Moved)
+	require.Equal(t, want.State, have.State)
 }
 
 // TestEventsBeforeTheirItemCountOnceItIsThere: before, between and after events of known items, twice, and of two items.

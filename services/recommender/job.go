@@ -24,9 +24,6 @@ type job struct {
 	deadline time.Time
 
 	profile *profiles.Profile
-	// recent are those of the request's own events that move the tower and that the profile does not hold, oldest first; unread
-	// are all that the tower has still to read.
-	recent, unread []act
 	// vector is nil where nothing is known of the user's taste; then the shelf alone fills the page.
 	vector []float32
 	source string

@@ -311,15 +311,12 @@ func (r *rig) taste(t testing.TB, version string, done ...schemas.RecentEvent) [
 	vectors, err := r.items.Vectors(t.Context(), version, ids)
 	require.NoError(t, err)
 	tower := r.userTowers[version]
-	before := int64(towers.Never)
-	var events []towers.Event
+	var acts []towers.Act
 	for i, e := range done {
-		at := e.OccurredAt.UnixMilli()
-		events = append(events, towers.Event{Item: vectors[i], Kind: e.Type, Gap: towers.GapBetween(before, at)})
-		before = at
+		acts = append(acts, towers.Act{Item: vectors[i], Kind: e.Type, At: e.OccurredAt.UnixMilli()})
 	}
 	embedding := make([]float32, dim)
-	tower.Encode(make([]float32, tower.StateSize()), embedding, events)
+	tower.Follow(new(towers.State), embedding, acts)
 	return embedding
 }
 

@@ -66,8 +66,8 @@ func TestBundleRoundTrip(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, m.Version, items.Version())
 	require.Equal(t, m.Version, users.Version())
-	require.Equal(t, b.Items, items.w)
-	require.Equal(t, b.Users, users.heads)
+	require.Equal(t, b.Items, items.Weights())
+	require.Equal(t, b.Users, users.Heads())
 
 	left, err := os.ReadDir(filepath.Dir(dir))
 	require.NoError(t, err)
@@ -286,7 +286,7 @@ func TestBundleWithHeads(t *testing.T) {
 	require.Equal(t, 2, m.Heads)
 	users, err := LoadUserTower(dir)
 	require.NoError(t, err)
-	require.Equal(t, b.Users, users.heads)
+	require.Equal(t, b.Users, users.Heads())
 
 	editFile(t, dir, manifestFile, false, func(raw []byte) []byte {
 		return bytes.Replace(raw, []byte(`"heads": 2`), []byte(`"heads": 3`), 1)

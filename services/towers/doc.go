@@ -4,8 +4,10 @@
 // The item vector is e = id embedding + mean of the content embeddings. The same e is what the index holds, what the item
 // record holds beside it, and what an event feeds into the user tower; a score is the plain inner product u · e.
 //
-// The user tower is a gated linear recurrence (in the family of LRURec, HGRN and Griffin's RG-LRU) over the item vectors of
-// the user's events, oldest first. Its whole memory is a state of Layers x Dim floats, so that one event costs O(Dim²):
+// The user tower follows what users do (Act: an item's vector, a kind, a time): Follow moves a user's State and makes the embedding. What
+// callers see of the way in which it does that is one number, Reach. The tower's own way is a gated linear recurrence (in the family of
+// LRURec, HGRN and Griffin's RG-LRU) over the item vectors of the user's acts, oldest first. Its whole memory is a state of Layers x Dim
+// floats and the time of the act that moved it last, so that one act costs O(Dim²) and Reach is 0:
 //
 //	x = LayerNorm(e)
 //	per layer:
@@ -32,16 +34,20 @@
 // personalises a search.
 //
 // Towers trained elsewhere come as ONNX models (see Foreign) and stand behind the same types: a bundle whose manifest says so has
-// ONNX Runtime run them. They read kinds and gaps where their models have such inputs.
+// ONNX Runtime run them. They read kinds and gaps where their models have such inputs. A model that encodes whole histories has no
+// state, and Reach says how many acts before a new one it sees again. The two engines behind UserTower are recurrence.go and
+// foreign_user.go; no other room knows which one runs.
 //
 // The package may import schemas, services/towers/matrix, services/towers/onnxruntime and general libraries, and knows neither
 // Kafka nor any server.
 //
 // What always holds in it:
-//   - Advance, AdvanceBatch and Encode give the same bits for the same events on one machine, however these are cut into
-//     calls. Between machines with other vector units the last bits may differ, and so they may between the calls of a
-//     foreign tower, whose arithmetic is its runtime's. A history that has lost its oldest events makes another embedding
-//     than the state that saw them: the state forgets by itself, and the first event that is left has a gap of 0, unknown.
+//   - Follow and FollowBatch give the same bits for the same acts on one machine, however these are cut into calls. Between
+//     machines with other vector units the last bits may differ, and so they may between the calls of a foreign tower, whose
+//     arithmetic is its runtime's. A history that has lost its oldest acts makes another embedding than the state that saw
+//     them: the state forgets by itself, and the first act that is left has a gap of 0, unknown.
+//   - Gaps are made in one place, Clock: what a tower reads of an act is the same in serving, training and evaluation.
+//   - A packed State (Append, ParseState) is what lies in Redis: bytes of earlier builds stay readable.
 //   - What a text or an item costs is bounded, however long or hostile it is.
 //   - A tower never changes after it was loaded, and all its methods may be called from many goroutines at once.
 //   - One definition of features (Features.Tokens) serves training and serving.

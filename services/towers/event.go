@@ -9,14 +9,11 @@ import (
 	"github.com/freshet/freshet/schemas"
 )
 
-// Event is what moves the user tower by one step.
-type Event struct {
-	// Item is the item's vector, Dim long.
-	Item []float32
-	// Kind is what the user did. A kind that the tower has not learnt is read as none.
-	Kind schemas.InteractionType
-	// Gap is the time since the event that moved the tower before this one.
-	Gap Gap
+// event is an act as an engine reads it.
+type event struct {
+	item []float32
+	kind schemas.InteractionType
+	gap  Gap
 }
 
 // Gap is a time between two events in octaves of seconds: 0 where it is unknown, as for a user's first event, 1 below a second,
@@ -27,12 +24,11 @@ type Gap uint8
 // Gaps counts the values of Gap; the last one begins at 2^24 seconds, half a year.
 const Gaps = 27
 
-// Never is the time before a user's first event, for GapBetween.
+// Never is the time of an act of which nobody knows when it was, and of the one before a user's first.
 const Never = math.MinInt64
 
-// GapBetween is the gap from one event to the next, both in ms since 1970. A next event that is older counts as one of the same
-// moment.
-func GapBetween(before, at int64) Gap {
+// gapBetween is the gap from one act to the next, both in ms since 1970. A next act that is older counts as one of the same moment.
+func gapBetween(before, at int64) Gap {
 	if before == Never {
 		return 0
 	}
@@ -41,6 +37,17 @@ func GapBetween(before, at int64) Gap {
 	}
 	seconds := uint64(at-before) / 1000 // right also where the signed difference overflows
 	return Gap(min(1+bits.Len64(seconds), Gaps-1))
+}
+
+// After is the earliest time at which an act lies by this gap behind one at the time before; Never where the gap is unknown.
+func (g Gap) After(before int64) int64 {
+	switch g {
+	case 0:
+		return Never
+	case 1:
+		return before
+	}
+	return before + 1000<<(g-2)
 }
 
 // Inputs says what of an event a user tower reads beside the item's vector; the zero Inputs are those of a tower that reads

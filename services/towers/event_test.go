@@ -35,7 +35,7 @@ func TestGapBetween(t *testing.T) {
 		"ten years":              {0, 3650 * day, Gaps - 1},
 		"longer than int64 says": {math.MinInt64 + 1, math.MaxInt64, Gaps - 1},
 	} {
-		require.Equal(t, c.want, GapBetween(c.before, c.at), name)
+		require.Equal(t, c.want, gapBetween(c.before, c.at), name)
 	}
 }
 
@@ -45,7 +45,7 @@ func FuzzGapBetween(f *testing.F) {
 	f.Add(int64(math.MinInt64), int64(-1), int64(math.MaxInt64))
 	f.Fuzz(func(t *testing.T, before, at, later int64) {
 		at, later = min(at, later), max(at, later)
-		first, second := GapBetween(before, at), GapBetween(before, later)
+		first, second := gapBetween(before, at), gapBetween(before, later)
 		if second >= Gaps || first > second || (first == 0) != (before == Never) {
 			t.Fatalf("gaps %d and %d", first, second)
 		}
@@ -88,7 +88,7 @@ func TestBundleKeepsWhatTheTowerReads(t *testing.T) {
 		dir, b := writeReading(t, reads)
 		tower, err := LoadUserTower(dir)
 		require.NoError(t, err)
-		require.Equal(t, b.Users, tower.heads)
+		require.Equal(t, b.Users, tower.Heads())
 		require.Equal(t, reads, tower.Inputs())
 		text, err := os.ReadFile(filepath.Join(dir, manifestFile))
 		require.NoError(t, err)

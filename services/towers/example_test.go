@@ -8,24 +8,26 @@ import (
 	"github.com/freshet/freshet/services/towers/towertest"
 )
 
-// The state of a user is moved by one event at a time; reading the whole history again gives the same embedding, to the bit.
+// The state of a user is moved by one act at a time; reading the whole history again gives the same embedding, to the bit.
 func Example() {
 	catalogue := []towers.ItemFeatures{{ItemID: "tea", Title: "Green tea"}, {ItemID: "jam", Title: "Plum jam"}}
 	items, users := towertest.Towers(towertest.Shape{Dim: 8}, catalogue) // LoadItemTower and LoadUserTower read a bundle's
 	vectors := make([][]float32, len(catalogue))
-	history := make([]towers.Event, len(catalogue))
+	history := make([]towers.Act, len(catalogue))
 	for i := range catalogue {
 		vectors[i] = make([]float32, items.Dim())
 		items.Encode(vectors[i], &catalogue[i])
-		history[i] = towers.Event{Item: vectors[i], Kind: schemas.View}
+		history[i] = towers.Act{Item: vectors[i], Kind: schemas.View, At: 1000 * int64(i)}
 	}
 
-	state, embedding := make([]float32, users.StateSize()), make([]float32, users.Dim())
-	for _, event := range history {
-		users.Advance(state, embedding, event)
+	var state towers.State
+	embedding := make([]float32, users.Dim())
+	for _, act := range history {
+		users.Follow(&state, embedding, []towers.Act{act})
 	}
+	var anew towers.State
 	again := make([]float32, users.Dim())
-	users.Encode(make([]float32, users.StateSize()), again, history)
+	users.Follow(&anew, again, history)
 	same := true
 	for i := range again {
 		same = same && again[i] == embedding[i]

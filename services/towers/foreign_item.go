@@ -1,13 +1,12 @@
 package towers
 
 import (
-	"fmt"
 	"sync"
 
 	"github.com/freshet/freshet/services/towers/onnxruntime"
 )
 
-// foreignItem runs an item tower that was trained elsewhere. Of failing runs the same holds as of foreignUser's.
+// foreignItem encodes items by a model that was trained elsewhere.
 type foreignItem struct {
 	session            *onnxruntime.Session
 	dim                int
@@ -43,36 +42,24 @@ func newForeignItem(m *model, dim, ids, tokens int) (*foreignItem, error) {
 }
 
 // loadForeignItems loads a bundle's foreign item tower; lists are its vocabulary.
-func (m *Manifest) loadForeignItems(dir string, lists [][]string) (*ItemTower, error) {
+func (m *Manifest) loadForeignItems(dir string, lists [][]string) (*foreignItem, error) {
 	model, err := m.loadModel(dir, foreignItemFile)
 	if err != nil {
 		return nil, err
 	}
-	foreign, err := newForeignItem(model, m.Dim, len(lists[0]), len(lists[1]))
-	if err != nil {
-		return nil, err
-	}
-	t := NewItemTower(m.Version, &ItemWeights{Dim: m.Dim, IDs: lists[0], Tokens: lists[1]})
-	t.foreign = foreign
-	return t, nil
+	return newForeignItem(model, m.Dim, len(lists[0]), len(lists[1]))
 }
 
-// encodeForeign writes the item's vector into dst, which is zero.
-func (t *ItemTower) encodeForeign(dst []float32, itemID string, tokens []int32) {
-	var id int64
-	if i, known := t.ids[itemID]; known {
-		id = int64(i) + 1
+func (t *foreignItem) encode(dst []float32, id int32, tokens []int32) error {
+	row := int64(id) + 1 // 0 for none
+	if !t.knows(row, tokens) {
+		return nil
 	}
-	if !t.foreign.knows(id, tokens) {
-		return
-	}
-	if err := t.foreign.encode(dst, []int64{id}, [][]int32{tokens}); err != nil {
-		panic(fmt.Sprintf("towers: encoding item %q: %v", itemID, err))
-	}
+	return t.encodeAll(dst, []int64{row}, [][]int32{tokens})
 }
 
-// encode writes the vectors of items with these id rows, 0 for none, and the rows of these tokens, counted from 0.
-func (t *foreignItem) encode(dst []float32, ids []int64, tokens [][]int32) error {
+// encodeAll writes the vectors of items with these id rows, 0 for none, and the rows of these tokens, counted from 0.
+func (t *foreignItem) encodeAll(dst []float32, ids []int64, tokens [][]int32) error {
 	b := t.buffers.Get().(*itemBuffers)
 	defer t.buffers.Put(b)
 	n := len(ids)

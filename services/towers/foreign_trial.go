@@ -31,30 +31,30 @@ func (t *foreignUser) try() error {
 
 // trialEvents makes n events that have little in common. The first one's kind and gap are the last rows of their tables, and the
 // second one's the first.
-func (t *foreignUser) trialEvents(n int) []Event {
+func (t *foreignUser) trialEvents(n int) []event {
 	kinds := []schemas.InteractionType{schemas.UnknownInteraction, schemas.UnknownInteraction}
 	if known := len(t.kinds); known > 0 {
 		kinds = []schemas.InteractionType{t.kinds[known-1], schemas.UnknownInteraction, t.kinds[0]}
 	}
-	events := make([]Event, n)
+	events := make([]event, n)
 	for i := range events {
-		e := Event{Item: make([]float32, t.dim), Kind: kinds[i%len(kinds)], Gap: Gap((Gaps - 1 + i) % Gaps)}
-		for j := range e.Item {
-			e.Item[j] = float32(math.Sin(float64(1 + i*t.dim + j)))
+		e := event{item: make([]float32, t.dim), kind: kinds[i%len(kinds)], gap: Gap((Gaps - 1 + i) % Gaps)}
+		for j := range e.item {
+			e.item[j] = float32(math.Sin(float64(1 + i*t.dim + j)))
 		}
 		events[i] = e
 	}
 	return events
 }
 
-func (t *foreignUser) tryStep(events []Event) error {
+func (t *foreignUser) tryStep(events []event) error {
 	states, embeddings := matrixOf(3, t.stateSize), matrixOf(3, t.dim)
-	if err := t.advance(states, embeddings, events); err != nil {
+	if err := t.step(states, embeddings, events); err != nil {
 		return fmt.Errorf("with 3 users%s: %w", t.tables(), err)
 	}
 	for i := range events {
 		state, embedding := matrixOf(1, t.stateSize), matrixOf(1, t.dim)
-		if err := t.advance(state, embedding, events[i:i+1]); err != nil {
+		if err := t.step(state, embedding, events[i:i+1]); err != nil {
 			return err
 		}
 		if err := errors.Join(finite(embedding[0]), finite(state[0])); err != nil {
@@ -152,7 +152,7 @@ func (t *foreignItem) try(ids, tokens int) error {
 			continue // such an item has the zero vector, and does not come before the model
 		}
 		vector := make([]float32, t.dim)
-		err := t.encode(vector, []int64{int64(c.id)}, [][]int32{rows})
+		err := t.encodeAll(vector, []int64{int64(c.id)}, [][]int32{rows})
 		if err == nil {
 			err = finite(vector)
 		}
@@ -182,7 +182,7 @@ type trial struct {
 func (t *foreignItem) tryAgain(tried *trial) error {
 	n := min(len(tried.ids), t.atOnce)
 	again := make([]float32, n*t.dim)
-	if err := t.encode(again, tried.ids[:n], tried.tokens[:n]); err != nil {
+	if err := t.encodeAll(again, tried.ids[:n], tried.tokens[:n]); err != nil {
 		return fmt.Errorf("with %d items at once: %w", n, err)
 	}
 	if err := same(tried.vectors[:n*t.dim], again); err != nil {

@@ -1,8 +1,6 @@
 package towers
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -10,10 +8,7 @@ import (
 	"github.com/freshet/freshet/services/towers/onnxruntime"
 )
 
-// foreignUser runs a user tower that was trained elsewhere: a step where stateSize is above 0, else an encoder.
-//
-// A run cannot fail for what it is given, as shapes were checked and tried on load. When one fails nevertheless (no memory) the
-// methods panic, as Go itself does then; consumers survive a panic of a handler.
+// foreignUser is the engine of a user tower that was trained elsewhere: a step where there is a state, else an encoder of histories.
 type foreignUser struct {
 	session        *onnxruntime.Session
 	dim, stateSize int
@@ -134,7 +129,7 @@ func resized[T any](s []T, n int) []T {
 }
 
 // loadForeignUsers loads a bundle's foreign user tower.
-func (m *Manifest) loadForeignUsers(dir string) (*UserTower, error) {
+func (m *Manifest) loadForeignUsers(dir string) (*foreignUser, error) {
 	model, err := m.loadModel(dir, foreignUserFile)
 	if err != nil {
 		return nil, err
@@ -151,26 +146,15 @@ func (m *Manifest) loadForeignUsers(dir string) (*UserTower, error) {
 		return nil, refuse(mismatched, model.path, remedyImportAgain,
 			"has inputs %s, which take %d gaps, while the manifest's event_gaps is %d", list(model.inputs), gaps, m.Features.EventGaps)
 	}
-	return &UserTower{version: m.Version, foreign: foreign}, nil
+	return foreign, nil
 }
 
-func (t *foreignUser) mustAdvance(states, embeddings [][]float32, events []Event) {
-	if err := t.advance(states, embeddings, events); err != nil {
-		panic(fmt.Sprintf("towers: moving %d states: %v", len(states), err))
-	}
+func (t *foreignUser) shape() shape {
+	return shape{dim: t.dim, state: t.stateSize, most: t.most(), reads: t.reads}
 }
 
-func (t *foreignUser) mustEncode(state, embedding []float32, history []Event) {
-	if err := t.encode(state, embedding, history); err != nil {
-		panic(fmt.Sprintf("towers: encoding %d events: %v", len(history), err))
-	}
-}
-
-// advance moves users' states by one event each.
-func (t *foreignUser) advance(states, embeddings [][]float32, events []Event) error {
-	if t.stateSize == 0 {
-		return errors.New("this user tower is an encoder of whole histories: it has no state that an event could move")
-	}
+// step has a row for each user.
+func (t *foreignUser) step(states, embeddings [][]float32, events []event) error {
 	b := t.buffers.Get().(*userBuffers)
 	defer t.buffers.Put(b)
 	for start := 0; start < len(states); start += t.atOnce {
@@ -191,21 +175,18 @@ func (t *foreignUser) advance(states, embeddings [][]float32, events []Event) er
 	return nil
 }
 
-// encode makes state and embedding from a history, both being zero at first.
-func (t *foreignUser) encode(state, embedding []float32, history []Event) error {
-	if t.stateSize > 0 {
-		for i := range history {
-			if err := t.advance([][]float32{state}, [][]float32{embedding}, history[i:i+1]); err != nil {
-				return err
-			}
+// walk takes a step after the other, or encodes the newest events.
+func (t *foreignUser) walk(state, embedding []float32, events []event) error {
+	if t.stateSize == 0 {
+		events = events[max(0, len(events)-t.most()):]
+		return t.encodeWhole(embedding, events, len(events), max(t.events, len(events)))
+	}
+	for i := range events {
+		if err := t.step([][]float32{state}, [][]float32{embedding}, events[i:i+1]); err != nil {
+			return err
 		}
-		return nil
 	}
-	if len(history) == 0 {
-		return nil
-	}
-	history = history[max(0, len(history)-t.most()):]
-	return t.encodeWhole(embedding, history, len(history), max(t.events, len(history)))
+	return nil
 }
 
 // most is how many events of a history an encoder gets at the most, 0 for a step, which has no such bound.
@@ -217,7 +198,7 @@ func (t *foreignUser) most() int {
 }
 
 // encodeWhole runs the encoder on one history in room for a width of that many events. Of the history, length events count.
-func (t *foreignUser) encodeWhole(embedding []float32, history []Event, length, width int) error {
+func (t *foreignUser) encodeWhole(embedding []float32, history []event, length, width int) error {
 	b := t.buffers.Get().(*userBuffers)
 	defer t.buffers.Put(b)
 	b.items, b.lengths = resized(b.items, width*t.dim), append(b.lengths[:0], int64(length))
@@ -228,7 +209,7 @@ func (t *foreignUser) encodeWhole(embedding []float32, history []Event, length, 
 }
 
 // appendRead appends to the inputs of a run what the model reads of events beside their items, in a shape that may have room for more.
-func (t *foreignUser) appendRead(in []onnxruntime.Tensor, b *userBuffers, events []Event, shape ...int64) []onnxruntime.Tensor {
+func (t *foreignUser) appendRead(in []onnxruntime.Tensor, b *userBuffers, events []event, shape ...int64) []onnxruntime.Tensor {
 	n := int(shape[0])
 	if len(shape) > 1 {
 		n *= int(shape[1])
@@ -237,7 +218,7 @@ func (t *foreignUser) appendRead(in []onnxruntime.Tensor, b *userBuffers, events
 		b.kinds = resized(b.kinds, n)
 		clear(b.kinds)
 		for i := range events {
-			b.kinds[i] = int64(slices.Index(t.kinds, events[i].Kind) + 1)
+			b.kinds[i] = int64(slices.Index(t.kinds, events[i].kind) + 1)
 		}
 		in = append(in, onnxruntime.Tensor{Shape: shape, Ints: b.kinds})
 	}
@@ -245,7 +226,7 @@ func (t *foreignUser) appendRead(in []onnxruntime.Tensor, b *userBuffers, events
 		b.gaps = resized(b.gaps, n)
 		clear(b.gaps)
 		for i := range events {
-			b.gaps[i] = int64(events[i].Gap)
+			b.gaps[i] = int64(events[i].gap)
 		}
 		in = append(in, onnxruntime.Tensor{Shape: shape, Ints: b.gaps})
 	}
@@ -270,9 +251,9 @@ func gather(dst []float32, src [][]float32) {
 	}
 }
 
-func gatherItems(dst []float32, events []Event) {
+func gatherItems(dst []float32, events []event) {
 	for i := range events {
-		dst = dst[copy(dst, events[i].Item):]
+		dst = dst[copy(dst, events[i].item):]
 	}
 }
 

@@ -1,6 +1,7 @@
 package towers
 
 import (
+	"fmt"
 	"path/filepath"
 	"sync"
 
@@ -10,12 +11,17 @@ import (
 // ItemTower turns items into vectors.
 type ItemTower struct {
 	version string
-	w       *ItemWeights
+	dim     int
 	ids     map[string]int32
 	tokens  TokenIndex
+	encoder itemEncoder
 	rows    sync.Pool // *[]int32, an item's content rows
-	// foreign, where it is set, has the weights; w then has the vocabulary alone.
-	foreign *foreignItem
+}
+
+// itemEncoder makes the vector of an item, or of one of which nothing is known, from rows of the vocabulary: dst is zero and Dim long,
+// and id is below 0 for an item that is not in it.
+type itemEncoder interface {
+	encode(dst []float32, id int32, tokens []int32) error
 }
 
 // LoadItemTower reads the item tower of a bundle: the manifest, item_tower.bin and vocabulary.bin, nothing else.
@@ -29,7 +35,11 @@ func LoadItemTower(dir string) (*ItemTower, error) {
 		return nil, err
 	}
 	if _, foreign := m.Checksums[foreignItemFile]; m.Engine == onnxEngine && foreign {
-		return m.loadForeignItems(dir, lists)
+		encoder, err := m.loadForeignItems(dir, lists)
+		if err != nil {
+			return nil, err
+		}
+		return newItemTower(m.Version, m.Dim, lists[0], lists[1], encoder), nil
 	}
 	raw, err := m.readVerified(dir, itemFile)
 	if err != nil {
@@ -69,11 +79,15 @@ func (m *Manifest) loadVocabulary(dir string) ([][]string, error) {
 
 // NewItemTower serves weights that are in memory; the caller leaves them unchanged from then on.
 func NewItemTower(version string, w *ItemWeights) *ItemTower {
-	ids := make(map[string]int32, len(w.IDs))
-	for i, id := range w.IDs {
+	return newItemTower(version, w.Dim, w.IDs, w.Tokens, w)
+}
+
+func newItemTower(version string, dim int, itemIDs, tokens []string, encoder itemEncoder) *ItemTower {
+	ids := make(map[string]int32, len(itemIDs))
+	for i, id := range itemIDs {
 		ids[id] = int32(i)
 	}
-	t := &ItemTower{version: version, w: w, ids: ids, tokens: NewTokenIndex(w.Tokens)}
+	t := &ItemTower{version: version, dim: dim, ids: ids, tokens: NewTokenIndex(tokens), encoder: encoder}
 	t.rows.New = func() any { return new([]int32) }
 	return t
 }
@@ -82,14 +96,12 @@ func NewItemTower(version string, w *ItemWeights) *ItemTower {
 func (t *ItemTower) Version() string { return t.version }
 
 // Dim is the length of a vector.
-func (t *ItemTower) Dim() int { return t.w.Dim }
+func (t *ItemTower) Dim() int { return t.dim }
 
-// Weights gives the tower's weights, which must not be changed; nil for a foreign tower, whose model has them.
+// Weights gives the tower's weights, which must not be changed; nil where a model of another's has them.
 func (t *ItemTower) Weights() *ItemWeights {
-	if t.foreign != nil {
-		return nil
-	}
-	return t.w
+	w, _ := t.encoder.(*ItemWeights)
+	return w
 }
 
 // Knows reports whether the item has an id embedding of its own.
@@ -103,24 +115,30 @@ func (t *ItemTower) Knows(itemID string) bool {
 // beside the others. An item with neither id nor known content gets the zero vector, which scores 0 for everybody;
 // training leaves such items out of histories.
 func (t *ItemTower) Encode(dst []float32, f *ItemFeatures) {
-	d := t.w.Dim
-	dst = dst[:d]
+	dst = dst[:t.dim]
 	clear(dst)
 	rows := t.rows.Get().(*[]int32)
 	*rows = t.tokens.Rows((*rows)[:0], f)
-	if t.foreign != nil {
-		t.encodeForeign(dst, f.ItemID, *rows)
-		t.rows.Put(rows)
-		return
+	id, known := t.ids[f.ItemID]
+	if !known {
+		id = -1
 	}
-	if n := len(*rows); n > 0 {
-		share := 1 / float32(n)
-		for _, r := range *rows {
-			matrix.Axpy(share, t.w.Content[int(r)*d:int(r+1)*d], dst)
-		}
+	if err := t.encoder.encode(dst, id, *rows); err != nil {
+		panic(fmt.Sprintf("towers: encoding item %q: %v", f.ItemID, err)) // as of the user tower's engine
 	}
 	t.rows.Put(rows)
-	if i, ok := t.ids[f.ItemID]; ok {
-		matrix.Axpy(1, t.w.ID[int(i)*d:int(i+1)*d], dst)
+}
+
+func (w *ItemWeights) encode(dst []float32, id int32, tokens []int32) error {
+	d := w.Dim
+	if n := len(tokens); n > 0 {
+		share := 1 / float32(n)
+		for _, r := range tokens {
+			matrix.Axpy(share, w.Content[int(r)*d:int(r+1)*d], dst)
+		}
 	}
+	if id >= 0 {
+		matrix.Axpy(1, w.ID[int(id)*d:int(id+1)*d], dst)
+	}
+	return nil
 }

@@ -28,22 +28,6 @@ func ReadWeights(dir string) (*Bundle, error) {
 	return &Bundle{
 		Version: m.Version, Created: m.Created, Vocabulary: m.Features.Vocabulary, Data: m.Data, Metrics: m.Metrics,
 		Commit: m.Commit, From: m.From, Recipe: m.Recipe,
-		Items: items.w, Users: users.heads,
+		Items: items.Weights(), Users: users.Heads(),
 	}, nil
-}
-
-// SplitItemWeights is the contrary of JoinItemWeights: the towers of so many heads of one width, with memory of their own.
-func SplitItemWeights(w *ItemWeights, heads int) []*ItemWeights {
-	split := make([]*ItemWeights, heads)
-	d := w.Dim / heads
-	for k := range split {
-		split[k] = NewItemWeights(d, w.IDs, w.Tokens)
-		for row := range w.IDs {
-			copy(split[k].ID[row*d:(row+1)*d], w.ID[row*w.Dim+k*d:])
-		}
-		for row := range w.Tokens {
-			copy(split[k].Content[row*d:(row+1)*d], w.Content[row*w.Dim+k*d:])
-		}
-	}
-	return split
 }

@@ -2,7 +2,6 @@ package towers
 
 import (
 	"encoding/json"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -32,14 +31,4 @@ func TestReadWeightsGivesBackWhatWasWritten(t *testing.T) {
 	require.True(t, IsTruncated(err), "%v", err)
 	_, err = ReadWeights(filepath.Join(dir, "nowhere"))
 	require.True(t, IsMissing(err), "%v", err)
-}
-
-func TestSplitItemWeightsUndoesJoining(t *testing.T) {
-	var heads []*ItemWeights
-	for seed := range uint64(3) {
-		w := NewItemWeights(4, []string{"a", "b"}, []string{"category:x", "category:y", "brand:z"})
-		w.Randomise(rand.New(rand.NewPCG(seed, 0)))
-		heads = append(heads, w)
-	}
-	require.Equal(t, heads, SplitItemWeights(JoinItemWeights(heads), 3))
 }

@@ -6,34 +6,57 @@ import (
 	"sync"
 
 	"github.com/freshet/freshet/schemas"
-	"github.com/freshet/freshet/services/towers/matrix"
 )
 
-// rowsAtOnce bounds a workspace: longer batches and histories go through in pieces of this many rows.
-const rowsAtOnce = 64
-
-// UserTower moves users' states and makes their embeddings.
-//
-// It has one head or several, towers of one shape that were trained apart. Head k reads the k-th part of an item's vector, keeps
-// the k-th part of the state and writes the k-th part of the embedding: the inner product with an item then is the sum of
-// the heads' scores, an ensemble in one search.
+// UserTower follows what users do: it moves their states and makes their embeddings.
 type UserTower struct {
-	version    string
-	heads      []*UserWeights
-	workspaces sync.Pool // *workspace
-	// foreign, where it is set, is the tower; there are no heads then.
-	foreign *foreignUser
+	version string
+	shape   shape
+	engine  engine
+	scratch sync.Pool // *scratch
 }
 
-// LoadUserTower reads the user tower of a bundle: the manifest and user_tower.bin, nothing else.
+// engine runs a user tower: the recurrence of doc.go, or a model that was trained elsewhere. What it is given fits its shape.
+type engine interface {
+	shape() shape
+	// walk moves one user's state by events, oldest first, of which there is one at least, and overwrites the embedding.
+	walk(state, embedding []float32, events []event) error
+	// step moves the states of users by an event each, and overwrites their embeddings. It is not called where there is no state.
+	step(states, embeddings [][]float32, events []event) error
+}
+
+// shape is what an engine takes and gives.
+type shape struct {
+	// state is 0 where there is none: then the newest events of a history, most at the most, are encoded whole.
+	dim, state, most int
+	reads            Inputs
+}
+
+// scratch is what one call lays out for its engine.
+type scratch struct {
+	states, embeddings [][]float32
+	events             []event
+}
+
+// LoadUserTower reads the user tower of a bundle: the manifest and the tower's file, nothing else.
 func LoadUserTower(dir string) (*UserTower, error) {
 	m, err := LoadManifest(dir)
 	if err != nil {
 		return nil, err
 	}
+	var e engine
 	if m.Engine == onnxEngine {
-		return m.loadForeignUsers(dir)
+		e, err = m.loadForeignUsers(dir)
+	} else {
+		e, err = m.loadRecurrence(dir)
 	}
+	if err != nil {
+		return nil, err
+	}
+	return newUserTower(m.Version, e), nil
+}
+
+func (m *Manifest) loadRecurrence(dir string) (engine, error) {
 	raw, err := m.readVerified(dir, userFile)
 	if err != nil {
 		return nil, err
@@ -56,14 +79,18 @@ func LoadUserTower(dir string) (*UserTower, error) {
 	for i, t := range headTensors(heads) {
 		copy(t.data, got[i].data)
 	}
-	return NewUserTower(m.Version, heads...), nil
+	return newRecurrence(heads), nil
 }
 
 // NewUserTower serves heads of one shape and the same inputs, in the order in which they share the items' vectors; the caller
 // leaves their weights unchanged from then on.
 func NewUserTower(version string, heads ...*UserWeights) *UserTower {
-	t := &UserTower{version: version, heads: heads}
-	t.workspaces.New = func() any { return newWorkspace(heads[0].Dim) }
+	return newUserTower(version, newRecurrence(heads))
+}
+
+func newUserTower(version string, e engine) *UserTower {
+	t := &UserTower{version: version, shape: e.shape(), engine: e}
+	t.scratch.New = func() any { return new(scratch) }
 	return t
 }
 
@@ -71,271 +98,124 @@ func NewUserTower(version string, heads ...*UserWeights) *UserTower {
 func (t *UserTower) Version() string { return t.version }
 
 // Dim is the length of an embedding and of an item's vector.
-func (t *UserTower) Dim() int {
-	if t.foreign != nil {
-		return t.foreign.dim
+func (t *UserTower) Dim() int { return t.shape.dim }
+
+// StateSize is how many values a state has; none where the tower encodes histories whole.
+func (t *UserTower) StateSize() int { return t.shape.state }
+
+// Fits reports whether a state can be one of this tower.
+func (t *UserTower) Fits(s *State) bool { return len(s.hidden) == t.StateSize() }
+
+// Reach is how many of a user's acts before the unread ones Follow has to see: none where the state remembers them, and as many as the
+// tower takes where it encodes histories whole, each time from a new state.
+func (t *UserTower) Reach() int { return max(t.shape.most-1, 0) }
+
+// Heads gives the tower's weights, which must not be changed; none where a model of another's has them.
+func (t *UserTower) Heads() []*UserWeights {
+	if own, is := t.engine.(*recurrence); is {
+		return own.heads
 	}
-	return len(t.heads) * t.heads[0].Dim
+	return nil
 }
 
-// StateSize is the length of a state. A state of zeros is that of a user who has done nothing. Of a foreign encoder it is 0: there
-// is no state that Advance could move, and every event asks for the history to be encoded anew.
-func (t *UserTower) StateSize() int {
-	if t.foreign != nil {
-		return t.foreign.stateSize
-	}
-	return t.heads[0].Layers * t.Dim()
-}
+// Inputs is what the tower reads of an act beside the item; the caller must not change it.
+func (t *UserTower) Inputs() Inputs { return t.shape.reads }
 
-// Recurrent tells whether the tower has a state, so that Advance and AdvanceBatch may be called.
-func (t *UserTower) Recurrent() bool { return t.StateSize() > 0 }
+// Reads reports whether acts of this kind move the tower (see Inputs.Reads); the caller leaves the others out.
+func (t *UserTower) Reads(kind schemas.InteractionType) bool { return t.shape.reads.Reads(kind) }
 
-// Heads gives the tower's weights, which must not be changed; none for a foreign tower, whose model has them.
-func (t *UserTower) Heads() []*UserWeights { return t.heads }
-
-// Inputs is what the tower reads of an event beside the item; the caller must not change it.
-func (t *UserTower) Inputs() Inputs {
-	if t.foreign != nil {
-		return t.foreign.reads
-	}
-	return t.heads[0].Reads
-}
-
-// Reads says whether events of this kind move the tower (see Inputs.Reads); the caller leaves the others out.
-func (t *UserTower) Reads(kind schemas.InteractionType) bool {
-	return t.Inputs().Reads(kind)
-}
-
-// Advance moves a user's state by one event, and overwrites embedding with the user's new one. state is StateSize long,
-// embedding and the event's Item are Dim long. It does not allocate.
-func (t *UserTower) Advance(state, embedding []float32, e Event) {
-	t.checkRow(state, embedding)
-	if t.foreign != nil {
-		t.checkEvent(&e)
-		t.foreign.mustAdvance([][]float32{state}, [][]float32{embedding}, []Event{e})
+// Follow moves a user's state by acts, oldest first, and overwrites embedding, which is Dim long, with the user's new one. They are those
+// that the state has not seen; where the tower reaches back, it is a new state, and the acts before them are among them. Of no acts
+// nothing moves. It allocates nothing but a new user's state.
+func (t *UserTower) Follow(s *State, embedding []float32, acts []Act) {
+	t.begin(s, embedding)
+	if len(acts) == 0 {
 		return
 	}
-	ws := t.workspaces.Get().(*workspace)
-	t.read(ws, 0, &e)
-	for k, head := range t.heads {
-		ws.states[0] = head.stateOf(state, k)
-		copy(ws.row(ws.x, 0), head.vectorOf(e.Item, k))
-		head.run(ws, 1)
-		copy(head.vectorOf(embedding, k), ws.row(ws.x, 0))
+	c := t.scratch.Get().(*scratch)
+	for i := range acts {
+		c.events = append(c.events, t.read(s, &acts[i]))
 	}
-	t.release(ws)
+	t.must(t.engine.walk(s.hidden, embedding, c.events), 1)
+	t.release(c)
 }
 
-// AdvanceBatch does for many users, each with one event, what Advance does for one, and gives the same bits. The three
-// slices are aligned; the states must not overlap.
-func (t *UserTower) AdvanceBatch(states, embeddings [][]float32, events []Event) {
-	if len(embeddings) != len(states) || len(events) != len(states) {
-		panic(fmt.Sprintf("towers: AdvanceBatch of %d states, %d embeddings and %d events",
-			len(states), len(embeddings), len(events)))
+// FollowBatch does for many users what Follow does for one, and gives the same bits. The three slices are aligned; no state comes twice.
+func (t *UserTower) FollowBatch(states []*State, embeddings [][]float32, acts [][]Act) {
+	if len(embeddings) != len(states) || len(acts) != len(states) {
+		panic(fmt.Sprintf("towers: FollowBatch of %d states, %d embeddings and the acts of %d", len(states), len(embeddings), len(acts)))
 	}
-	if t.foreign != nil {
-		for i := range states {
-			t.checkRow(states[i], embeddings[i])
-			t.checkEvent(&events[i])
-		}
-		t.foreign.mustAdvance(states, embeddings, events)
-		return
+	for i, s := range states {
+		t.begin(s, embeddings[i])
 	}
-	ws := t.workspaces.Get().(*workspace)
-	for start := 0; start < len(states); start += rowsAtOnce {
-		n := min(rowsAtOnce, len(states)-start)
-		for i := range n {
-			t.checkRow(states[start+i], embeddings[start+i])
-			t.read(ws, i, &events[start+i])
-		}
-		for k, head := range t.heads {
-			for i := range n {
-				ws.states[i] = head.stateOf(states[start+i], k)
-				copy(ws.row(ws.x, i), head.vectorOf(events[start+i].Item, k))
-			}
-			head.run(ws, n)
-			for i := range n {
-				copy(head.vectorOf(embeddings[start+i], k), ws.row(ws.x, i))
+	c := t.scratch.Get().(*scratch)
+	for round := 0; ; round++ { // first each one's first act, then each one's second
+		users, longest := 0, 0
+		for i := range acts {
+			if left := len(acts[i]) - round; left > 0 {
+				users, longest = users+1, max(longest, left)
 			}
 		}
+		// An engine is the faster, the more rows it has at once: of many users, or else of a long history.
+		if longest > users || t.shape.state == 0 {
+			for i, s := range states {
+				if len(acts[i]) > round {
+					t.Follow(s, embeddings[i], acts[i][round:])
+				}
+			}
+			break
+		}
+		if users == 0 {
+			break
+		}
+		for i, s := range states {
+			if len(acts[i]) > round {
+				c.states, c.embeddings = append(c.states, s.hidden), append(c.embeddings, embeddings[i])
+				c.events = append(c.events, t.read(s, &acts[i][round]))
+			}
+		}
+		t.must(t.engine.step(c.states, c.embeddings, c.events), users)
+		c.reset()
 	}
-	t.release(ws)
+	t.release(c)
 }
 
-// Encode makes state and embedding anew from a history, oldest event first: the same bits as Advance over its events from a
-// state of zeros. The embedding of an empty history is zero, which scores every item 0.
-func (t *UserTower) Encode(state, embedding []float32, history []Event) {
-	t.checkRow(state, embedding)
-	clear(state)
-	clear(embedding)
-	if t.foreign != nil {
-		for i := range history {
-			t.checkEvent(&history[i])
-		}
-		t.foreign.mustEncode(state, embedding, history)
-		return
+// begin readies a state for the acts that follow.
+func (t *UserTower) begin(s *State, embedding []float32) {
+	if s.hidden == nil && t.shape.state > 0 {
+		s.hidden = make([]float32, t.shape.state)
 	}
-	ws := t.workspaces.Get().(*workspace)
-	for start := 0; start < len(history); start += rowsAtOnce {
-		n := min(rowsAtOnce, len(history)-start)
-		for i := range n {
-			t.read(ws, i, &history[start+i])
-		}
-		for k, head := range t.heads {
-			for i := range n {
-				// One state for all rows: a layer's recurrence goes through the rows in order, so row i finds what row i-1 left.
-				ws.states[i] = head.stateOf(state, k)
-				copy(ws.row(ws.x, i), head.vectorOf(history[start+i].Item, k))
-			}
-			head.run(ws, n)
-			copy(head.vectorOf(embedding, k), ws.row(ws.x, n-1))
-		}
-	}
-	t.release(ws)
-}
-
-func (t *UserTower) checkRow(state, embedding []float32) {
-	if len(state) != t.StateSize() || len(embedding) != t.Dim() {
+	if !t.Fits(s) || len(embedding) != t.Dim() {
 		panic(fmt.Sprintf("towers: a state of %d and an embedding of %d values for a tower of %d and %d",
-			len(state), len(embedding), t.StateSize(), t.Dim()))
+			len(s.hidden), len(embedding), t.StateSize(), t.Dim()))
 	}
 }
 
-func (t *UserTower) checkEvent(e *Event) {
-	if len(e.Item) != t.Dim() || e.Gap >= Gaps {
-		panic(fmt.Sprintf("towers: an event of %d values and gap %d for a tower of %d values and gaps below %d",
-			len(e.Item), e.Gap, t.Dim(), Gaps))
+// read makes an act the engine's next event, and moves the state's clock to it.
+func (t *UserTower) read(s *State, a *Act) event {
+	if len(a.Item) != t.Dim() {
+		panic(fmt.Sprintf("towers: an act on an item of %d values for a tower of %d", len(a.Item), t.Dim()))
+	}
+	return event{a.Item, a.Kind, s.clock.Tick(a.At)}
+}
+
+// must ends in a panic where a run fails: it cannot fail for what it is given, as shapes were checked and a foreign model tried on load.
+// What is left is no memory, of which Go itself would panic; consumers survive a panic of a handler.
+func (t *UserTower) must(err error, users int) {
+	if err != nil {
+		panic(fmt.Sprintf("towers: following the acts of %d users: %v", users, err))
 	}
 }
 
-// read checks an event and notes, for row i of the workspace, the rows of the tables that it asks for.
-func (t *UserTower) read(ws *workspace, i int, e *Event) {
-	t.checkEvent(e)
-	ws.kinds[i], ws.gaps[i] = t.heads[0].Reads.Row(e.Kind), e.Gap
+// release forgets the callers' states and vectors, which a pool must not keep alive.
+func (t *UserTower) release(c *scratch) {
+	c.reset()
+	t.scratch.Put(c)
 }
 
-// vectorOf is head k's part of a vector that all heads share.
-func (w *UserWeights) vectorOf(vector []float32, k int) []float32 {
-	return vector[k*w.Dim : (k+1)*w.Dim]
-}
-
-// stateOf is head k's part of a state, all its layers.
-func (w *UserWeights) stateOf(state []float32, k int) []float32 {
-	size := w.Layers * w.Dim
-	return state[k*size : (k+1)*size]
-}
-
-// workspace holds the activations of up to rowsAtOnce rows.
-type workspace struct {
-	dim                       int
-	x, norm, gates, mix, wide []float32
-	states                    [][]float32
-	kinds                     [rowsAtOnce]uint8 // rows of the tables
-	gaps                      [rowsAtOnce]Gap
-}
-
-func newWorkspace(dim int) *workspace {
-	buf := make([]float32, rowsAtOnce*dim*(1+1+3+1+FeedForward))
-	cut := func(width int) []float32 {
-		n := rowsAtOnce * dim * width
-		part := buf[:n:n]
-		buf = buf[n:]
-		return part
-	}
-	return &workspace{
-		dim: dim, x: cut(1), norm: cut(1), gates: cut(3), mix: cut(1), wide: cut(FeedForward),
-		states: make([][]float32, rowsAtOnce),
-	}
-}
-
-func (ws *workspace) row(x []float32, i int) []float32 { return x[i*ws.dim : (i+1)*ws.dim] }
-
-// release forgets the callers' states, which a pool must not keep alive.
-func (t *UserTower) release(ws *workspace) {
-	clear(ws.states)
-	t.workspaces.Put(ws)
-}
-
-// run takes n item vectors in ws.x through the tower, row i moving ws.states[i], and leaves the embeddings in ws.x.
-func (w *UserWeights) run(ws *workspace, n int) {
-	d := w.Dim
-	ws.normalise(ws.x, &w.Input, n)
-	for l := range w.Layer {
-		layer := &w.Layer[l]
-		ws.normalise(ws.norm, &layer.GateNorm, n)
-		layer.Gates.apply(ws.gates, ws.norm, n)
-		for i := range n {
-			layer.AddInputs(ws.gates[3*i*d:3*(i+1)*d], ws.kinds[i], ws.gaps[i])
-		}
-		for i := range n {
-			layer.recur(ws.states[i][l*d:(l+1)*d], ws.gates[3*i*d:3*(i+1)*d], ws.row(ws.mix, i), ws.row(ws.norm, i))
-		}
-		layer.Out.add(ws.x, ws.mix, n)
-		ws.normalise(ws.norm, &layer.WideNorm, n)
-		layer.Up.apply(ws.wide, ws.norm, n)
-		wide := ws.wide[:n*FeedForward*d]
-		matrix.GELU(wide, wide)
-		layer.Down.add(ws.x, wide, n)
-	}
-	ws.normalise(ws.x, &w.Output, n)
-}
-
-func (ws *workspace) normalise(dst []float32, norm *Norm, n int) {
-	for i := range n {
-		norm.Apply(ws.row(dst, i), ws.row(ws.x, i))
-	}
-}
-
-// AddInputs adds to a row of gate pre-activations what the tables say of an event: kind is its row by Inputs.Row. Where the tower
-// does not read the one or the other, nothing is added.
-func (l *Layer) AddInputs(gates []float32, kind uint8, gap Gap) {
-	if len(l.Kinds) > 0 {
-		matrix.Axpy(1, tableRow(l.Kinds, len(gates), int(kind)), gates)
-	}
-	if len(l.Gaps) > 0 {
-		matrix.Axpy(1, tableRow(l.Gaps, len(gates), int(gap)), gates)
-	}
-}
-
-// AddInputGradient adds a row of the gradient at the gate pre-activations to that of the tables' rows, where l holds a gradient.
-func (l *Layer) AddInputGradient(dGates []float32, kind uint8, gap Gap) {
-	if len(l.Kinds) > 0 {
-		matrix.Axpy(1, dGates, tableRow(l.Kinds, len(dGates), int(kind)))
-	}
-	if len(l.Gaps) > 0 {
-		matrix.Axpy(1, dGates, tableRow(l.Gaps, len(dGates), int(gap)))
-	}
-}
-
-func tableRow(table []float32, width, row int) []float32 { return table[row*width : (row+1)*width] }
-
-// recur moves one state by one row of gate pre-activations, which it overwrites, and writes what the layer mixes in.
-func (l *Layer) recur(state, gates, mix, scratch []float32) {
-	d := len(state)
-	forget, candidate, out := gates[:d], gates[d:2*d], gates[2*d:3*d]
-	matrix.Sigmoid(forget, forget)
-	for j, c := range candidate {
-		state[j] = c + forget[j]*(state[j]-c)
-	}
-	matrix.SiLU(scratch, out)
-	l.StateNorm.Apply(mix, state)
-	for j, s := range scratch {
-		mix[j] *= s
-	}
-}
-
-// apply computes dst = x W + b for n rows.
-func (l *Linear) apply(dst, x []float32, n int) {
-	for i := range n {
-		copy(dst[i*l.Out:(i+1)*l.Out], l.B)
-	}
-	matrix.Gemm(false, false, n, l.Out, l.In, 1, x, l.In, l.W, l.Out, 1, dst, l.Out)
-}
-
-// add computes dst += x W + b for n rows.
-func (l *Linear) add(dst, x []float32, n int) {
-	for i := range n {
-		matrix.Axpy(1, l.B, dst[i*l.Out:(i+1)*l.Out])
-	}
-	matrix.Gemm(false, false, n, l.Out, l.In, 1, x, l.In, l.W, l.Out, 1, dst, l.Out)
+func (c *scratch) reset() {
+	clear(c.states)
+	clear(c.embeddings)
+	clear(c.events)
+	c.states, c.embeddings, c.events = c.states[:0], c.embeddings[:0], c.events[:0]
 }

@@ -36,14 +36,45 @@ var everything = Inputs{Gaps: true, Kinds: []schemas.InteractionType{
 	schemas.View, schemas.Click, schemas.Like, schemas.Dislike, schemas.Purchase, schemas.Hide,
 }}
 
-// randomEvents are of any kind and gap, also kinds that the tower has not learnt.
-func randomEvents(seed uint64, n, dim int) []Event {
+// randomEvents are of any kind and gap, also kinds that the tower has not learnt. The first is a user's first.
+func randomEvents(seed uint64, n, dim int) []event {
 	rng := rand.New(rand.NewPCG(seed, 2))
-	events := make([]Event, n)
+	events := make([]event, n)
 	for i, item := range randomItems(seed, n, dim) {
-		events[i] = Event{Item: item, Kind: schemas.InteractionType(rng.IntN(14)), Gap: Gap(rng.IntN(Gaps))}
+		events[i] = event{item: item, kind: schemas.InteractionType(rng.IntN(14)), gap: Gap(rng.IntN(Gaps))}
 	}
+	events[0].gap = 0
 	return events
+}
+
+// actsOf gives events times that have their gaps.
+func actsOf(events []event) []Act {
+	acts := make([]Act, len(events))
+	at := int64(1_700_000_000_000)
+	for i, e := range events {
+		acts[i] = Act{Item: e.item, Kind: e.kind, At: e.gap.After(at)}
+		if i == 0 {
+			acts[i].At = at
+		}
+		at = max(at, acts[i].At)
+	}
+	return acts
+}
+
+// encode is what the tower makes of a new user's acts.
+func encode(tower *UserTower, acts []Act) (*State, []float32) {
+	s, embedding := new(State), make([]float32, tower.Dim())
+	tower.Follow(s, embedding, acts)
+	return s, embedding
+}
+
+// randomStates are those of users who did something at the time 0.
+func randomStates(seed uint64, n, size int) []*State {
+	states := make([]*State, n)
+	for i, hidden := range randomItems(seed, n, size) {
+		states[i] = &State{hidden, Clock{0, true}}
+	}
+	return states
 }
 
 func randomItems(seed uint64, n, dim int) [][]float32 {
@@ -59,7 +90,7 @@ func randomItems(seed uint64, n, dim int) [][]float32 {
 }
 
 // reference is doc.go's recurrence written down in float64, one event and one number at a time.
-func reference(w *UserWeights, events []Event) (state, embedding []float64) {
+func reference(w *UserWeights, events []event) (state, embedding []float64) {
 	d := w.Dim
 	norm := func(n Norm, x []float64) []float64 {
 		mean, variance := 0.0, 0.0
@@ -90,9 +121,9 @@ func reference(w *UserWeights, events []Event) (state, embedding []float64) {
 	for _, e := range events {
 		x := make([]float64, d)
 		for i := range x {
-			x[i] = float64(e.Item[i])
+			x[i] = float64(e.item[i])
 		}
-		kind := 1 + slices.Index(w.Reads.Kinds, e.Kind)
+		kind := 1 + slices.Index(w.Reads.Kinds, e.kind)
 		x = norm(w.Input, x)
 		for li, l := range w.Layer {
 			h := state[li*d : (li+1)*d]
@@ -102,7 +133,7 @@ func reference(w *UserWeights, events []Event) (state, embedding []float64) {
 					p[j] += float64(l.Kinds[kind*len(p)+j])
 				}
 				if w.Reads.Gaps {
-					p[j] += float64(l.Gaps[int(e.Gap)*len(p)+j])
+					p[j] += float64(l.Gaps[int(e.gap)*len(p)+j])
 				}
 			}
 			for j := range h {
@@ -129,17 +160,16 @@ func reference(w *UserWeights, events []Event) (state, embedding []float64) {
 	return state, embedding
 }
 
-func TestEncodeEqualsDefinition(t *testing.T) {
+func TestFollowEqualsDefinition(t *testing.T) {
 	for _, shape := range [][2]int{{1, 1}, {5, 1}, {16, 2}, {64, 2}, {67, 3}} {
 		events := randomEvents(3, 150, shape[0])
 		for _, tower := range []*UserTower{
 			randomTower(t, shape[0], shape[1]), itemsAlone(t, shape[0], shape[1]),
 		} {
-			wantState, wantEmbedding := reference(tower.heads[0], events)
-			state, embedding := make([]float32, tower.StateSize()), make([]float32, tower.Dim())
-			tower.Encode(state, embedding, events)
+			wantState, wantEmbedding := reference(tower.Heads()[0], events)
+			state, embedding := encode(tower, actsOf(events))
 			for i := range wantState {
-				require.InDelta(t, wantState[i], state[i], 2e-5, "state[%d] at shape %v", i, shape)
+				require.InDelta(t, wantState[i], state.Values()[i], 2e-5, "state[%d] at shape %v", i, shape)
 			}
 			for i := range wantEmbedding {
 				require.InDelta(t, wantEmbedding[i], embedding[i], 5e-5, "embedding[%d] at shape %v", i, shape)
@@ -164,9 +194,7 @@ func TestTablesOfZeroChangeNothing(t *testing.T) {
 	for _, reads := range []Inputs{{}, everything, {Gaps: true}, {Kinds: everything.Kinds}} {
 		w := NewEventWeights(dim, layers, reads)
 		w.Randomise(rand.New(rand.NewPCG(8, 8)))
-		tower := NewUserTower("test", w)
-		embedding := make([]float32, dim)
-		tower.Encode(make([]float32, tower.StateSize()), embedding, events)
+		_, embedding := encode(NewUserTower("test", w), actsOf(events))
 		embeddings = append(embeddings, embedding)
 	}
 	for _, other := range embeddings[1:] {
@@ -179,87 +207,101 @@ func TestTablesOfZeroChangeNothing(t *testing.T) {
 func TestEveryInputCounts(t *testing.T) {
 	tower := randomTower(t, 16, 2)
 	events := randomEvents(1, 20, 16)
-	events[11].Kind, events[11].Gap = schemas.View, 3
-	of := func(e Event) []float32 {
+	events[11].kind, events[11].gap = schemas.View, 3
+	of := func(kind schemas.InteractionType, gap Gap) []float32 {
 		changed := slices.Clone(events)
-		changed[11].Kind, changed[11].Gap = e.Kind, e.Gap
-		embedding := make([]float32, 16)
-		tower.Encode(make([]float32, tower.StateSize()), embedding, changed)
+		changed[11].kind, changed[11].gap = kind, gap
+		_, embedding := encode(tower, actsOf(changed))
 		return embedding
 	}
-	was := of(events[11])
-	require.NotEqual(t, was, of(Event{Kind: schemas.Purchase, Gap: 3}))
-	require.NotEqual(t, was, of(Event{Kind: schemas.View, Gap: 4}))
-	require.NotEqual(t, was, of(Event{Kind: schemas.Rating, Gap: 3}))
-	require.Equal(t, of(Event{Kind: schemas.Complete, Gap: 3}), of(Event{Kind: schemas.Rating, Gap: 3}), "both unknown to the tower")
+	was := of(schemas.View, 3)
+	require.NotEqual(t, was, of(schemas.Purchase, 3))
+	require.NotEqual(t, was, of(schemas.View, 4))
+	require.NotEqual(t, was, of(schemas.Rating, 3))
+	require.Equal(t, of(schemas.Complete, 3), of(schemas.Rating, 3), "both unknown to the tower")
 }
 
-func TestEncodeEqualsAdvanceBitForBit(t *testing.T) {
+// TestFollowIsTheSameHoweverItIsCut: one act at a time, all at once, or in two parts.
+func TestFollowIsTheSameHoweverItIsCut(t *testing.T) {
 	tower := randomTower(t, 64, 2)
 	for _, n := range []int{1, 2, 3, 12, 13, 63, 64, 65, 200} {
-		events := randomEvents(uint64(n), n, 64)
-		one, oneEmbedding := make([]float32, tower.StateSize()), make([]float32, 64)
-		for _, e := range events {
-			tower.Advance(one, oneEmbedding, e)
+		acts := actsOf(randomEvents(uint64(n), n, 64))
+		var one, two State
+		oneEmbedding, twoEmbedding := make([]float32, 64), make([]float32, 64)
+		for i := range acts {
+			tower.Follow(&one, oneEmbedding, acts[i:i+1])
 		}
-		whole, wholeEmbedding := randomItems(9, 1, tower.StateSize())[0], make([]float32, 64)
-		tower.Encode(whole, wholeEmbedding, events)
-		require.Equal(t, one, whole, "state after %d events", n)
-		require.Equal(t, oneEmbedding, wholeEmbedding, "embedding after %d events", n)
+		whole, wholeEmbedding := encode(tower, acts)
+		require.Equal(t, one.Append(nil), whole.Append(nil), "state after %d acts", n)
+		require.Equal(t, oneEmbedding, wholeEmbedding, "embedding after %d acts", n)
+		tower.Follow(&two, twoEmbedding, acts[:n/2])
+		tower.Follow(&two, twoEmbedding, acts[n/2:])
+		require.Equal(t, one.Append(nil), two.Append(nil), "state after %d acts", n)
+		require.Equal(t, oneEmbedding, twoEmbedding)
 	}
 }
 
-func TestAdvanceBatchEqualsAdvanceBitForBit(t *testing.T) {
+// TestFollowBatchEqualsFollowBitForBit with as many acts each, none, and a few users with long histories among many with short ones.
+func TestFollowBatchEqualsFollowBitForBit(t *testing.T) {
 	for _, dim := range []int{5, 16, 64} {
 		tower := randomTower(t, dim, 2)
-		for _, users := range []int{1, 2, 5, 12, 64, 65, 150} {
-			events := randomEvents(uint64(users), users, dim)
-			states, batched := randomItems(4, users, tower.StateSize()), randomItems(4, users, tower.StateSize())
-			embeddings, batchedEmbeddings := randomItems(5, users, dim), randomItems(6, users, dim)
-			for i := range users {
-				tower.Advance(states[i], embeddings[i], events[i])
+		for name, most := range map[string]func(user int) int{
+			"one each":           func(int) int { return 1 },
+			"up to three":        func(user int) int { return user % 4 },
+			"a long one or more": func(user int) int { return []int{90, 1, 0, 2, 1}[user%5] },
+		} {
+			for _, users := range []int{1, 2, 5, 12, 64, 65, 150} {
+				states, batched := randomStates(4, users, tower.StateSize()), randomStates(4, users, tower.StateSize())
+				if users > 1 {
+					*states[1], *batched[1] = State{}, State{} // a new one
+				}
+				embeddings, batchedEmbeddings := randomItems(5, users, dim), randomItems(5, users, dim)
+				acts := make([][]Act, users)
+				for i := range acts {
+					acts[i] = actsOf(randomEvents(uint64(users+i), 100, dim))[:most(i)]
+					tower.Follow(states[i], embeddings[i], acts[i])
+				}
+				tower.FollowBatch(batched, batchedEmbeddings, acts)
+				require.Equal(t, states, batched, "%s: states of %d users", name, users)
+				require.Equal(t, embeddings, batchedEmbeddings, "%s: embeddings of %d users", name, users)
 			}
-			tower.AdvanceBatch(batched, batchedEmbeddings, events)
-			require.Equal(t, states, batched, "states of %d users", users)
-			require.Equal(t, embeddings, batchedEmbeddings, "embeddings of %d users", users)
 		}
 	}
 }
 
-func TestEncodeOfNothing(t *testing.T) {
+func TestFollowOfNothing(t *testing.T) {
 	tower := randomTower(t, 8, 2)
-	state, embedding := randomItems(1, 1, 16)[0], randomItems(2, 1, 8)[0]
-	tower.Encode(state, embedding, nil)
-	require.Equal(t, make([]float32, 16), state)
-	require.Equal(t, make([]float32, 8), embedding)
+	s, embedding := State{}, randomItems(2, 1, 8)[0]
+	tower.Follow(&s, embedding, nil)
+	require.Equal(t, make([]float32, 16), s.Values(), "a state of the tower, of a user who has done nothing")
+	require.Equal(t, randomItems(2, 1, 8)[0], embedding)
 }
 
-func TestAdvanceDoesNotAllocate(t *testing.T) {
+func TestFollowDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes sync.Pool drop what it holds")
 	}
 	tower := randomTower(t, 64, 2)
-	events := randomEvents(1, 32, 64)
-	state, embedding := make([]float32, tower.StateSize()), make([]float32, 64)
-	states, embeddings := randomItems(2, 32, tower.StateSize()), randomItems(3, 32, 64)
-	require.Zero(t, testing.AllocsPerRun(100, func() { tower.Advance(state, embedding, events[0]) }))
-	require.Zero(t, testing.AllocsPerRun(100, func() { tower.AdvanceBatch(states, embeddings, events) }))
-	require.Zero(t, testing.AllocsPerRun(100, func() { tower.Encode(state, embedding, events) }))
+	acts := actsOf(randomEvents(1, 32, 64))
+	s, embedding := randomStates(1, 1, tower.StateSize())[0], make([]float32, 64)
+	states, embeddings, each := randomStates(2, 32, tower.StateSize()), randomItems(3, 32, 64), slices.Collect(slices.Chunk(acts, 1))
+	require.Zero(t, testing.AllocsPerRun(100, func() { tower.Follow(s, embedding, acts[:1]) }))
+	require.Zero(t, testing.AllocsPerRun(100, func() { tower.FollowBatch(states, embeddings, each) }))
+	require.Zero(t, testing.AllocsPerRun(100, func() { tower.Follow(s, embedding, acts) }))
 }
 
-func TestAdvanceConcurrently(t *testing.T) {
+func TestFollowConcurrently(t *testing.T) {
 	tower := randomTower(t, 16, 2)
-	events := randomEvents(1, 40, 16)
-	want, wantEmbedding := make([]float32, tower.StateSize()), make([]float32, 16)
-	tower.Encode(want, wantEmbedding, events)
+	acts := actsOf(randomEvents(1, 40, 16))
+	want, wantEmbedding := encode(tower, acts)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			state, embedding := make([]float32, tower.StateSize()), make([]float32, 16)
-			for _, e := range events {
-				tower.Advance(state, embedding, e)
+			s, embedding := State{}, make([]float32, 16)
+			for i := range acts {
+				tower.Follow(&s, embedding, acts[i:i+1])
 			}
-			if !equalBits(want, state) || !equalBits(wantEmbedding, embedding) {
+			if !equalBits(want.Values(), s.Values()) || !equalBits(wantEmbedding, embedding) {
 				t.Error("two goroutines disturbed each other")
 			}
 		})
@@ -276,41 +318,42 @@ func equalBits(a, b []float32) bool {
 	return len(a) == len(b)
 }
 
-func TestAdvanceRefusesWrongLengths(t *testing.T) {
+func TestFollowRefusesWrongLengths(t *testing.T) {
 	tower := randomTower(t, 8, 2)
-	state, embedding := make([]float32, 16), make([]float32, 8)
-	require.Panics(t, func() { tower.Advance(make([]float32, 8), embedding, Event{Item: make([]float32, 8)}) })
-	require.Panics(t, func() { tower.Advance(state, make([]float32, 7), Event{Item: make([]float32, 8)}) })
-	require.Panics(t, func() { tower.Advance(state, embedding, Event{Item: make([]float32, 7)}) })
-	require.Panics(t, func() { tower.Advance(state, embedding, Event{Item: make([]float32, 8), Gap: Gaps}) })
-	require.Panics(t, func() { tower.AdvanceBatch(make([][]float32, 2), make([][]float32, 1), nil) })
+	s, embedding, act := new(State), make([]float32, 8), []Act{{Item: make([]float32, 8)}}
+	require.Panics(t, func() { tower.Follow(randomStates(1, 1, 8)[0], embedding, act) })
+	require.Panics(t, func() { tower.Follow(s, make([]float32, 7), act) })
+	require.Panics(t, func() { tower.Follow(s, embedding, []Act{{Item: make([]float32, 7)}}) })
+	require.Panics(t, func() { tower.FollowBatch(make([]*State, 2), make([][]float32, 1), nil) })
 }
 
 func BenchmarkAdvance(b *testing.B) {
 	tower := randomTower(b, 64, 2)
-	event := randomEvents(1, 1, 64)[0]
-	state, embedding := make([]float32, tower.StateSize()), make([]float32, 64)
+	acts := actsOf(randomEvents(1, 1, 64))
+	s, embedding := new(State), make([]float32, 64)
 	b.ReportAllocs()
 	for b.Loop() {
-		tower.Advance(state, embedding, event)
+		tower.Follow(s, embedding, acts)
 	}
 }
 
 func BenchmarkAdvanceBatch64(b *testing.B) {
 	tower := randomTower(b, 64, 2)
-	events, states, embeddings := randomEvents(1, 64, 64), randomItems(2, 64, tower.StateSize()), randomItems(3, 64, 64)
+	acts := slices.Collect(slices.Chunk(actsOf(randomEvents(1, 64, 64)), 1))
+	states, embeddings := randomStates(2, 64, tower.StateSize()), randomItems(3, 64, 64)
 	for b.Loop() {
-		tower.AdvanceBatch(states, embeddings, events)
+		tower.FollowBatch(states, embeddings, acts)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/64, "ns/event")
 }
 
 func BenchmarkEncode64(b *testing.B) {
 	tower := randomTower(b, 64, 2)
-	events := randomEvents(1, 64, 64)
-	state, embedding := make([]float32, tower.StateSize()), make([]float32, 64)
+	acts := actsOf(randomEvents(1, 64, 64))
+	s, embedding := new(State), make([]float32, 64)
 	for b.Loop() {
-		tower.Encode(state, embedding, events)
+		s.Reset()
+		tower.Follow(s, embedding, acts)
 	}
 }
 
@@ -328,26 +371,24 @@ func TestHeadsAreTowersSideBySide(t *testing.T) {
 	require.Equal(t, heads*dim, tower.Dim())
 	require.Equal(t, heads*dim*layers, tower.StateSize())
 
-	history := randomEvents(3, events, heads*dim)
-	state, embedding := make([]float32, tower.StateSize()), make([]float32, tower.Dim())
-	tower.Encode(state, embedding, history)
+	history := actsOf(randomEvents(3, events, heads*dim))
+	state, embedding := encode(tower, history)
 	for k, one := range alone {
 		parts := slices.Clone(history)
 		for i := range parts {
 			parts[i].Item = parts[i].Item[k*dim : (k+1)*dim]
 		}
-		wantState, want := make([]float32, one.StateSize()), make([]float32, dim)
-		one.Encode(wantState, want, parts)
+		wantState, want := encode(one, parts)
 		require.Equal(t, want, embedding[k*dim:(k+1)*dim])
-		require.Equal(t, wantState, state[k*dim*layers:(k+1)*dim*layers])
+		require.Equal(t, wantState.Values(), state.Values()[k*dim*layers:(k+1)*dim*layers])
 	}
 
-	stepped, after := make([]float32, tower.StateSize()), make([]float32, tower.Dim())
-	for i, e := range history {
+	stepped, after := new(State), make([]float32, tower.Dim())
+	for i := range history {
 		if i%2 == 0 {
-			tower.Advance(stepped, after, e)
+			tower.Follow(stepped, after, history[i:i+1])
 		} else {
-			tower.AdvanceBatch([][]float32{stepped}, [][]float32{after}, []Event{e})
+			tower.FollowBatch([]*State{stepped}, [][]float32{after}, [][]Act{history[i : i+1]})
 		}
 	}
 	require.Equal(t, embedding, after)

@@ -162,14 +162,6 @@ func (w *UserWeights) Randomise(rng *rand.Rand) {
 	}
 }
 
-// ScaleOutput multiplies the tower's embeddings.
-func (w *UserWeights) ScaleOutput(factor float32) {
-	for i := range w.Output.Gain {
-		w.Output.Gain[i] *= factor
-		w.Output.Bias[i] *= factor
-	}
-}
-
 func (w *UserWeights) norms() []*Norm {
 	ns := []*Norm{&w.Input, &w.Output}
 	for i := range w.Layer {
@@ -207,30 +199,6 @@ func (w *ItemWeights) Randomise(rng *rand.Rand) {
 	}
 	for i := range w.Content {
 		w.Content[i] = float32(rng.NormFloat64() * deviation * contentDeviation)
-	}
-}
-
-// JoinItemWeights puts the item towers of several heads side by side: towers of the same items and tokens, whose vectors follow
-// one another in each row.
-func JoinItemWeights(heads []*ItemWeights) *ItemWeights {
-	dim := 0
-	for _, h := range heads {
-		dim += h.Dim
-	}
-	joined := NewItemWeights(dim, heads[0].IDs, heads[0].Tokens)
-	at := 0
-	for _, h := range heads {
-		copyColumns(joined.ID, dim, at, h.ID, h.Dim)
-		copyColumns(joined.Content, dim, at, h.Content, h.Dim)
-		at += h.Dim
-	}
-	return joined
-}
-
-// copyColumns copies rows of n values into wider rows, from column at on.
-func copyColumns(dst []float32, width, at int, src []float32, n int) {
-	for row := range len(src) / n {
-		copy(dst[row*width+at:row*width+at+n], src[row*n:(row+1)*n])
 	}
 }
 

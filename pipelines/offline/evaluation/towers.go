@@ -21,8 +21,9 @@ type Towers struct {
 
 // towersScratch is one call's memory.
 type towersScratch struct {
-	state, embeddings []float32
-	history           []towers.Event
+	state      towers.State
+	embeddings []float32
+	history    []towers.Act
 }
 
 // LoadTowers loads a bundle and encodes items, each as the catalogue role would. window is how many events of a history are
@@ -41,9 +42,7 @@ func LoadTowers(bundle string, items []schemas.ItemChange, window int) (*Towers,
 		features := towers.FeaturesOf(&items[i])
 		item.Encode(t.vector(int32(i)), &features)
 	}
-	t.scratch.New = func() any {
-		return &towersScratch{state: make([]float32, user.StateSize())}
-	}
+	t.scratch.New = func() any { return new(towersScratch) }
 	return t, nil
 }
 
@@ -70,29 +69,27 @@ func (t *Towers) ScoreCases(scores []float32, cases []dataset.Case) {
 	s.embeddings = slices.Grow(s.embeddings[:0], len(cases)*d)[:len(cases)*d]
 	clear(s.embeddings)
 	for i := range cases {
-		s.history = AppendEvents(s.history[:0], t.user, &cases[i], t.window, t.vector)
-		clear(s.state)
-		t.user.Encode(s.state, s.embeddings[i*d:(i+1)*d], s.history)
+		s.history = AppendActs(s.history[:0], t.user, &cases[i], t.window, t.vector)
+		s.state.Reset()
+		t.user.Follow(&s.state, s.embeddings[i*d:(i+1)*d], s.history)
 	}
 	matrix.Gemm(false, true, len(cases), t.items, d, 1, s.embeddings, d, t.vectors, d, 0, scores, t.items)
 }
 
-// AppendEvents appends what the tower reads of a case's history: the newest window events of its timeline or, where the data knows
+// AppendActs appends what the tower reads of a case's history: the newest window events of its timeline or, where the data knows
 // neither kinds nor times, of its history.
-func AppendEvents(
-	dst []towers.Event, tower *towers.UserTower, c *dataset.Case, window int, vector func(item int32) []float32,
-) []towers.Event {
+func AppendActs(
+	dst []towers.Act, tower *towers.UserTower, c *dataset.Case, window int, vector func(item int32) []float32,
+) []towers.Act {
 	if c.Timeline == nil {
 		for _, item := range c.History[max(0, len(c.History)-window):] {
-			dst = append(dst, towers.Event{Item: vector(item)})
+			dst = append(dst, towers.Act{Item: vector(item), At: towers.Never})
 		}
 		return dst
 	}
-	before := int64(towers.Never)
 	for _, e := range c.Timeline[newest(c.Timeline, window, tower):] {
 		if tower.Reads(e.Type) {
-			dst = append(dst, towers.Event{Item: vector(e.Item), Kind: e.Type, Gap: towers.GapBetween(before, e.At)})
-			before = e.At
+			dst = append(dst, towers.Act{Item: vector(e.Item), Kind: e.Type, At: e.At})
 		}
 	}
 	return dst

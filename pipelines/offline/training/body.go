@@ -222,9 +222,20 @@ func (b *body) recurrenceBackward(dx []float32, t *layerTape, l, grad *towers.La
 	t.stateNorm.backward(b.state, &l.StateNorm, &grad.StateNorm)
 	scanBackward(b.dGates, b.state, t.h, t.gates, b.off, b.carry)
 	for r := range b.rows {
-		grad.AddInputGradient(b.dGates[3*r*d:3*(r+1)*d], b.kinds[r], b.gaps[r])
+		addInputGradient(grad, b.dGates[3*r*d:3*(r+1)*d], b.kinds[r], b.gaps[r])
 	}
 	linearBackward(b.branch, b.dGates, t.gateIn, &l.Gates, &grad.Gates, b.rows)
 	t.gateNorm.backward(b.branch, &l.GateNorm, &grad.GateNorm)
 	matrix.Axpy(1, b.branch, dx)
+}
+
+// addInputGradient adds a row of the gradient at the gate pre-activations to that of the tables' rows (see Layer.AddInputs).
+func addInputGradient(grad *towers.Layer, dGates []float32, kind uint8, gap towers.Gap) {
+	width := len(dGates)
+	if len(grad.Kinds) > 0 {
+		matrix.Axpy(1, dGates, grad.Kinds[int(kind)*width:int(kind+1)*width])
+	}
+	if len(grad.Gaps) > 0 {
+		matrix.Axpy(1, dGates, grad.Gaps[int(gap)*width:int(gap+1)*width])
+	}
 }

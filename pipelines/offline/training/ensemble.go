@@ -131,10 +131,10 @@ func (e *ensemble) model(in *Input) *Model {
 			items, heads = append(items, r.table.w), append(heads, r.users)
 		}
 		whole := *table
-		whole.w = towers.JoinItemWeights(items)
+		whole.w = joinItemWeights(items)
 		table = &whole
 		for _, head := range heads {
-			head.ScaleOutput(1 / float32(len(heads))) // the mean of the scores, as the loss knew them
+			scaleOutput(head, 1/float32(len(heads))) // the mean of the scores, as the loss knew them
 		}
 	}
 	m := newModel(e.cfg, table, heads, in, e.sequences)

@@ -101,7 +101,7 @@ func at[T any](all [][]T, i int) []T {
 
 func eventsOf(items []int32, kinds []schemas.InteractionType, times []int64, reads towers.Inputs) []event {
 	events := make([]event, 0, len(items))
-	before := int64(towers.Never)
+	var clock towers.Clock
 	for i, item := range items {
 		e := event{item: item}
 		if kinds != nil {
@@ -111,7 +111,7 @@ func eventsOf(items []int32, kinds []schemas.InteractionType, times []int64, rea
 			}
 		}
 		if times != nil {
-			e.gap, before = towers.GapBetween(before, times[i]), times[i]
+			e.gap = clock.Tick(times[i])
 		}
 		events = append(events, e)
 	}

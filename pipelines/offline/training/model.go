@@ -29,8 +29,8 @@ type Model struct {
 
 // encoding is one call's memory.
 type encoding struct {
-	state   []float32
-	history []towers.Event
+	state   towers.State
+	history []towers.Act
 }
 
 // newModel serves heads over the catalogue; table holds the weights of all heads' item vectors.
@@ -47,11 +47,11 @@ func newModel(cfg *Config, table *itemTable, heads []*towers.UserWeights, in *In
 	for _, seq := range sequences {
 		m.data.Events += len(seq)
 	}
-	m.scratch.New = m.newEncoding
+	m.scratch.New = newEncoding
 	return m
 }
 
-func (m *Model) newEncoding() any { return &encoding{state: make([]float32, m.tower.StateSize())} }
+func newEncoding() any { return new(encoding) }
 
 // Dim is the length of a vector.
 func (m *Model) Dim() int { return m.tower.Dim() }
@@ -79,13 +79,17 @@ func (m *Model) embed(embedding []float32, history []event) {
 	s := m.scratch.Get().(*encoding)
 	defer m.scratch.Put(s)
 	s.history = s.history[:0]
+	at := int64(0)
 	for i, e := range history[max(0, len(history)-m.window):] {
-		if i == 0 {
-			e.gap = 0 // as in a pack
+		act := towers.Act{Item: m.Vector(e.item), Kind: e.kind, At: at} // the first has no gap, as in a pack
+		if i > 0 {
+			act.At = e.gap.After(at)
+			at = max(at, act.At)
 		}
-		s.history = append(s.history, towers.Event{Item: m.Vector(e.item), Kind: e.kind, Gap: e.gap})
+		s.history = append(s.history, act)
 	}
-	m.tower.Encode(s.state, embedding, s.history)
+	s.state.Reset()
+	m.tower.Follow(&s.state, embedding, s.history)
 }
 
 // products writes each embedding's inner product with every item, one row after the other.

@@ -117,12 +117,9 @@ func TestForwardEqualsServer(t *testing.T) {
 	trained := newBody(model.heads[0], newDropout(0)).forward(p, model.vectors)
 	embedding, row := make([]float32, cfg.Dim), 0
 	for u, seq := range in.Sequences {
-		state, before := make([]float32, users.StateSize()), int64(towers.Never)
+		var state towers.State
 		for i, item := range seq {
-			users.Advance(state, embedding, towers.Event{
-				Item: model.Vector(item), Kind: in.Kinds[u][i], Gap: towers.GapBetween(before, in.Times[u][i]),
-			})
-			before = in.Times[u][i]
+			users.Follow(&state, embedding, []towers.Act{{Item: model.Vector(item), Kind: in.Kinds[u][i], At: in.Times[u][i]}})
 			require.InDeltaSlice(t, trained[row*cfg.Dim:(row+1)*cfg.Dim], embedding, 1e-5)
 			row++
 		}

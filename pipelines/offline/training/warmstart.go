@@ -53,13 +53,13 @@ func newStart(b *towers.Bundle, cfg *Config) (*start, error) {
 			b.Version, heads, dim, layers, cfg.Heads, cfg.Dim, cfg.Layers)
 	}
 	s := &start{
-		version: b.Version, items: towers.SplitItemWeights(b.Items, heads),
+		version: b.Version, items: splitItemWeights(b.Items, heads),
 		ids: towers.NewTokenIndex(b.Items.IDs), tokens: towers.NewTokenIndex(b.Items.Tokens),
 	}
 	for _, served := range b.Users {
 		w := towers.NewEventWeights(dim, layers, served.Reads)
 		copy(w.Flat, served.Flat)
-		w.ScaleOutput(float32(heads)) // served, it is a share of a mean
+		scaleOutput(w, float32(heads)) // served, it is a share of a mean
 		s.users = append(s.users, w)
 	}
 	return s, nil
@@ -126,7 +126,7 @@ func Rate(in Input, cfg Config, b *towers.Bundle) (Score, error) {
 		items: b.Items, heads: b.Users, tower: tower,
 		vectors: make([]float32, len(in.Items)*b.Items.Dim), window: cfg.MaxWindow,
 	}
-	m.scratch.New = m.newEncoding
+	m.scratch.New = newEncoding
 	items := towers.NewItemTower(b.Version, b.Items)
 	for i := range in.Items {
 		items.Encode(m.Vector(int32(i)), &in.Items[i])

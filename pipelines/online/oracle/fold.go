@@ -52,9 +52,8 @@ type Fold struct {
 	updated int64 // ms
 	// undated says that an event's record is of a time that has not come: nobody but the role knows when it came.
 	undated bool
-	state   []float32 // nil before the first event that moves the tower
+	state   *towers.State // nil before the first event that moves the tower
 	taste   []float32
-	moved   int64 // ms
 }
 
 // Topic is the fold over a topic.
@@ -130,9 +129,7 @@ func (f *Fold) kind(e fact) schemas.InteractionType {
 
 // advance moves the tower by an event.
 func (f *Fold) advance(e fact, vector []float32) {
-	at := e.OccurredAt.UnixMilli()
-	f.Tower.Advance(f.state, f.taste, towers.Event{Item: vector, Kind: f.kind(e), Gap: towers.GapBetween(f.moved, at)})
-	f.moved = at
+	f.Tower.Follow(f.state, f.taste, []towers.Act{{Item: vector, Kind: f.kind(e), At: e.OccurredAt.UnixMilli()}})
 }
 
 func (f *Fold) forget() {
@@ -179,7 +176,7 @@ func (f *Fold) apply(e fact) {
 
 // encode moves the tower over the history, from nothing.
 func (f *Fold) encode() {
-	f.state, f.taste, f.moved = make([]float32, f.Tower.StateSize()), make([]float32, f.Tower.Dim()), towers.Never
+	f.state, f.taste = new(towers.State), make([]float32, f.Tower.Dim())
 	for _, h := range f.history {
 		if v := f.Vectors[h.ItemID]; v != nil && f.moves(h) {
 			f.advance(h, v)
@@ -236,14 +233,19 @@ func (f *Fold) Compare(p *profiles.Profile) error {
 	switch {
 	case f.updated != 0 && !f.undated && f.updated != p.UpdatedAt.UnixMilli():
 		return fmt.Errorf("updated at %d, not %d", p.UpdatedAt.UnixMilli(), f.updated)
-	case !slices.Equal(f.state, p.State):
-		return errors.New("another state of the tower")
-	case f.state != nil && f.moved != p.Moved:
-		return fmt.Errorf("the state was moved at %d, not %d", p.Moved, f.moved)
+	case !slices.Equal(packed(f.state), packed(p.State)):
+		return errors.New("another state of the tower, or another time at which it was moved last")
 	case !slices.Equal(f.taste, p.Embedding):
 		return errors.New("another embedding")
 	}
 	return nil
+}
+
+func packed(s *towers.State) []byte {
+	if s == nil {
+		return nil
+	}
+	return s.Append(nil)
 }
 
 func (f *Fold) compareEntry(have profiles.Entry, want fact) error {

@@ -29,10 +29,11 @@ type plainItem struct {
 }
 
 type plainUser struct {
-	history          []plainEvent // oldest first
-	seen             map[string]bool
-	pages            []*schemas.RecommendationReply
-	state, embedding []float32
+	history   []plainEvent // oldest first
+	seen      map[string]bool
+	pages     []*schemas.RecommendationReply
+	state     *towers.State
+	embedding []float32
 }
 
 type plainEvent struct {
@@ -269,12 +270,12 @@ func (o *plain) fold(u *plainUser, e plainEvent, late bool) {
 	switch {
 	case vector == nil || !slices.Contains(chosen, e.Type):
 	case !late && u.state != nil:
-		o.parts.UserTower.Advance(u.state, u.embedding, towers.Event{Item: vector})
+		o.parts.UserTower.Follow(u.state, u.embedding, []towers.Act{{Item: vector, At: towers.Never}})
 	default:
-		u.state, u.embedding = make([]float32, o.parts.UserTower.StateSize()), make([]float32, o.parts.UserTower.Dim())
+		u.state, u.embedding = new(towers.State), make([]float32, o.parts.UserTower.Dim())
 		for _, h := range u.history {
 			if v := o.item(h.ItemID).vector; v != nil && slices.Contains(chosen, h.Type) {
-				o.parts.UserTower.Advance(u.state, u.embedding, towers.Event{Item: v})
+				o.parts.UserTower.Follow(u.state, u.embedding, []towers.Act{{Item: v, At: towers.Never}})
 			}
 		}
 	}

@@ -96,11 +96,11 @@ func draw(rng *rand.Rand, n int) []float32 {
 }
 
 // drawEvents draws events, and makes the models' inputs of them: vectors, rows of kinds, gaps.
-func drawEvents(rng *rand.Rand, users *towers.UserTower, n int) (events []towers.Event, items []float32, kinds, gaps []int64) {
+func drawEvents(rng *rand.Rand, users *towers.UserTower, n int) (events []towertest.Event, items []float32, kinds, gaps []int64) {
 	dim := users.Dim()
 	items = draw(rng, n*dim)
 	for i := range n {
-		e := towers.Event{Item: items[i*dim : (i+1)*dim], Gap: towers.Gap(rng.IntN(towers.Gaps))}
+		e := towertest.Event{Item: items[i*dim : (i+1)*dim], Gap: towers.Gap(rng.IntN(towers.Gaps))}
 		e.Kind = schemas.InteractionType(1 + rng.IntN(int(schemas.Hide))) // those that the tower does not know, too
 		events = append(events, e)
 		kinds, gaps = append(kinds, int64(users.Inputs().Row(e.Kind))), append(gaps, int64(e.Gap))
@@ -156,7 +156,7 @@ func TestExportedStepEqualsOurs(t *testing.T) {
 		for range steps {
 			events, items, kinds, gaps := drawEvents(rng, e.users, users)
 			for u := range users {
-				e.users.Advance(state[u*size:(u+1)*size], embedding[u*dim:(u+1)*dim], events[u])
+				towertest.Advance(e.users, state[u*size:(u+1)*size], embedding[u*dim:(u+1)*dim], events[u])
 			}
 			in := []onnxruntime.Tensor{floats(theirs, users, size), floats(items, users, dim)}
 			_, in = with(e.users, nil, in, [2]string{}, kinds, gaps, users)
@@ -177,7 +177,7 @@ func TestExportedHistoryEqualsOurs(t *testing.T) {
 		wantState, wantEmbedding := make([]float32, len(lengths)*size), make([]float32, len(lengths)*dim)
 		for u, n := range lengths {
 			history := events[u*longest:][:n]
-			e.users.Encode(wantState[u*size:(u+1)*size], wantEmbedding[u*dim:(u+1)*dim], history)
+			towertest.Encode(e.users, wantState[u*size:(u+1)*size], wantEmbedding[u*dim:(u+1)*dim], history)
 		}
 		in := []onnxruntime.Tensor{floats(items, len(lengths), longest, dim), integers(lengths, len(lengths))}
 		ports, in := with(e.users, []string{"items", "lengths"}, in, [2]string{"kinds", "gaps"}, kinds, gaps, len(lengths), longest)

@@ -129,7 +129,7 @@ func TestForeignTowersReadKindsAndGaps(t *testing.T) {
 			require.Equal(t, c.factor[0] > 0, users.Reads(schemas.Hide))
 			require.False(t, users.Reads(schemas.Dislike))
 
-			events := []towers.Event{
+			events := []towertest.Event{
 				{Item: []float32{1, 2, 3}, Kind: schemas.View, Gap: 0},
 				{Item: []float32{4, 5, 6}, Kind: schemas.Purchase, Gap: towers.Gaps - 1},
 				{Item: []float32{0, 0, 0}, Kind: schemas.Like, Gap: 7},
@@ -142,14 +142,14 @@ func TestForeignTowersReadKindsAndGaps(t *testing.T) {
 					want[j] = e.Item[j] + c.factor[0]*rows[i][0] + c.factor[1]*100*rows[i][1]
 					sum[j] += want[j]
 				}
-				if got := make([]float32, 3); users.Recurrent() {
-					users.Advance(make([]float32, 3), got, e)
+				if got := make([]float32, 3); users.StateSize() > 0 {
+					towertest.Advance(users, make([]float32, 3), got, e)
 					require.Equal(t, want, got)
 				}
 			}
 			state, embedding := make([]float32, users.StateSize()), make([]float32, 3)
-			users.Encode(state, embedding, events)
-			if !users.Recurrent() {
+			towertest.Encode(users, state, embedding, events)
+			if users.StateSize() == 0 {
 				state = embedding
 			}
 			require.Equal(t, sum, state)

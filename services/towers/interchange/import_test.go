@@ -53,10 +53,10 @@ func rowsOf(flat []float32, size int) [][]float32 {
 }
 
 // chosen makes events of item vectors, for towers that read nothing else of them.
-func chosen(items ...[]float32) []towers.Event {
-	events := make([]towers.Event, len(items))
+func chosen(items ...[]float32) []towertest.Event {
+	events := make([]towertest.Event, len(items))
 	for i, item := range items {
-		events[i] = towers.Event{Item: item, Kind: schemas.Purchase, Gap: towers.Gap(i % towers.Gaps)}
+		events[i] = towertest.Event{Item: item, Kind: schemas.Purchase, Gap: towers.Gap(i % towers.Gaps)}
 	}
 	return events
 }
@@ -83,28 +83,28 @@ func TestImportedTowersEqualTheExported(t *testing.T) {
 		states := draw(rng, many*size)
 		events, _, _, _ := drawEvents(rng, e.users, many)
 		want, embeddings := slices.Clone(states), make([]float32, many*dim)
-		e.users.AdvanceBatch(rowsOf(want, size), rowsOf(embeddings, dim), events)
+		towertest.AdvanceBatch(e.users, rowsOf(want, size), rowsOf(embeddings, dim), events)
 		got, gotEmbeddings := slices.Clone(states), make([]float32, many*dim)
-		users.AdvanceBatch(rowsOf(got, size), rowsOf(gotEmbeddings, dim), events)
+		towertest.AdvanceBatch(users, rowsOf(got, size), rowsOf(gotEmbeddings, dim), events)
 		near(t, want, got, "states")
 		near(t, embeddings, gotEmbeddings, "embeddings")
-		users.Advance(states[:size], gotEmbeddings[:dim], events[0])
+		towertest.Advance(users, states[:size], gotEmbeddings[:dim], events[0])
 		near(t, want[:size], states[:size], "state")
 		near(t, embeddings[:dim], gotEmbeddings[:dim], "embedding")
 
 		whole, encoder := load(t, importBack(t, bundle, HistoryFile))
 		require.Equal(t, items.Dim(), whole.Dim())
-		require.False(t, encoder.Recurrent())
+		require.Zero(t, encoder.StateSize())
 		readAlike(t, e.users, encoder)
 		for _, n := range []int{0, 1, 33, many} {
 			want, embedding := make([]float32, size), make([]float32, dim)
-			e.users.Encode(want, embedding, events[:n])
+			towertest.Encode(e.users, want, embedding, events[:n])
 			got, gotEmbedding := draw(rng, size), draw(rng, dim)
-			users.Encode(got, gotEmbedding, events[:n])
+			towertest.Encode(users, got, gotEmbedding, events[:n])
 			near(t, want, got, "state of a history")
 			near(t, embedding, gotEmbedding, "embedding of a history")
 			gotEmbedding = draw(rng, dim)
-			encoder.Encode(nil, gotEmbedding, events[:n])
+			towertest.Encode(encoder, nil, gotEmbedding, events[:n])
 			near(t, embedding, gotEmbedding, "embedding of a history by the encoder")
 		}
 	})
@@ -132,7 +132,7 @@ func TestImportedTowersServeManyAtOnce(t *testing.T) {
 			for range 20 {
 				vector, state, embedding := make([]float32, items.Dim()), make([]float32, users.StateSize()), make([]float32, users.Dim())
 				items.Encode(vector, &catalogue[0])
-				users.Encode(state, embedding, chosen(vector, vector))
+				towertest.Encode(users, state, embedding, chosen(vector, vector))
 				if !slices.Equal(vector, want) {
 					t.Errorf("%v instead of %v", vector, want)
 				}
@@ -201,11 +201,11 @@ func TestTowersOfOtherNames(t *testing.T) {
 	require.Equal(t, "gru_1", m.Version)
 	items, users := load(t, bundle)
 	require.Equal(t, "gru_1", users.Version())
-	require.True(t, users.Recurrent())
+	require.Positive(t, users.StateSize())
 	vector, state, embedding := make([]float32, 3), make([]float32, 3), make([]float32, 3)
 	items.Encode(vector, &towers.ItemFeatures{ItemID: "q"})
 	require.Equal(t, []float32{2, 2, 2}, vector)
-	users.Encode(state, embedding, chosen(vector, vector))
+	towertest.Encode(users, state, embedding, chosen(vector, vector))
 	require.Equal(t, []float32{3, 3, 3}, embedding)
 	items.Encode(vector, &towers.ItemFeatures{ItemID: "unheard of"})
 	require.Equal(t, []float32{0, 0, 0}, vector)
@@ -223,17 +223,16 @@ func TestAnEncoderOfHistories(t *testing.T) {
 		_, err := Import(Sources{Users: writeFile(t, "e.onnx", towertest.EncoderModel(t, 2, longest)), Vectors: vectors}, bundle, towertest.Created)
 		require.NoError(t, err)
 		items, users := load(t, bundle)
-		require.False(t, users.Recurrent())
+		require.Zero(t, users.StateSize())
 		p, q, embedding := make([]float32, 2), make([]float32, 2), []float32{9, 9}
 		items.Encode(p, &towers.ItemFeatures{ItemID: "p"})
 		items.Encode(q, &towers.ItemFeatures{ItemID: "q"})
 		require.Equal(t, []float32{1, 2}, p)
-		users.Encode(nil, embedding, chosen(p, q))
+		towertest.Encode(users, nil, embedding, chosen(p, q))
 		require.Equal(t, want, embedding, "of at most %d events", longest)
-		users.Encode(nil, embedding, nil)
+		towertest.Encode(users, nil, embedding, nil)
 		require.Equal(t, []float32{0, 0}, embedding)
-		require.PanicsWithValue(t, "towers: moving 1 states: this user tower is an encoder of whole histories: it has no state that an event could move",
-			func() { users.Advance(nil, embedding, chosen(p)[0]) })
+		require.Equal(t, map[int]int{0: 255, 1: 0, 5: 4}[longest], users.Reach())
 	}
 }
 

@@ -66,12 +66,12 @@ func TestEncodersAreTried(t *testing.T) {
 			}
 			require.NoError(t, err)
 			_, users := load(t, bundle)
-			events := make([]towers.Event, 1000)
+			events := make([]towertest.Event, 1000)
 			for i := range events {
 				events[i].Item = []float32{float32(i), 0, 0}
 			}
 			embedding := make([]float32, 3)
-			users.Encode(nil, embedding, events) // more than it takes
+			towertest.Encode(users, nil, embedding, events) // more than it takes
 			require.NotZero(t, embedding[0])
 		})
 	}
@@ -195,7 +195,7 @@ func TestWhatExportersDoToModels(t *testing.T) {
 	require.NoError(t, err)
 	_, users := load(t, bundle)
 	state, embedding := make([]float32, 3), make([]float32, 3)
-	users.Advance(state, embedding, towers.Event{Item: []float32{1, 2, 3}})
+	towertest.Advance(users, state, embedding, towertest.Event{Item: []float32{1, 2, 3}})
 	require.Equal(t, []float32{1, 2, 3}, embedding)
 	require.Equal(t, []float32{-1, -2, -3}, state)
 

@@ -99,18 +99,18 @@ func TestPyTorchTowers(t *testing.T) {
 			}
 			require.Len(t, want.Towers[c.tower], len(want.Histories))
 			for h, expected := range want.Towers[c.tower] {
-				events := make([]towers.Event, len(want.Histories[h]))
+				events := make([]towertest.Event, len(want.Histories[h]))
 				for i, e := range want.Histories[h] {
-					events[i] = towers.Event{Item: vectors[e.ItemID], Kind: e.Kind, Gap: e.Gap}
+					events[i] = towertest.Event{Item: vectors[e.ItemID], Kind: e.Kind, Gap: e.Gap}
 				}
 				require.Len(t, expected.Embeddings, len(events))
 				moved, state, embedding := make([]float32, users.StateSize()), make([]float32, users.StateSize()), make([]float32, users.Dim())
 				for i := range events {
-					if users.Recurrent() {
-						users.Advance(moved, embedding, events[i])
+					if users.StateSize() > 0 {
+						towertest.Advance(users, moved, embedding, events[i])
 						near(t, expected.Embeddings[i], embedding, "embedding after an event")
 					}
-					users.Encode(state, embedding, events[:i+1])
+					towertest.Encode(users, state, embedding, events[:i+1])
 					near(t, expected.Embeddings[i], embedding, "embedding of a history")
 				}
 				near(t, expected.State, moved, "state after the events")

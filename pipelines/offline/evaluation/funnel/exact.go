@@ -37,7 +37,7 @@ func (e *exact) embedding(c *dataset.Case) []float32 {
 	d := e.user.Dim()
 	vector := func(item int32) []float32 { return e.vectors[int(item)*d : int(item+1)*d] }
 	embedding := make([]float32, d)
-	e.user.Encode(make([]float32, e.user.StateSize()), embedding, evaluation.AppendEvents(nil, e.user, c, e.window, vector))
+	e.user.Follow(new(towers.State), embedding, evaluation.AppendActs(nil, e.user, c, e.window, vector))
 	return embedding
 }
 
