@@ -21,8 +21,15 @@ func refuseUnknownVariables() error {
 	if err != nil {
 		return fmt.Errorf("listing the variables: %w", err)
 	}
+	renamed := make(map[string]string, len(moved))
+	for old, path := range moved {
+		renamed[variableOf(old)] = variableOf(path)
+	}
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
+		if now, was := renamed[name]; was {
+			return fmt.Errorf("%s is %s now: give the value there", name, now)
+		}
 		rest, ours := strings.CutPrefix(name, EnvPrefix)
 		isOther := slices.ContainsFunc(others, func(other string) bool {
 			return rest == other || strings.HasSuffix(other, "_") && strings.HasPrefix(rest, other)

@@ -182,6 +182,12 @@ func nameVariable(err error) error {
 
 // merge lays YAML over the settings; a key that is no setting is an error.
 func (s *Settings) merge(text []byte) error {
+	var document yaml.Node
+	if yaml.Unmarshal(text, &document) == nil { // else the decoder says what is wrong
+		if err := refuseMoved(&document); err != nil {
+			return err
+		}
+	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
 	if err := d.Decode(s); err != nil && !errors.Is(err, io.EOF) { // an empty file changes nothing
