@@ -38,7 +38,8 @@ var rooms = map[string][]string{
 	"services/rules":      {"schemas", "services/filter", "services/ranking"},
 	"producers":           {"schemas"},
 	"producers/kafkaio":   {"schemas/secure"},
-	"consumers":           {"schemas", "services", "consumers/stream", "producers/kafkaio"},
+	"consumers":           {"schemas", "services", "consumers/stream", "consumers/decoding", "producers/kafkaio"},
+	"consumers/decoding":  {"schemas", "consumers/stream"},
 	"consumers/stream":    {"schemas", "producers/kafkaio"},
 	"infra":               {"infra"},
 

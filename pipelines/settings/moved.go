@@ -16,7 +16,9 @@ var moved = map[string]string{
 }
 
 // variableOf is the variable that overrides the setting at a path.
-func variableOf(path string) string { return EnvPrefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_")) }
+func variableOf(path string) string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+}
 
 // refuseMoved names the new place of each setting that stands at its old one.
 func refuseMoved(document *yaml.Node) error {

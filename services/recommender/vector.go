@@ -8,18 +8,9 @@ import (
 
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/ranking"
 	"github.com/freshet/freshet/services/redisdb"
 	"github.com/freshet/freshet/services/towers"
-)
-
-// Where a candidate came from, as a reply names it.
-const (
-	sourceRetrieval = "retrieval"
-	sourceSimilar   = "similar"
-	sourceSearch    = "search"
-	sourcePopular   = "popular"
-	sourceRecent    = "recent"
-	sourcePinned    = "pinned"
 )
 
 // makeVectors gives each job the vector to search with: the seed item's, the profile's embedding, or, where the profile has
@@ -174,7 +165,7 @@ func (j *job) actsToRead(reads func(schemas.InteractionType) bool) []act {
 // move the tower, as in the profile itself.
 func (j *job) encode(tower *towers.UserTower, model string, vectors map[string][]float32) {
 	if seed := j.request.SeedItemID; seed != "" {
-		j.vector, j.source = vectors[seed], sourceSimilar
+		j.vector, j.source = vectors[seed], ranking.SourceSimilar
 		if j.vector == nil {
 			j.trouble("seed_item_id: item %q is not in the catalogue of model %s: send an item that is", seed, model)
 		}
