@@ -5,7 +5,7 @@ import "time"
 // InteractionType says what a user did with an item. Its values are the positions of the symbols of the Avro enum.
 type InteractionType uint8
 
-// UnknownInteraction is what a reader sees where the writer used a symbol that is newer than the reader. Validate refuses
+// UnknownInteraction is what a reader sees where the writer used a symbol that is newer than the reader. Limits.Interaction refuses
 // it, so that such an event waits in the dead-letter topic for an upgraded consumer instead of being misread.
 const (
 	UnknownInteraction InteractionType = iota

@@ -6,7 +6,7 @@ import "time"
 type ItemOp uint8
 
 const (
-	// UnknownItemOp stands for a symbol newer than the reader; Validate refuses it.
+	// UnknownItemOp stands for a symbol newer than the reader; Limits.ItemChange refuses it.
 	UnknownItemOp ItemOp = iota
 	// UpsertItem replaces the whole item, or adds it.
 	UpsertItem

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
+	"github.com/freshet/freshet/consumers/decoding"
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
@@ -16,9 +16,7 @@ import (
 
 // Handler decodes batches of item changes and has them indexed. It is safe for concurrent use.
 type Handler struct {
-	serde     *schemas.Serde[schemas.ItemChange]
-	keys      *schemas.Keys
-	limits    schemas.Limits
+	records   decoding.Decoder[schemas.ItemChange]
 	indexer   *Indexer
 	telemetry *instruments
 	again     *republisher
@@ -35,7 +33,8 @@ func New(
 	log *slog.Logger,
 ) *Handler {
 	return &Handler{
-		serde: serde, keys: keys, limits: limits, indexer: indexer, telemetry: newInstruments(),
+		records: decoding.Decoder[schemas.ItemChange]{Serde: serde, Keys: keys, Check: limits.ItemChange},
+		indexer: indexer, telemetry: newInstruments(),
 		again: &republisher{serde: serde, writer: writer}, refusals: &refusals{log: log},
 		keyWatch: stream.NewKeyWatch(keys, stream.NewNotice(log, "records have a key that is not their item_id; they "+
 			"were applied by their item_id", "send the item_id as the key, see topics.items.key_format: of several records under one key "+
@@ -55,37 +54,25 @@ func (h *Handler) Replaying() *Handler {
 
 // Handle indexes the changes of one partition. Indexing is idempotent, so that a replayed batch changes nothing.
 func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
-	var failures stream.Failures
-	changes := make([]Change, 0, len(batch))
-	origin := make([]int, 0, len(batch)) // origin[i] is the place in batch of changes[i]
-	for i := range batch {
-		change, err := h.decode(ctx, &batch[i])
-		if err != nil && !stream.IsPermanent(err) {
-			// Later records of the same key must not overtake this one: the batch is tried again as a whole.
-			return fmt.Errorf("decoding item changes: %w", err)
-		}
-		if err != nil {
-			failures = append(failures, stream.Failure{Index: i, Err: err})
-			continue
-		}
-		changes = append(changes, change)
-		origin = append(origin, i)
+	read, err := decoding.Read(ctx, batch, h.decode)
+	if err != nil {
+		return fmt.Errorf("decoding item changes: %w", err)
 	}
+	changes, of := read.Values, read.Record
 	outcomes, failed, err := h.indexer.indexAll(ctx, changes)
 	if err != nil {
 		return fmt.Errorf("indexing %d item changes: %w", len(changes), err)
 	}
-	of := func(i int) *stream.Record { return &batch[origin[i]] }
 	for i := range outcomes {
 		if failed[i] == nil && changes[i].Tombstone && outcomes[i].OfNobody() {
 			h.unknown.Of(of(i))
 		}
 	}
 	for i, err := range failed {
-		failures = append(failures, stream.Failure{Index: origin[i], Err: verdict(err)})
+		read.Fail(i, verdict(err))
 	}
 	h.past.note(changes, of, outcomes)
-	refused, err := h.settle(ctx, batch, failures, refusedChanges(changes, of, outcomes, failed))
+	refused, err := h.settle(ctx, batch, read.Failures(), refusedChanges(changes, of, outcomes, failed))
 	if err != nil {
 		return err
 	}
@@ -97,13 +84,10 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 	}
 	for _, r := range refused {
 		if r.err != nil {
-			failures = append(failures, stream.Failure{Index: origin[r.index], Err: r.err})
+			read.Fail(r.index, r.err)
 		}
 	}
-	if len(failures) > 0 {
-		return failures
-	}
-	return nil
+	return read.Err()
 }
 
 // verdict has what waiting does not mend given up, so that the other items need not wait: a row that the index refuses, and
@@ -122,23 +106,11 @@ func verdict(err error) error {
 // decode makes a change from a record. A record without a value removes the item named by its key.
 func (h *Handler) decode(ctx context.Context, r *stream.Record) (Change, error) {
 	if r.Value == nil {
-		id, err := h.keys.Tombstone(ctx, r.Key, r)
-		if schemas.IsInvalid(err) {
-			err = stream.PermanentFor(stream.ReasonInvalid, fmt.Errorf("reading a tombstone: %w", err))
-		}
+		id, err := h.records.Tombstone(ctx, r)
 		return Change{ItemChange: schemas.ItemChange{ItemID: id, Op: schemas.DeleteItem}, Tombstone: true}, err
 	}
-	change, err := h.serde.Decode(ctx, r.Value, r)
-	if err != nil {
-		if schemas.IsMalformed(err) {
-			err = stream.PermanentFor(stream.ReasonMalformed, err)
-		}
-		return Change{}, err
-	}
-	if err := h.limits.ItemChange(&change, time.Now()); err != nil {
-		return Change{}, stream.PermanentFor(stream.ReasonInvalid, err)
-	}
-	return Change{ItemChange: change}, nil
+	change, err := h.records.Value(ctx, r)
+	return Change{ItemChange: change}, err
 }
 
 // Subject implements stream.Subjects.

@@ -110,7 +110,7 @@ func (r *rig) raw(key string, value []byte) stream.Record {
 }
 
 func (r *rig) record(c schemas.ItemChange) stream.Record {
-	return r.raw(c.ItemID, r.serde.Append(nil, &c))
+	return r.raw(c.ItemID, r.records.Serde.Append(nil, &c))
 }
 
 func (r *rig) handle(records ...stream.Record) error { return r.Handle(r.t.Context(), records) }
@@ -394,7 +394,9 @@ func TestRefusedRowsBesideAFault(t *testing.T) {
 
 func TestLimitsWiderThanTheColumns(t *testing.T) {
 	r := newRig(t)
-	r.limits.MaxStringBytes, r.limits.MaxListLength = 1<<20, 1<<10
+	wide := schemas.DefaultLimits()
+	wide.MaxStringBytes, wide.MaxListLength = 1<<20, 1<<10
+	r.records.Check = wide.ItemChange
 	failed := failures(t, r.handle(
 		r.record(change("a", 1, func(c *schemas.ItemChange) { c.Brand = strings.Repeat("b", 1025) })),
 		r.record(change("b", 1, func(c *schemas.ItemChange) { c.Categories = make([]string, 300) })),

@@ -15,7 +15,7 @@ func TestTombstonesOfNobodyAndForeignKeys(t *testing.T) {
 	require.NoError(t, r.handle(r.raw("known", nil), r.raw("secret-item", nil), r.raw("secret-other", nil)))
 	require.NoError(t, r.handle(r.raw("secret-item", nil)))
 	c := change("kept", 1)
-	require.NoError(t, r.handle(r.raw("secret-key", r.serde.Append(nil, &c))))
+	require.NoError(t, r.handle(r.raw("secret-key", r.records.Serde.Append(nil, &c))))
 	require.False(t, r.item("kept").Deleted)
 	require.Equal(t, map[string]int64{"indexed": 2, "deleted": 1, "unknown": 2, "unchanged": 1}, outcomesOf(t, read("freshet.items")))
 	require.Equal(t, map[string]int64{"": 1}, outcomesOf(t, read("freshet.keys.unlike")))

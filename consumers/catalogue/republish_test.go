@@ -71,7 +71,7 @@ func (r *rig) published() (all []string) {
 	r.t.Helper()
 	require.NoError(r.t, stream.Scan(r.t.Context(), r.brokers(), r.topic, func(rec stream.Record) error {
 		require.Zero(r.t, rec.Partition)
-		c, err := r.serde.Decode(r.t.Context(), rec.Value, &rec)
+		c, err := r.records.Serde.Decode(r.t.Context(), rec.Value, &rec)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/freshet/freshet/consumers/decoding"
 	"github.com/freshet/freshet/consumers/stream"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/items"
@@ -15,9 +16,7 @@ import (
 
 // Handler applies batches of interaction events. It is safe for concurrent use.
 type Handler struct {
-	serde    *schemas.Serde[schemas.Interaction]
-	keys     *schemas.Keys
-	limits   schemas.Limits
+	records  decoding.Decoder[schemas.Interaction]
 	profiles *profiles.Store
 	items    *items.Store
 	end      profiles.LogEnd
@@ -40,7 +39,8 @@ func New(
 	end profiles.LogEnd, log *slog.Logger,
 ) *Handler {
 	return &Handler{
-		serde: serde, keys: keys, limits: limits, profiles: profiles, items: items, end: end, log: log, tally: items.NewTally(log),
+		records:  decoding.Decoder[schemas.Interaction]{Serde: serde, Keys: keys, Check: limits.Interaction},
+		profiles: profiles, items: items, end: end, log: log, tally: items.NewTally(log),
 		telemetry: newInstruments(), paces: new(paces),
 		keyWatch: stream.NewKeyWatch(keys, stream.NewNotice(log, "records have a key that is not their user_id; they "+
 			"were applied by their user_id", "send the user_id as the key, see topics.interactions.key_format: under several keys a user's "+
@@ -63,22 +63,11 @@ func (h *Handler) Replaying() *Handler {
 
 // Handle applies the events of one partition, in order. Applying is idempotent, so that a replayed batch changes nothing.
 func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
-	var failures stream.Failures
-	events := make([]profiles.Event, 0, len(batch))
-	origin := make([]int, 0, len(batch)) // origin[i] is the place in batch of events[i]
-	for i := range batch {
-		event, err := h.decode(ctx, &batch[i])
-		if err != nil && !stream.IsPermanent(err) {
-			// Later records of the same key must not overtake this one: the batch is tried again as a whole.
-			return fmt.Errorf("decoding interactions: %w", err)
-		}
-		if err != nil {
-			failures = append(failures, stream.Failure{Index: i, Err: err})
-			continue
-		}
-		events = append(events, event)
-		origin = append(origin, i)
+	read, err := decoding.Read(ctx, batch, h.decode)
+	if err != nil {
+		return fmt.Errorf("decoding interactions: %w", err)
 	}
+	events := read.Values
 	report, err := h.profiles.ApplyFrom(ctx, h.end, events)
 	if err != nil {
 		if profiles.IsTopicRecreated(err) {
@@ -91,10 +80,10 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 	h.sayUntold(report.Untold)
 	h.tellOffScale(ctx, events, report.NewlyApplied)
 	for _, i := range report.NewlyApplied { // and not before: a batch may be tried again
-		h.keyWatch.Look(ctx, &batch[origin[i]], events[i].UserID)
+		h.keyWatch.Look(ctx, read.Record(i), events[i].UserID)
 	}
 	for _, i := range report.Unknown {
-		h.unknown.Of(&batch[origin[i]])
+		h.unknown.Of(read.Record(i))
 	}
 	if count := h.paces.unheard.Due(report.Unheard, time.Now()); count > 0 {
 		h.log.Warn("events came before their items' records, and too many users wait for these: their embeddings will not have them; "+
@@ -105,13 +94,10 @@ func (h *Handler) Handle(ctx context.Context, batch []stream.Record) error {
 		if redisdb.IsCorrupt(err) {
 			err = stream.PermanentFor(stream.ReasonCorrupt, err) // waiting does not mend it, and the other users shall not wait
 		}
-		failures = append(failures, stream.Failure{Index: origin[i], Err: err})
+		read.Fail(i, err)
 	}
 	h.countPopularity(ctx, events, report.NewlyApplied)
-	if len(failures) > 0 {
-		return failures
-	}
-	return nil
+	return read.Err()
 }
 
 func (h *Handler) sayUntold(events int) {
@@ -126,22 +112,13 @@ func (h *Handler) sayUntold(events int) {
 func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event, error) {
 	event := profiles.Event{Partition: r.Partition, Offset: r.Offset, EndOffset: r.EndOffset, Time: r.Arrived}
 	if r.Value == nil {
-		user, err := h.keys.Tombstone(ctx, r.Key, r)
-		if schemas.IsInvalid(err) {
-			err = stream.PermanentFor(stream.ReasonInvalid, fmt.Errorf("reading a tombstone: %w", err))
-		}
+		user, err := h.records.Tombstone(ctx, r)
 		event.Erase, event.UserID = true, user
 		return event, err
 	}
-	interaction, err := h.serde.Decode(ctx, r.Value, r)
+	interaction, err := h.records.Value(ctx, r)
 	if err != nil {
-		if schemas.IsMalformed(err) {
-			err = stream.PermanentFor(stream.ReasonMalformed, err)
-		}
 		return event, err
-	}
-	if err := h.limits.Interaction(&interaction, time.Now()); err != nil {
-		return event, stream.PermanentFor(stream.ReasonInvalid, err)
 	}
 	event.Interaction, event.Time = interaction, published(r, interaction.OccurredAt)
 	return event, nil

@@ -344,7 +344,7 @@ func TestRegistryOutOfReachHasTheWholeBatchTriedAgain(t *testing.T) {
 	away := &awayRegistry{Registry: schemas.EmbeddedRegistry()}
 	serde, err := schemas.NewSerde[schemas.Interaction](t.Context(), away, topic)
 	require.NoError(t, err)
-	r.Handler.serde = serde
+	r.records.Serde = serde
 	e := event("1", "ann", "a", schemas.Click)
 	value := r.serde.Append(nil, &e)
 	strange := append([]byte{0, 0, 0, 0, 42}, value[5:]...) // a schema that has to be asked for

@@ -4,20 +4,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Config says where replies may go.
 type Config struct {
 	// ReplyTopicPrefixes lists how the name of a reply topic may begin.
 	ReplyTopicPrefixes []string `yaml:"reply_topic_prefixes" env:"REPLY_TOPIC_PREFIXES"`
-	// DefaultDeadline counts from the broker's timestamp of a request that names no deadline.
-	DefaultDeadline time.Duration `yaml:"default_deadline" env:"DEFAULT_DEADLINE"`
 }
 
 // DefaultConfig allows the default reply topics and nothing else.
 func DefaultConfig() Config {
-	return Config{ReplyTopicPrefixes: []string{"freshet.replies"}, DefaultDeadline: 2 * time.Second}
+	return Config{ReplyTopicPrefixes: []string{"freshet.replies"}}
 }
 
 // Validate names the first setting that cannot work.
@@ -27,9 +24,6 @@ func (c Config) Validate() error {
 	}
 	if slices.Contains(c.ReplyTopicPrefixes, "") {
 		return fmt.Errorf("reply_topic_prefixes holds an empty prefix, which would allow every topic: name one")
-	}
-	if c.DefaultDeadline <= 0 {
-		return fmt.Errorf("default_deadline is %s: use a positive duration such as 2s", c.DefaultDeadline)
 	}
 	return nil
 }

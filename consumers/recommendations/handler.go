@@ -20,10 +20,12 @@ type Handler struct {
 	requests    *schemas.Serde[schemas.RecommendationRequest]
 	replies     *schemas.Serde[schemas.RecommendationReply]
 	recommender *recommender.Service
-	writer      *kafkaio.Writer
-	telemetry   *instruments
-	log         *slog.Logger
-	told        *stream.Notice // that requests are forgotten
+	// defaultDeadline is for requests that name none, from their arrival on.
+	defaultDeadline time.Duration
+	writer          *kafkaio.Writer
+	telemetry       *instruments
+	log             *slog.Logger
+	told            *stream.Notice // that requests are forgotten
 }
 
 // New returns a Handler that sends its replies through writer.
@@ -32,7 +34,8 @@ func New(
 	recommender *recommender.Service, writer *kafkaio.Writer, log *slog.Logger,
 ) *Handler {
 	return &Handler{
-		config: config, requests: requests, replies: replies, recommender: recommender, writer: writer, telemetry: newInstruments(), log: log,
+		config: config, requests: requests, replies: replies, recommender: recommender, defaultDeadline: recommender.DefaultDeadline(),
+		writer: writer, telemetry: newInstruments(), log: log,
 		told: stream.NewNotice(log, "requests whose deadline passed a minute ago and more get no reply; freshet_requests_forgotten counts them",
 			"members that are enough for the load; nothing, where a group is new or was away"),
 	}
@@ -100,9 +103,9 @@ const forgotten = time.Minute
 func (h *Handler) deadline(r *stream.Record, given time.Time) time.Time {
 	switch {
 	case given.IsZero():
-		return r.Arrived.Add(h.config.DefaultDeadline)
+		return r.Arrived.Add(h.defaultDeadline)
 	case r.BrokerTime && given.Before(r.Arrived):
-		return r.Arrived.Add(h.config.DefaultDeadline)
+		return r.Arrived.Add(h.defaultDeadline)
 	case r.BrokerTime || r.Time.IsZero() || !given.After(r.Time):
 		return given
 	}

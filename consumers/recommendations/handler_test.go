@@ -310,7 +310,6 @@ func TestConfigValidate(t *testing.T) {
 	for field, change := range map[string]func(*Config){
 		"reply_topic_prefixes is empty":      func(c *Config) { c.ReplyTopicPrefixes = nil },
 		"reply_topic_prefixes holds an empt": func(c *Config) { c.ReplyTopicPrefixes = []string{"a", ""} },
-		"default_deadline":                   func(c *Config) { c.DefaultDeadline = 0 },
 	} {
 		c := DefaultConfig()
 		change(&c)

@@ -271,10 +271,6 @@ func (y *System) openRecall(ctx context.Context) error {
 const rulesPoll = time.Second
 
 func (y *System) openRules() (func() *rules.Set, error) {
-	if y.settings.RulesFile == "" {
-		set := rules.Default()
-		return func() *rules.Set { return set }, nil
-	}
 	live, err := rules.OpenLive(y.settings.RulesFile, rulesPoll, y.log)
 	if err != nil {
 		return nil, err

@@ -4,5 +4,5 @@
 //
 // What always holds in it: an unknown key in the file is an error that names it; freshet.example.yaml holds exactly the
 // defaults, and its comments are those of the fields; the variable of a setting is its path in capitals behind FRESHET_; a
-// setting marked as secret is never printed.
+// setting marked as secret is never printed; a setting that has moved is an error at its old place that names the new one.
 package settings

@@ -20,7 +20,14 @@ func refuseUnknownVariables(variables map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("listing the variables: %w", err)
 	}
+	movedTo := make(map[string]string, len(moved))
+	for old, path := range moved {
+		movedTo[variableOf(old)] = variableOf(path)
+	}
 	for name := range variables {
+		if now, was := movedTo[name]; was {
+			return fmt.Errorf("%s is %s now: give the value there", name, now)
+		}
 		rest := strings.TrimPrefix(name, EnvPrefix)
 		isOther := slices.ContainsFunc(others, func(other string) bool {
 			return rest == other || strings.HasSuffix(other, "_") && strings.HasPrefix(rest, other)

@@ -194,6 +194,12 @@ func (s *Settings) merge(text []byte) error {
 		return err
 	}
 	s.notices = append(s.notices, notices...)
+	var document yaml.Node
+	if yaml.Unmarshal(text, &document) == nil { // else the decoder says what is wrong
+		if err := refuseMoved(&document); err != nil {
+			return err
+		}
+	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
 	if err := d.Decode(s); err != nil && !errors.Is(err, io.EOF) { // an empty file changes nothing

@@ -192,6 +192,10 @@ func TestLoadRefuses(t *testing.T) {
 			want: []string{"FRESHET_KAFKA_DIAL_TIMEOUT", "soon"}},
 		{name: "variable that is no number", variable: "FRESHET_CONSUMERS_REQUESTS_IN_FLIGHT", value: "many",
 			want: []string{"FRESHET_CONSUMERS_REQUESTS_IN_FLIGHT", "many"}},
+		{name: "moved key", file: "consumers:\n  replies:\n    default_deadline: 5s\n",
+			want: []string{"line 3: consumers.replies.default_deadline is recommender.default_deadline now"}},
+		{name: "moved variable", variable: "FRESHET_CONSUMERS_REPLIES_DEFAULT_DEADLINE", value: "5s",
+			want: []string{"FRESHET_CONSUMERS_REPLIES_DEFAULT_DEADLINE is FRESHET_RECOMMENDER_DEFAULT_DEADLINE now"}},
 		{name: "variable out of range", variable: "FRESHET_MILVUS_HNSW_EF", value: "0", want: []string{"milvus.hnsw.ef is 0"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -293,6 +297,18 @@ func TestProducerTakesOverWhatProducersShare(t *testing.T) {
 	require.Equal(t, s.Registry, c.Registry)
 	require.Equal(t, s.Writer, c.Writer)
 	require.Equal(t, []string{"i", "c", "q", "r"}, []string{c.Topics.Interactions, c.Topics.Items, c.Topics.Requests, c.Topics.Replies})
+}
+
+// TestMovedSettings: what they are called now is a setting, and what they were called is none.
+func TestMovedSettings(t *testing.T) {
+	paths := map[string]bool{}
+	for _, f := range leaves(reflect.ValueOf(Default())) {
+		paths[f.path] = true
+	}
+	for old, now := range moved {
+		require.False(t, paths[old], "%s", old)
+		require.True(t, paths[now], "%s", now)
+	}
 }
 
 func TestVariablesThatAreNoSettings(t *testing.T) {

@@ -1,6 +1,7 @@
 // Package candidates is the vector index of items: one Milvus collection for each model version, named
 // <collection>_<model>, and an alias for the one that serves. It finds the ids of the items nearest to a user; what is shown of
-// them comes from services/items. It alone imports milvus-sdk-go; of the project it imports schemas and calls.
+// them comes from services/items. It alone imports milvus-sdk-go; of the project it imports schemas, services/filter
+// and calls.
 //
 // What always holds:
 //   - every call has a deadline: the caller's or CallTimeout, whichever comes first. Nothing is retried here, since the SDK's own
@@ -9,7 +10,7 @@
 //   - writes are idempotent: an upsert replaces the row of its id, a delete of an unknown id is none.
 //   - nothing is flushed: one flush a write would make one segment a write.
 //
-// Columns that filters may name, and what stands for a value that an item lacks:
+// Columns that expressions may name, and what stands for a value that an item lacks:
 //
 //	item_id      VARCHAR         the primary key
 //	available    BOOL
@@ -20,7 +21,8 @@
 //	brand        VARCHAR         "" without one
 //	min_age      INT32           0 for everybody
 //
-// Filters are Milvus expressions; Quote writes a string into one.
+// No other room writes Milvus's language: Pushes makes expressions of conditions, which are true of every row whose item the condition
+// holds for, and are left out where that is all rows. Whoever searches looks at the records again.
 //
 // An upsert is visible to searches a moment later (0.4 s on a real server with default settings), as the consistency of searches
 // is Bounded or Eventually; Count and Get wait for it.

@@ -9,6 +9,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/filter"
 )
 
 // What stands for values that an item lacks.
@@ -41,20 +42,18 @@ type Row struct {
 // RowOf is the row of an item as it is after change.
 func RowOf(change *schemas.ItemChange, vector []float32) Row {
 	row := Row{
-		ItemID:     change.ItemID,
-		Vector:     vector,
-		Available:  change.Available && change.Op != schemas.DeleteItem,
-		Price:      NoPrice,
-		Categories: change.Categories,
-		Regions:    change.Regions,
-		Brand:      change.Brand,
-		MinAge:     change.MinAge,
+		ItemID:      change.ItemID,
+		Vector:      vector,
+		Available:   filter.IsAvailable(change),
+		Price:       NoPrice,
+		PublishedAt: filter.PublishedMillis(change),
+		Categories:  change.Categories,
+		Regions:     change.Regions,
+		Brand:       change.Brand,
+		MinAge:      change.MinAge,
 	}
 	if change.Price != nil {
 		row.Price = float32(*change.Price)
-	}
-	if !change.PublishedAt.IsZero() {
-		row.PublishedAt = change.PublishedAt.UnixMilli()
 	}
 	if len(row.Regions) == 0 {
 		row.Regions = []string{Everywhere}
@@ -119,15 +118,15 @@ func (r *Row) check(dim int) *InvalidRow {
 		return &InvalidRow{ItemID: r.ItemID, Field: field, Value: schemas.Quote(value), Remedy: remedy}
 	}
 	if r.ItemID == "" {
-		return refuse("item_id", "", "give the item an id")
+		return refuse(columnID, "", "give the item an id")
 	}
 	for _, list := range []struct {
 		field  string
 		values []string
 		most   int
 	}{
-		{"item_id", []string{r.ItemID}, maxIDBytes}, {"brand", []string{r.Brand}, maxStringBytes},
-		{"categories", r.Categories, maxStringBytes}, {"regions", r.Regions, maxStringBytes},
+		{columnID, []string{r.ItemID}, maxIDBytes}, {columnBrand, []string{r.Brand}, maxStringBytes},
+		{columnCategories, r.Categories, maxStringBytes}, {columnRegions, r.Regions, maxStringBytes},
 	} {
 		if len(list.values) > maxListLength {
 			return refuse(list.field, fmt.Sprintf("with %d entries", len(list.values)), fmt.Sprintf("use at most %d", maxListLength))
@@ -142,14 +141,14 @@ func (r *Row) check(dim int) *InvalidRow {
 		}
 	}
 	if p := float64(r.Price); math.IsNaN(p) || math.IsInf(p, 0) {
-		return refuse("price", fmt.Sprint(p), "use a finite number")
+		return refuse(columnPrice, fmt.Sprint(p), "use a finite number")
 	}
 	if len(r.Vector) != dim {
-		return refuse("vector", fmt.Sprintf("of %d dimensions", len(r.Vector)), fmt.Sprintf("the collection has %d", dim))
+		return refuse(columnVector, fmt.Sprintf("of %d dimensions", len(r.Vector)), fmt.Sprintf("the collection has %d", dim))
 	}
 	for _, v := range r.Vector {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return refuse("vector", fmt.Sprintf("with a component %v", v), "encode it with a sound model")
+			return refuse(columnVector, fmt.Sprintf("with a component %v", v), "encode it with a sound model")
 		}
 	}
 	return nil

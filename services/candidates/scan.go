@@ -36,7 +36,7 @@ func (ix *Index) idsAfter(ctx context.Context, name, after string) ([]string, er
 	ctx, cancel := ix.within(ctx)
 	defer cancel()
 	rows, err := ix.client.QueryIterator(ctx, client.NewQueryIteratorOption(name).
-		WithExpr(columnID+" > "+Quote(after)).WithOutputFields(columnID).WithBatchSize(ix.cfg.WriteRows))
+		WithExpr(columnID+" > "+quote(after)).WithOutputFields(columnID).WithBatchSize(ix.cfg.WriteRows))
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ func (ix *Index) Get(ctx context.Context, model, itemID string) (Row, bool, erro
 	}
 	ctx, cancel := ix.within(ctx)
 	defer cancel()
-	set, err := ix.client.Query(ctx, name, nil, columnID+" == "+Quote(itemID), []string{"*"},
+	set, err := ix.client.Query(ctx, name, nil, idIs(itemID), []string{"*"},
 		client.WithSearchQueryConsistencyLevel(entity.ClStrong))
 	if err != nil {
 		return Row{}, false, fmt.Errorf("reading item %s from %s: %w", schemas.Quote(itemID), name, err)
@@ -206,6 +206,3 @@ func stringsOf(list [][]byte) []string {
 	}
 	return out
 }
-
-// IDIs is a filter that lets one item through.
-func IDIs(itemID string) string { return columnID + " == " + Quote(itemID) }

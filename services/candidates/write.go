@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -90,22 +88,5 @@ func (ix *Index) delete(ctx context.Context, name string, ids []string) error {
 	}
 	ctx, cancel := ix.within(ctx)
 	defer cancel()
-	return ix.client.Delete(ctx, name, "", columnID+" in "+QuoteList(ids))
-}
-
-// Quote writes s as a string literal of a filter. Neither quotes nor line breaks in s can end it.
-func Quote(s string) string { return strconv.Quote(s) }
-
-// QuoteList writes a list of string literals, as in and array_contains_any take it.
-func QuoteList(list []string) string {
-	var b strings.Builder
-	b.WriteByte('[')
-	for i, s := range list {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(Quote(s))
-	}
-	b.WriteByte(']')
-	return b.String()
+	return ix.client.Delete(ctx, name, "", columnID+" in "+quoteList(ids))
 }

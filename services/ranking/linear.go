@@ -99,9 +99,9 @@ func (p parts) reasons(dst []string, source string) []string {
 // closeTo is the reason of an item that lies close to what a source searched by.
 func closeTo(source string) string {
 	switch source {
-	case "similar":
+	case SourceSimilar:
 		return ReasonSimilar
-	case "search":
+	case SourceSearch:
 		return ReasonSearch
 	default:
 		return ReasonTaste

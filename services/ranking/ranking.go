@@ -1,19 +1,33 @@
 package ranking
 
 import (
+	"math"
 	"time"
 
 	"github.com/freshet/freshet/schemas"
 )
 
+// Where a candidate came from, as a reply names it.
+const (
+	SourceRetrieval = "retrieval"
+	SourceSimilar   = "similar"
+	SourceSearch    = "search"
+	SourcePopular   = "popular"
+	SourceRecent    = "recent"
+	SourcePinned    = "pinned"
+)
+
+// NotRetrieved is the retrieval score of a candidate that came another way than by a search.
+var NotRetrieved = float32(math.NaN())
+
 // Candidate is an item that may come on a user's page. Ranking and rules work on the same slice of them.
 type Candidate struct {
 	Item *schemas.ItemChange
-	// Retrieval is the index's inner product of user and item vector; NaN where the candidate came another way.
+	// Retrieval is the index's inner product of user and item vector; NotRetrieved where there is none.
 	Retrieval float32
 	// Score orders the page; rankers set it, rules may move it.
 	Score float32
-	// Source says where the candidate came from: "retrieval", "similar", "search", "popular", "recent".
+	// Source is one of the sources above.
 	Source string
 	// Reasons tell a person why the item is here; filled only where a query asks to explain.
 	Reasons []string

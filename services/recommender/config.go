@@ -11,9 +11,9 @@ import (
 type Config struct {
 	// Candidates is how many neighbours the first retrieval asks for.
 	Candidates int `yaml:"candidates" env:"CANDIDATES"`
-	// MaxCandidates is where widening ends; Milvus takes 16384 at the most.
+	// MaxCandidates is where widening ends; Milvus bounds how many neighbours one search may ask for.
 	MaxCandidates int `yaml:"max_candidates" env:"MAX_CANDIDATES"`
-	// DefaultDeadline serves requests that name none.
+	// DefaultDeadline serves requests that name none. It counts from the broker's timestamp of the request.
 	DefaultDeadline time.Duration `yaml:"default_deadline" env:"DEFAULT_DEADLINE"`
 	// MaxDeadline is the longest that any request is worked at or waits, however late a deadline it names.
 	MaxDeadline time.Duration `yaml:"max_deadline" env:"MAX_DEADLINE"`
@@ -50,6 +50,9 @@ func DefaultConfig() Config {
 		QueryTaste:      0.2,
 	}
 }
+
+// DefaultDeadline is how long after its arrival a request that names no deadline has to be answered.
+func (s *Service) DefaultDeadline() time.Duration { return s.config.DefaultDeadline }
 
 // Validate names the first setting that cannot work.
 func (c Config) Validate() error {

@@ -118,14 +118,14 @@ func (b *batch) fateInIndex(ctx context.Context, set *rules.Set, j *job, itemID 
 	if err != nil || !there {
 		return err
 	}
-	one := rules.Push{Expression: candidates.IDIs(itemID)}
-	for _, push := range set.Pushes(&j.rules) {
-		n, err := b.service.Index.CountMatching(ctx, b.model, rules.JoinPushes([]rules.Push{one, push}))
+	one := candidates.IDIs(itemID)
+	for _, push := range pushesOf(set, j) {
+		n, err := b.service.Index.CountMatching(ctx, b.model, candidates.Join([]candidates.Push{one, push}))
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			f.Lost, f.Rule = LostToRule, stepIndex+push.Rule
+			f.Lost, f.Rule = LostToRule, stepIndex+push.Name
 			return nil
 		}
 	}

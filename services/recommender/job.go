@@ -62,7 +62,7 @@ type job struct {
 
 // admit checks a request and starts its watchdog. A request that needs no work is answered at once; then the result is nil.
 func (s *Service) admit(r *schemas.RecommendationRequest, now time.Time, deliver func(schemas.RecommendationReply)) *job {
-	j := &job{request: r, deliver: deliver, deadline: s.deadlineOf(r, now), k: s.config.Candidates, source: sourceRetrieval}
+	j := &job{request: r, deliver: deliver, deadline: s.deadlineOf(r, now), k: s.config.Candidates, source: ranking.SourceRetrieval}
 	if err := s.Limits.Request(r, now); err != nil {
 		j.refuse(schemas.StatusInvalidRequest, err.Error())
 		return nil

@@ -129,8 +129,8 @@ func (b *batch) fill(j *job, set *rules.Set) {
 		have[c.Item.ItemID] = struct{}{}
 	}
 	list := slices.Clone(j.ranked)
-	list = b.appendShelf(list, b.shelf.popular, sourcePopular, have)
-	list = b.appendShelf(list, b.shelf.recent, sourceRecent, have)
+	list = b.appendShelf(list, b.shelf.popular, ranking.SourcePopular, have)
+	list = b.appendShelf(list, b.shelf.recent, ranking.SourceRecent, have)
 	j.steps = append(j.firstSteps(), step(stageFallback, len(j.ranked), len(list)))
 	j.applyRules(set, list)
 	j.fallback = fallbackOf(j.page)
@@ -150,7 +150,7 @@ func (b *batch) admitCopies(j *job) {
 // fallbackOf names the last resort that a page needed. It may stand before items that retrieval found, where the rules have
 // arranged the page.
 func fallbackOf(page []ranking.Candidate) string {
-	for _, source := range []string{sourceRecent, sourcePopular} {
+	for _, source := range []string{ranking.SourceRecent, ranking.SourcePopular} {
 		if slices.ContainsFunc(page, func(c ranking.Candidate) bool { return c.Source == source }) {
 			return source
 		}
@@ -180,7 +180,7 @@ func (b *batch) appendShelf(
 		have[item.ItemID] = struct{}{}
 		floor -= shelfStep
 		list = append(list, ranking.Candidate{
-			Item: item, Retrieval: float32(math.NaN()), Score: floor, Source: source, Reasons: shelfReason(source),
+			Item: item, Retrieval: ranking.NotRetrieved, Score: floor, Source: source, Reasons: shelfReason(source),
 		})
 	}
 	return list

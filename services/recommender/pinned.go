@@ -1,7 +1,6 @@
 package recommender
 
 import (
-	"math"
 	"slices"
 
 	"github.com/freshet/freshet/services/ranking"
@@ -21,7 +20,7 @@ func (b *batch) addPinned(j *job, set *rules.Set) {
 		if item == nil || slices.ContainsFunc(j.ranked, is) {
 			continue
 		}
-		j.ranked = append(j.ranked, ranking.Candidate{Item: item, Retrieval: float32(math.NaN()), Source: sourcePinned})
+		j.ranked = append(j.ranked, ranking.Candidate{Item: item, Retrieval: ranking.NotRetrieved, Source: ranking.SourcePinned})
 	}
 	j.pinned = len(j.ranked) - found
 }

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/rules"
 )
 
@@ -22,8 +23,8 @@ func (b *batch) planSearches(ctx context.Context) {
 		if j.vector == nil {
 			continue
 		}
-		pushes := set.Pushes(&j.rules)
-		j.filter = rules.JoinPushes(pushes)
+		pushes := pushesOf(set, j)
+		j.filter = candidates.Join(pushes)
 		if j.request.Explain {
 			counts.Go(func() error {
 				b.countPushes(ctx, j, pushes)
@@ -34,15 +35,20 @@ func (b *batch) planSearches(ctx context.Context) {
 	_ = counts.Wait() // an answer without these counts is no worse an answer: countPushes logs
 }
 
-func (b *batch) countPushes(ctx context.Context, j *job, pushes []rules.Push) {
+// pushesOf is what the index can do of the rules.
+func pushesOf(set *rules.Set, j *job) []candidates.Push {
+	return candidates.Pushes(set.Conditions(&j.rules), j.rules.Now.UnixMilli())
+}
+
+func (b *batch) countPushes(ctx context.Context, j *job, pushes []candidates.Push) {
 	in, err := b.service.Index.CountMatching(ctx, b.model, "")
 	for i := range pushes {
 		if err != nil {
 			break
 		}
 		var out int64
-		out, err = b.service.Index.CountMatching(ctx, b.model, rules.JoinPushes(pushes[:i+1]))
-		j.indexSteps = append(j.indexSteps, step(stepIndex+pushes[i].Rule, int(in), int(out)))
+		out, err = b.service.Index.CountMatching(ctx, b.model, candidates.Join(pushes[:i+1]))
+		j.indexSteps = append(j.indexSteps, step(stepIndex+pushes[i].Name, int(in), int(out)))
 		in = out
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package recommender
 
 import (
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/ranking"
 	"github.com/freshet/freshet/services/towers"
 	"github.com/freshet/freshet/services/towers/matrix"
 )
@@ -32,7 +33,7 @@ func (s *Service) queryTower(version string) *towers.QueryTower {
 // page is what it is for an unknown seed item, the shelf's: one for the user's taste would look like an answer to the search.
 func (j *job) encodeQuery(tower *towers.QueryTower, model string, share float32) {
 	taste := j.vector
-	j.vector, j.source = nil, sourceSearch
+	j.vector, j.source = nil, ranking.SourceSearch
 	if tower == nil {
 		j.degrade(schemas.DegradedQuery, "model %s has no query tower here: load a bundle that was trained on items with text", model)
 		return

@@ -4,20 +4,11 @@ import (
 	"context"
 	"errors"
 
-	"github.com/freshet/freshet/services/profiles"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/profiles"
+	"github.com/freshet/freshet/services/ranking"
 	"github.com/freshet/freshet/services/redisdb"
 	"github.com/freshet/freshet/services/towers"
-)
-
-// Where a candidate came from, as a reply names it.
-const (
-	sourceRetrieval = "retrieval"
-	sourceSimilar   = "similar"
-	sourceSearch    = "search"
-	sourcePopular   = "popular"
-	sourceRecent    = "recent"
-	sourcePinned    = "pinned"
 )
 
 // unencoded is a job that has no vector yet.
@@ -111,7 +102,7 @@ func (s *Service) tower(version string) *towers.UserTower {
 func (u *unencoded) encode(tower *towers.UserTower, model string, vectors map[string][]float32) {
 	j := u.job
 	if seed := j.request.SeedItemID; seed != "" {
-		j.vector, j.source = vectors[seed], sourceSimilar
+		j.vector, j.source = vectors[seed], ranking.SourceSimilar
 		if j.vector == nil {
 			j.degrade(schemas.DegradedSeedItem, "item %q is not in the catalogue of model %s: send an item that is", seed, model)
 		}

@@ -41,9 +41,8 @@ func (c condition) holds(e *evaluator) bool {
 	if c.expression == nil {
 		return true
 	}
-	bound := c.expression.root.bind(e)
-	t, err := e.holds(bound, &schemas.ItemChange{})
-	return err == nil && t
+	holds, err := c.expression.root.bind(e).Holds(&schemas.ItemChange{}, e.nowMillis)
+	return err == nil && holds
 }
 
 // tally counts kinds against a most.

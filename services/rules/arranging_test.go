@@ -107,7 +107,7 @@ func TestRemovedBy(t *testing.T) {
 		require.NoError(t, err)
 		pin := &pinRule{named: "pin", item: pick(w, pageOf(list)...), position: 1 + w.IntN(5)}
 		set := &Set{
-			filters: []filter{&excludeSeenRule{"seen"}, &excludeListedRule{"listed"}}, pins: []*pinRule{pin},
+			filters: []keeper{&excludeSeenRule{"seen"}, &excludeListedRule{"listed"}}, pins: []*pinRule{pin},
 			rules: []rule{
 				&capRule{named: "brands", by: byBrand, most: 1 + w.IntN(4)}, &capRule{named: "kinds", by: byCategory, most: 1 + w.IntN(4)},
 				&windowRule{named: "window", by: byCategory, most: 1, window: 2 + w.IntN(4)}, pin,
@@ -167,7 +167,7 @@ func TestSetIsShared(t *testing.T) {
 	list := w.ranked(60)
 	r := &Request{Region: "eu", Now: now, Filter: f, Count: 10}
 	wantPage, wantSteps := Default().Apply(r, slices.Clone(list))
-	wantPush := Default().Pushdown(r)
+	wantPush := pushdown(Default(), r)
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
@@ -175,7 +175,7 @@ func TestSetIsShared(t *testing.T) {
 				page, steps := Default().Apply(r, slices.Clone(list))
 				assert.Equal(t, pageOf(wantPage), pageOf(page))
 				assert.Equal(t, wantSteps, steps)
-				assert.Equal(t, wantPush, Default().Pushdown(r))
+				assert.Equal(t, wantPush, pushdown(Default(), r))
 			}
 		})
 	}

@@ -87,7 +87,7 @@ func BenchmarkPushdown(b *testing.B) {
 	r := benchRequest(b, `item.price < 50 and "category-3" not in item.categories`)
 	b.ReportAllocs()
 	for b.Loop() {
-		Default().Pushdown(r)
+		pushdown(Default(), r)
 	}
 }
 

@@ -2,11 +2,11 @@
 // that requests bring along. Both speak one language: expr-lang expressions over the fields of an item and, for rules, of
 // the request.
 //
-// It may import schemas and services/ranking. What always holds in it:
+// It may import schemas, services/filter and services/ranking. What always holds in it:
 //
 //   - A set that Parse returns cannot fail on a type or a misspelt field while serving: expressions are checked on load.
 //   - An expression that fails on an item keeps the item off the page; the failure shows in the waterfall.
-//   - Pushdown never drops what Apply would keep: it says less than the rules wherever it cannot say the same. Apply looks
+//   - Conditions hold for all that Apply would keep: they say less than the rules wherever they cannot say the same. Apply looks
 //     at the record again in any case, since the index may lag behind it.
 //   - A request's filter sees the item's fields alone, and what it may cost is bounded before and while it runs.
 //   - Filters come first, then rules that move scores, then rules that arrange the page, then pins; Parse refuses any other
@@ -15,7 +15,7 @@
 //
 // # How an expression is used
 //
-// build turns the syntax tree into a predicate tree (and, or, comparisons of one field with a value that the request or the
+// build turns the syntax tree into a template of conditions (and, or, comparisons of one field with a value that the request or the
 // expression itself gives); whatever does not fit is a leaf that runs on expr's virtual machine. bind folds in the request's
-// values. The bound tree is evaluated on records without reflection, and written as a Milvus expression for the index.
+// values. The result is a tree of services/filter, which is asked about records without reflection, and which the index reads.
 package rules

@@ -1,18 +1,17 @@
 package rules
 
 import (
-	"math"
-
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/filter"
 )
 
 // environment is all that an expression can see. Its types are what expressions are checked against.
 type environment struct {
-	Item    itemFields    `expr:"item"`
-	Request requestFields `expr:"request"`
+	Item    itemValues    `expr:"item"`
+	Request requestValues `expr:"request"`
 }
 
-type itemFields struct {
+type itemValues struct {
 	ID         string   `expr:"id"`
 	Title      string   `expr:"title"`
 	Categories []string `expr:"categories"`
@@ -31,7 +30,7 @@ type itemFields struct {
 	Attributes  map[string]string `expr:"attributes"`
 }
 
-type requestFields struct {
+type requestValues struct {
 	UserID  string `expr:"user_id"`
 	Surface string `expr:"surface"`
 	Region  string `expr:"region"`
@@ -45,84 +44,30 @@ type requestFields struct {
 	Query string `expr:"query"`
 }
 
-// field is an item field that a predicate leaf can read without the virtual machine.
-type field uint8
-
-const (
-	noField field = iota
-	fieldID
-	fieldTitle
-	fieldBrand
-	fieldCurrency
-	fieldCategories
-	fieldTags
-	fieldRegions
-	fieldPrice
-	fieldHasPrice
-	fieldAvailable
-	fieldPublishedAt
-	fieldAgeDays
-	fieldMinAge
-	fieldAttributes
-)
-
-var itemFieldNames = map[string]field{
-	"id": fieldID, "title": fieldTitle, "brand": fieldBrand, "currency": fieldCurrency,
-	"categories": fieldCategories, "tags": fieldTags, "regions": fieldRegions,
-	"price": fieldPrice, "has_price": fieldHasPrice, "available": fieldAvailable,
-	"published_at": fieldPublishedAt, "age_days": fieldAgeDays, "min_age": fieldMinAge, "attributes": fieldAttributes,
+// itemFields are the fields of an item by their names, with what a leaf reads there; nil where only the virtual machine can.
+var itemFields = map[string]any{
+	"id": filter.ID, "title": filter.Title, "brand": filter.Brand, "currency": filter.Currency,
+	"categories": filter.Categories, "tags": filter.Tags, "regions": filter.Regions,
+	"price": filter.Price, "published_at": filter.PublishedAt, "age_days": filter.AgeDays, "min_age": filter.MinAge,
+	"available": filter.Available, "has_price": filter.HasPrice, "attributes": nil,
 }
 
-var requestFieldNames = map[string]bool{
+var requestFields = map[string]bool{
 	"user_id": true, "surface": true, "region": true, "age": true, "has_age": true, "now": true, "include_seen": true,
 	"query": true,
 }
 
-const millisPerDay = 24 * 60 * 60 * 1000
-
-// priceOf is an item's price as expressions see it. NaN and what is below 0 or beyond float32, as the index sees it, is no price.
-func priceOf(it *schemas.ItemChange) (float64, bool) {
-	if it.Price == nil {
-		return 0, false
-	}
-	if indexed := float32(*it.Price); !(indexed >= 0) || indexed > math.MaxFloat32 {
-		return 0, false
-	}
-	return max(0, *it.Price), true
-}
-
-// publishedMillis is 0 where the time is unknown.
-func publishedMillis(it *schemas.ItemChange) int64 {
-	if it.PublishedAt.IsZero() {
-		return 0
-	}
-	return it.PublishedAt.UnixMilli()
-}
-
-func publishedSeconds(it *schemas.ItemChange) int64 {
-	if it.PublishedAt.IsZero() {
-		return 0
-	}
-	return it.PublishedAt.Unix()
-}
-
-func ageDays(it *schemas.ItemChange, nowMillis int64) float64 {
-	return (float64(nowMillis) - float64(publishedMillis(it))) / millisPerDay
-}
-
-func isAvailable(it *schemas.ItemChange) bool { return it.Available && it.Op != schemas.DeleteItem }
-
-func (f *itemFields) fill(it *schemas.ItemChange, nowMillis int64) {
+func (f *itemValues) fill(it *schemas.ItemChange, nowMillis int64) {
 	f.ID, f.Title, f.Brand, f.Currency = it.ItemID, it.Title, it.Brand, it.Currency
 	f.Categories, f.Tags, f.Regions, f.Attributes = it.Categories, it.Tags, it.Regions, it.Attributes
-	f.Price, f.HasPrice = priceOf(it)
-	f.Available = isAvailable(it)
-	f.PublishedAt, f.AgeDays = publishedSeconds(it), ageDays(it, nowMillis)
+	f.Price, f.HasPrice = filter.PriceOf(it)
+	f.Available = filter.IsAvailable(it)
+	f.PublishedAt, f.AgeDays = filter.PublishedSeconds(it), filter.AgeInDays(it, nowMillis)
 	f.MinAge = int(it.MinAge)
 }
 
-func (f *requestFields) fill(r *Request) {
-	*f = requestFields{
+func (f *requestValues) fill(r *Request) {
+	*f = requestValues{
 		UserID: r.UserID, Surface: r.Surface, Region: r.Region, Now: r.Now.Unix(), IncludeSeen: r.IncludeSeen,
 		Query: r.Query,
 	}

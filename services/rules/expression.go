@@ -42,7 +42,7 @@ const (
 // expression is a checked boolean expression in predicate form.
 type expression struct {
 	source string
-	root   *node
+	root   template
 }
 
 // maxExpressionBytes keeps the parser, which goes one frame deeper with each bracket, far from the end of the stack.

@@ -12,6 +12,7 @@ import (
 	"github.com/expr-lang/expr/parser"
 
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/filter"
 )
 
 // What a request's filter may be at most.
@@ -155,11 +156,11 @@ func (g *filterGrammar) member(x *ast.MemberNode, inLoop bool) {
 		g.refuse(x, "a condition on elements cannot read other fields", "compare # with values that the filter gives")
 		return
 	}
-	if itemField(x) != noField {
+	if isItemField(itemField(x)) {
 		return
 	}
 	_, literal := x.Property.(*ast.StringNode)
-	if itemField(x.Node) == fieldAttributes && literal && !x.Optional {
+	if itemField(x.Node) == "attributes" && literal && !x.Optional {
 		return
 	}
 	g.refuse(x, "this access is not allowed in a request's filter", `use item.<field> or item.attributes["key"]`)
@@ -192,7 +193,11 @@ func (g *filterGrammar) function(x *ast.BuiltinNode, inLoop bool) {
 		}
 		return
 	}
-	if len(x.Arguments) != 2 || inLoop || !isList(itemField(x.Arguments[0])) {
+	var overList bool
+	if len(x.Arguments) == 2 {
+		_, overList = fieldOf[filter.List](x.Arguments[0])
+	}
+	if !overList || inLoop {
 		g.refuse(x, fmt.Sprintf("%s may only go over item.categories, item.tags or item.regions, and not inside another", x.Name),
 			fmt.Sprintf(`write %s(item.tags, # == "sale")`, x.Name))
 		return
@@ -212,24 +217,35 @@ func allowedFunctions() string {
 // textSteps for each 16 bytes of the item's texts.
 type filterCost struct{ steps, loopSteps, textSteps int }
 
-func costOf(root *node) filterCost {
+func costOf(root template) filterCost {
 	var c filterCost
-	var walk func(*node)
-	walk = func(n *node) {
-		c.steps += 1 + len(n.texts)
-		for _, k := range n.kids {
-			walk(k)
+	c.add(root)
+	return c
+}
+
+func (c *filterCost) add(t template) {
+	c.steps++
+	switch t := t.(type) {
+	case *branch:
+		for _, part := range t.parts {
+			c.add(part)
 		}
-		if n.kind == isHolding {
-			c.loopSteps += len(n.texts)
+	case *program:
+		tree := t.code.Node()
+		ast.Walk(&tree, c)
+	case fixed:
+		node := t.Node
+		if not, negated := node.(filter.Not); negated {
+			node = not.Leaf
 		}
-		if n.kind == isProgram {
-			tree := n.program.Node()
-			ast.Walk(&tree, &c)
+		switch n := node.(type) {
+		case *filter.OneOf:
+			c.steps += len(n.Texts.List())
+		case *filter.HoldsAny:
+			c.steps += len(n.Texts.List())
+			c.loopSteps += len(n.Texts.List())
 		}
 	}
-	walk(root)
-	return c
 }
 
 // programSteps are those of a node on the virtual machine, which takes some steps for each.

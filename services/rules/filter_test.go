@@ -54,7 +54,7 @@ func TestFilterHolds(t *testing.T) {
 		f, err := CompileFilter(source)
 		require.NoError(t, err, source)
 		e := newEvaluator(&Request{Now: now})
-		got, err := e.holds(f.expression.root, item)
+		got, err := f.expression.root.bind(e).Holds(item, e.nowMillis)
 		require.NoError(t, err, source)
 		assert.Equal(t, want, got, source)
 		assert.Equal(t, source, f.String())

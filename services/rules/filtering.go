@@ -1,11 +1,8 @@
 package rules
 
 import (
-	"fmt"
-	"maps"
-	"slices"
-
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/filter"
 )
 
 // filterRule keeps the items for which an expression holds.
@@ -18,17 +15,15 @@ func (f *filterRule) test(p *pass) func(*schemas.ItemChange) verdict {
 	return p.testOf(f.keep.root.bind(p.evaluator))
 }
 
-func (f *filterRule) push(r *Request, e *evaluator) string {
-	return f.keep.root.bind(e).milvus(r.Now.UnixMilli())
-}
+func (f *filterRule) push(_ *Request, e *evaluator) filter.Node { return f.keep.root.bind(e) }
 
-func (p *pass) testOf(bound *node) func(*schemas.ItemChange) verdict {
-	if bound == always {
+func (p *pass) testOf(bound filter.Node) func(*schemas.ItemChange) verdict {
+	if bound == filter.Always {
 		return nil
 	}
-	e := p.evaluator
+	now := p.evaluator.nowMillis
 	return func(it *schemas.ItemChange) verdict {
-		holds, err := e.holds(bound, it)
+		holds, err := bound.Holds(it, now)
 		switch {
 		case err != nil:
 			return failed
@@ -43,17 +38,17 @@ func (p *pass) testOf(bound *node) func(*schemas.ItemChange) verdict {
 type requestFilterRule struct{ named }
 
 func (f *requestFilterRule) test(p *pass) func(*schemas.ItemChange) verdict {
-	filter := p.request.Filter
-	if filter == nil {
+	own := p.request.Filter
+	if own == nil {
 		return nil
 	}
-	test := p.testOf(filter.expression.root)
+	test := p.testOf(own.expression.root.bind(p.evaluator))
 	if test == nil {
 		return nil
 	}
 	machine, fuel := &p.evaluator.vm, filterFuel
 	return func(it *schemas.ItemChange) verdict {
-		if fuel -= filter.cost.of(it); fuel < 0 {
+		if fuel -= own.cost.of(it); fuel < 0 {
 			return failed
 		}
 		usual := machine.MemoryBudget
@@ -64,11 +59,11 @@ func (f *requestFilterRule) test(p *pass) func(*schemas.ItemChange) verdict {
 	}
 }
 
-func (f *requestFilterRule) push(r *Request, _ *evaluator) string {
+func (f *requestFilterRule) push(r *Request, e *evaluator) filter.Node {
 	if r.Filter == nil {
-		return ""
+		return nil
 	}
-	return r.Filter.expression.root.milvus(r.Now.UnixMilli())
+	return r.Filter.expression.root.bind(e)
 }
 
 // excludeListedRule drops the items that the request lists.
@@ -88,19 +83,14 @@ func (x *excludeListedRule) test(p *pass) func(*schemas.ItemChange) verdict {
 }
 
 // Few listed items cannot make a page short, since retrieval asks for many more than a page; pushing them down would only
-// give each request its own search, where those with equal expressions share one. Of very many, the first maxPushedTexts
-// are pushed down.
+// give each request its own search, where those with equal expressions share one.
 const minPushedExclusions = 17
 
-func (x *excludeListedRule) push(r *Request, _ *evaluator) string {
+func (x *excludeListedRule) push(r *Request, _ *evaluator) filter.Node {
 	if len(r.Exclude) < minPushedExclusions {
-		return ""
+		return nil
 	}
-	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(r.Exclude)), func(id string) bool { return !quotable([]string{id}) })
-	if len(ids) == 0 {
-		return ""
-	}
-	return "not (item_id in " + quoteList(ids[:min(len(ids), maxPushedTexts)]) + ")"
+	return filter.Unlisted(r.Exclude)
 }
 
 // publishedRule holds items back until they are published.
@@ -109,18 +99,19 @@ type publishedRule struct{ named }
 func (x *publishedRule) test(p *pass) func(*schemas.ItemChange) verdict {
 	now := p.evaluator.nowMillis
 	return func(it *schemas.ItemChange) verdict {
-		if publishedMillis(it) > now {
+		if filter.PublishedMillis(it) > now {
 			return dropped
 		}
 		return kept
 	}
 }
 
-// pushedMillis is to what the time of a request is rounded up for the index, so that requests of one minute share a search.
-const pushedMillis = 60_000
+// pushedSeconds is to what the time of a request is rounded up for the index, so that requests of one minute share a search.
+const pushedSeconds = 60
 
-func (x *publishedRule) push(r *Request, _ *evaluator) string {
-	return fmt.Sprintf("published_at < %d", (r.Now.UnixMilli()/pushedMillis+1)*pushedMillis)
+func (x *publishedRule) push(r *Request, _ *evaluator) filter.Node {
+	next := (r.Now.UnixMilli()/(1000*pushedSeconds) + 1) * pushedSeconds
+	return &filter.Compared{Field: filter.PublishedAt, Op: filter.Less, Value: float64(next)}
 }
 
 // excludeSeenRule drops what the user has interacted with, unless the request asks for it, and what the user turned down whatever the
@@ -144,7 +135,7 @@ func (x *excludeSeenRule) test(p *pass) func(*schemas.ItemChange) verdict {
 }
 
 // push is nothing: of a user's seen items only fingerprints are known, and the index does not know these.
-func (x *excludeSeenRule) push(*Request, *evaluator) string { return "" }
+func (x *excludeSeenRule) push(*Request, *evaluator) filter.Node { return nil }
 
 // named gives a rule its name.
 type named string

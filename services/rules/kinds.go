@@ -8,10 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
-
-type duration = time.Duration
 
 // phase orders the kinds of rules: a rule of an earlier phase behind one of a later would undo it.
 type phase uint8
@@ -26,36 +23,59 @@ const (
 
 var phaseNames = [...]string{"filters", "rules that move scores", "caps and diversify", "caps with a window", "pins"}
 
-// kind says what a kind of rule takes and how it is made. Settings with a question mark may be left out.
+// kind says what a kind of rule takes. Settings with a question mark may be left out.
 type kind struct {
 	phase    phase
 	settings []string
-	make     func(*spec) (any, error) // a filter in the phase of filtering, else a rule
 }
 
-var kinds map[string]kind
+var kinds = map[string]kind{
+	"filter":         {filtering, []string{"keep"}},
+	"exclude_listed": {filtering, nil},
+	"exclude_seen":   {filtering, nil},
+	"published":      {filtering, nil},
+	"request_filter": {filtering, nil},
+	"boost":          {scoring, []string{"when", "multiply?", "add?"}},
+	"bury":           {scoring, []string{"when", "multiply?", "add?"}},
+	"freshness":      {scoring, []string{"half_life", "weight"}},
+	"cap":            {arranging, []string{"by", "max", "window?", "when?"}},
+	"diversify":      {arranging, []string{"by", "relevance", "when?"}},
+	"pin":            {pinning, []string{"item", "position", "when?"}},
+}
 
-// The table names functions that name the table in their remedies; init breaks that circle.
-func init() {
-	kinds = map[string]kind{
-		"filter":         {filtering, []string{"keep"}, makeFilter},
-		"exclude_listed": {filtering, nil, func(s *spec) (any, error) { return &excludeListedRule{s.named()}, nil }},
-		"exclude_seen":   {filtering, nil, func(s *spec) (any, error) { return &excludeSeenRule{s.named()}, nil }},
-		"published":      {filtering, nil, func(s *spec) (any, error) { return &publishedRule{s.named()}, nil }},
-		"request_filter": {filtering, nil, func(s *spec) (any, error) { return &requestFilterRule{s.named()}, nil }},
-		"boost":          {scoring, []string{"when", "multiply?", "add?"}, makeBoost},
-		"bury":           {scoring, []string{"when", "multiply?", "add?"}, makeBoost},
-		"freshness":      {scoring, []string{"half_life", "weight"}, makeFreshness},
-		"cap":            {arranging, []string{"by", "max", "window?", "when?"}, makeCap},
-		"diversify":      {arranging, []string{"by", "relevance", "when?"}, makeDiversify},
-		"pin":            {pinning, []string{"item", "position", "when?"}, makePin},
+// make makes the rule of a spec that check accepts: a keeper in the phase of filtering, else a rule.
+func (s *spec) make() (k keeper, r rule, err error) {
+	switch s.Kind.value {
+	case "filter":
+		k, err = s.filter()
+	case "exclude_listed":
+		k = &excludeListedRule{s.named()}
+	case "exclude_seen":
+		k = &excludeSeenRule{s.named()}
+	case "published":
+		k = &publishedRule{s.named()}
+	case "request_filter":
+		k = &requestFilterRule{s.named()}
+	case "boost", "bury":
+		r, err = s.boost()
+	case "freshness":
+		r, err = s.freshness()
+	case "cap":
+		r, err = s.cap()
+	case "diversify":
+		r, err = s.diversify()
+	case "pin":
+		r, err = s.pin()
+	default:
+		err = s.unknownKind()
 	}
+	return k, r, err
 }
 
 // assembly puts the rules of a file together.
 type assembly struct {
 	set          *Set
-	names        map[string]bool
+	names, kinds map[string]bool
 	last         phase
 	lastName     string
 	lastPosition int
@@ -78,43 +98,39 @@ func (a *assembly) add(s *spec) error {
 			"keep the order: filters, then boost, bury and freshness, then cap and diversify, then cap with a window, then pin")
 	}
 	a.last, a.lastName = k.phase, string(s.named())
-	r, err := k.make(s)
-	if err != nil {
+	a.kinds[s.Kind.value] = true
+	keeps, moves, err := s.make()
+	switch {
+	case err != nil:
 		return err
+	case keeps != nil:
+		a.set.filters = append(a.set.filters, keeps)
+	default:
+		a.set.rules = append(a.set.rules, moves)
 	}
-	switch r := r.(type) {
-	case filter:
-		a.set.filters = append(a.set.filters, r)
-	case rule:
-		a.set.rules = append(a.set.rules, r)
+	if pin, ok := moves.(*pinRule); ok {
+		return a.addPin(s, pin)
 	}
-	if pin, ok := r.(*pinRule); ok {
-		if pin.position < a.lastPosition {
-			return s.problem(&s.Position, fmt.Sprintf("position %d stands behind position %d", pin.position, a.lastPosition),
-				"write pins in the order of their positions: a later one would push an earlier one down")
-		}
-		a.lastPosition = pin.position
-		a.set.pins = append(a.set.pins, pin)
+	return nil
+}
+
+func (a *assembly) addPin(s *spec, pin *pinRule) error {
+	if pin.position < a.lastPosition {
+		return s.problem(&s.Position, fmt.Sprintf("position %d stands behind position %d", pin.position, a.lastPosition),
+			"write pins in the order of their positions: a later one would push an earlier one down")
 	}
+	a.lastPosition = pin.position
+	a.set.pins = append(a.set.pins, pin)
 	return nil
 }
 
 // complete adds what a request may rely on whatever the business rules are: that its own filter and its list of excluded
 // items are respected. A file that names these kinds only chooses where they stand.
 func (a *assembly) complete() {
-	listed, filtered := false, false
-	for _, f := range a.set.filters {
-		switch f.(type) {
-		case *excludeListedRule:
-			listed = true
-		case *requestFilterRule:
-			filtered = true
-		}
-	}
-	if !listed {
+	if !a.kinds["exclude_listed"] {
 		a.set.filters = append(a.set.filters, &excludeListedRule{"exclude_listed"})
 	}
-	if !filtered {
+	if !a.kinds["request_filter"] {
 		a.set.filters = append(a.set.filters, &requestFilterRule{"request_filter"})
 	}
 }
@@ -137,8 +153,7 @@ var ruleName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 func (s *spec) check() (kind, error) {
 	k, ok := kinds[s.Kind.value]
 	if !ok {
-		return kind{}, s.problem(&s.Kind, fmt.Sprintf("unknown kind %q", s.Kind.value),
-			"the kinds are "+strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+		return kind{}, s.unknownKind()
 	}
 	if !ruleName.MatchString(string(s.named())) || strings.HasSuffix(string(s.named()), failedSuffix) {
 		return kind{}, s.problem(&s.Name, fmt.Sprintf("%q is no name", shorten(string(s.named()))),
@@ -162,6 +177,11 @@ func (s *spec) check() (kind, error) {
 		}
 	}
 	return k, nil
+}
+
+func (s *spec) unknownKind() error {
+	return s.problem(&s.Kind, fmt.Sprintf("unknown kind %q", s.Kind.value),
+		"the kinds are "+strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 }
 
 func (k kind) takes(name string) string {
@@ -221,7 +241,7 @@ func (s *spec) condition() (condition, error) {
 	return condition{e}, err
 }
 
-func makeFilter(s *spec) (any, error) {
+func (s *spec) filter() (keeper, error) {
 	e, err := s.expression(&s.Keep, "keep", ruleScope)
 	return &filterRule{s.named(), e}, err
 }
@@ -232,7 +252,7 @@ const (
 	maxAdd    = 1_000_000
 )
 
-func makeBoost(s *spec) (any, error) {
+func (s *spec) boost() (rule, error) {
 	e, err := s.expression(&s.When, "when", ruleScope)
 	if err != nil {
 		return nil, err
@@ -265,7 +285,7 @@ func (s *spec) between(name string, at *setting[float64], still, most, least flo
 		fmt.Sprintf("give a number below %v, down to %v, or use boost", still, least))
 }
 
-func makeFreshness(s *spec) (any, error) {
+func (s *spec) freshness() (rule, error) {
 	f := &freshnessRule{named: s.named(), halfLife: s.HalfLife.value, weight: s.Weight.value}
 	if f.halfLife <= 0 {
 		return nil, s.problem(&s.HalfLife, fmt.Sprintf("half_life: %s is not positive", f.halfLife), "give a duration such as 720h")
@@ -280,7 +300,7 @@ func makeFreshness(s *spec) (any, error) {
 // maxPlaces bounds windows, caps and positions; pages are far shorter.
 const maxPlaces = 10_000
 
-func makeCap(s *spec) (any, error) {
+func (s *spec) cap() (rule, error) {
 	by, err := s.aspects()
 	if err != nil {
 		return nil, err
@@ -307,7 +327,7 @@ func makeCap(s *spec) (any, error) {
 	return &windowRule{s.named(), when, by[0], s.Max.value, s.Window.value}, nil
 }
 
-func makeDiversify(s *spec) (any, error) {
+func (s *spec) diversify() (rule, error) {
 	by, err := s.aspects()
 	if err != nil {
 		return nil, err
@@ -339,7 +359,7 @@ func (s *spec) aspects() ([]aspect, error) {
 	return by, nil
 }
 
-func makePin(s *spec) (any, error) {
+func (s *spec) pin() (rule, error) {
 	when, err := s.condition()
 	if err != nil {
 		return nil, err

@@ -94,9 +94,9 @@ func (v *nameVisitor) member(x *ast.MemberNode) {
 		return
 	}
 	switch {
-	case base.Value == "item" && itemFieldNames[name.Value] == noField:
+	case base.Value == "item" && !isItemField(name.Value):
 		v.fail(x.Property, fmt.Sprintf("item has no field %q", name.Value), v.meant(name.Value))
-	case base.Value == "request" && !requestFieldNames[name.Value]:
+	case base.Value == "request" && !requestFields[name.Value]:
 		v.fail(x.Property, fmt.Sprintf("request has no field %q", name.Value), v.meant(name.Value))
 	}
 }
@@ -111,12 +111,12 @@ func (v *nameVisitor) fail(n ast.Node, problem, remedy string) {
 func (v *nameVisitor) meant(name string) string {
 	var all []string
 	if v.scope != requestScope {
-		for _, f := range slices.Sorted(maps.Keys(itemFieldNames)) {
+		for _, f := range slices.Sorted(maps.Keys(itemFields)) {
 			all = append(all, "item."+f)
 		}
 	}
 	if v.scope != filterScope {
-		for _, f := range slices.Sorted(maps.Keys(requestFieldNames)) {
+		for _, f := range slices.Sorted(maps.Keys(requestFields)) {
 			all = append(all, "request."+f)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -55,20 +56,20 @@ type document struct {
 
 // spec is one rule as written. Which settings a rule may have depends on its kind: kinds says so.
 type spec struct {
-	Name      setting[string]   `yaml:"name"`
-	Kind      setting[string]   `yaml:"kind"`
-	Keep      setting[string]   `yaml:"keep"`
-	When      setting[string]   `yaml:"when"`
-	Multiply  setting[float64]  `yaml:"multiply"`
-	Add       setting[float64]  `yaml:"add"`
-	HalfLife  setting[duration] `yaml:"half_life"`
-	Weight    setting[float64]  `yaml:"weight"`
-	By        setting[texts]    `yaml:"by"`
-	Max       setting[int]      `yaml:"max"`
-	Window    setting[int]      `yaml:"window"`
-	Relevance setting[float64]  `yaml:"relevance"`
-	Item      setting[string]   `yaml:"item"`
-	Position  setting[int]      `yaml:"position"`
+	Name      setting[string]        `yaml:"name"`
+	Kind      setting[string]        `yaml:"kind"`
+	Keep      setting[string]        `yaml:"keep"`
+	When      setting[string]        `yaml:"when"`
+	Multiply  setting[float64]       `yaml:"multiply"`
+	Add       setting[float64]       `yaml:"add"`
+	HalfLife  setting[time.Duration] `yaml:"half_life"`
+	Weight    setting[float64]       `yaml:"weight"`
+	By        setting[texts]         `yaml:"by"`
+	Max       setting[int]           `yaml:"max"`
+	Window    setting[int]           `yaml:"window"`
+	Relevance setting[float64]       `yaml:"relevance"`
+	Item      setting[string]        `yaml:"item"`
+	Position  setting[int]           `yaml:"position"`
 }
 
 // setting is a value and where it stands.
@@ -98,7 +99,7 @@ func remedyForType(v any) string {
 		return "give a whole number"
 	case float64:
 		return "give a number"
-	case duration:
+	case time.Duration:
 		return "give a duration such as 720h"
 	case texts:
 		return "give a name or a list of names"
@@ -128,7 +129,7 @@ func Parse(source []byte) (*Set, error) {
 		return nil, err
 	}
 	set := &Set{}
-	a := assembly{set: set, names: map[string]bool{}}
+	a := assembly{set: set, names: map[string]bool{}, kinds: map[string]bool{}}
 	for _, s := range specs {
 		if s == nil {
 			s = new(spec) // an empty list entry: refused for its kind

@@ -1,67 +1,17 @@
 package rules
 
 import (
-	"math"
 	"reflect"
-	"slices"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
+
+	"github.com/freshet/freshet/services/filter"
 )
 
-// nodeKind says what a predicate node asks.
-type nodeKind uint8
-
-const (
-	// isConstant is truth, or the value of a request-only condition before bind.
-	isConstant nodeKind = iota
-	isAnd
-	isOr
-	// isFlag asks a boolean field.
-	isFlag
-	// isCompared compares a numeric field with number by op.
-	isCompared
-	// isOneOf asks whether a text field is one of texts.
-	isOneOf
-	// isHolding asks whether a list field holds one of texts.
-	isHolding
-	// isEmpty asks whether a list field holds nothing.
-	isEmpty
-	// isProgram runs program on expr's virtual machine.
-	isProgram
-	// isFailure fails with failure: a value that the request should have given could not be had.
-	isFailure
-)
-
-// node is a predicate tree in negation normal form: not stands on leaves only. A node is never written after build, since
-// requests on all cores share it.
-type node struct {
-	kind   nodeKind
-	negate bool
-	field  field
-	op     string
-	number float64
-	truth  bool
-	texts  []string
-	// set holds texts where there are too many to look at one by one; else it is nil.
-	set  map[string]struct{}
-	kids []*node
-	// value is what bind has to run to know number, truth or texts[0]; nil where they are known.
-	value   *vm.Program
-	program *vm.Program
-	failure error
-	// perRequest tells that the node or one below has a value.
-	perRequest bool
-}
-
-var (
-	always = &node{kind: isConstant, truth: true}
-	never  = &node{kind: isConstant, truth: false}
-)
-
-// builder brings a checked syntax tree into predicate form.
+// builder brings a checked syntax tree into the form of a template.
 type builder struct {
 	source file.Source
 	// config is one for all parts: making one takes longer than all else that compiling a filter does.
@@ -70,7 +20,7 @@ type builder struct {
 }
 
 // build translates n, or not n. The order of operands is kept, and with it which of them are never asked.
-func (b *builder) build(n ast.Node, negate bool) *node {
+func (b *builder) build(n ast.Node, negate bool) template {
 	switch x := n.(type) {
 	case *ast.UnaryNode:
 		if x.Operator == "not" || x.Operator == "!" {
@@ -79,55 +29,49 @@ func (b *builder) build(n ast.Node, negate bool) *node {
 	case *ast.BinaryNode:
 		switch x.Operator {
 		case "and", "&&":
-			return b.branch(isAnd, x, negate)
+			return b.branch(negate, x, negate) // De Morgan; asks and skips the operands as before
 		case "or", "||":
-			return b.branch(isOr, x, negate)
+			return b.branch(!negate, x, negate)
 		}
 	}
-	if leaf := b.leaf(n); leaf != nil {
-		if leaf.kind == isConstant && leaf.value == nil {
-			return truth(leaf.truth != negate)
-		}
-		leaf.negate = leaf.negate != negate
-		leaf.perRequest = leaf.value != nil
-		return leaf
+	leaf := b.leaf(n)
+	if leaf == nil {
+		leaf = &program{code: b.compiled(n, reflect.Bool)}
 	}
-	program, err := b.compileNode(n, reflect.Bool)
-	if err != nil && b.err == nil {
-		b.err = err
+	if negate {
+		return leaf.negated()
 	}
-	return &node{kind: isProgram, program: program, negate: negate}
+	return leaf
 }
 
-func (b *builder) branch(kind nodeKind, x *ast.BinaryNode, negate bool) *node {
-	if negate {
-		kind = isAnd + isOr - kind // De Morgan; asks and skips the operands as before
-	}
-	out := &node{kind: kind}
+func (b *builder) branch(or bool, x *ast.BinaryNode, negate bool) template {
+	var parts []template
 	for _, side := range []ast.Node{x.Left, x.Right} {
-		kid := b.build(side, negate)
-		out.perRequest = out.perRequest || kid.perRequest
-		if kid.kind == kind {
-			out.kids = append(out.kids, kid.kids...)
+		part := b.build(side, negate)
+		if inner, same := part.(*branch); same && inner.or == or {
+			parts = append(parts, inner.parts...)
 		} else {
-			out.kids = append(out.kids, kid)
+			parts = append(parts, part)
 		}
 	}
-	return out
+	return newBranch(or, parts)
 }
 
 // leaf returns nil for what only the virtual machine can answer.
-func (b *builder) leaf(n ast.Node) *node {
+func (b *builder) leaf(n ast.Node) leaf {
 	if requestOnly(n) {
-		return b.withValue(&node{kind: isConstant}, n)
+		return b.withValue(n, func(v any) (filter.Node, bool) {
+			t, ok := v.(bool)
+			return filter.Constant(t), ok
+		})
 	}
 	switch x := n.(type) {
 	case *ast.MemberNode:
-		if f := itemField(x); f == fieldAvailable || f == fieldHasPrice {
-			return &node{kind: isFlag, field: f}
+		if flag, ok := fieldOf[filter.Flag](x); ok {
+			return fixed{flag}
 		}
 	case *ast.BuiltinNode:
-		return b.anyOf(x)
+		return anyOf(x)
 	case *ast.BinaryNode:
 		switch x.Operator {
 		case "==", "!=", "<", "<=", ">", ">=":
@@ -139,70 +83,90 @@ func (b *builder) leaf(n ast.Node) *node {
 	return nil
 }
 
-var flipped = map[string]string{"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+var (
+	operators = map[string]filter.Op{
+		"==": filter.Equal, "!=": filter.Unequal, "<": filter.Less, "<=": filter.AtMost, ">": filter.Greater, ">=": filter.AtLeast,
+	}
+	flipped = map[filter.Op]filter.Op{
+		filter.Less: filter.Greater, filter.AtMost: filter.AtLeast, filter.Greater: filter.Less, filter.AtLeast: filter.AtMost,
+	}
+)
 
-func (b *builder) comparison(x *ast.BinaryNode) *node {
-	left, right, op := x.Left, x.Right, x.Operator
+func (b *builder) comparison(x *ast.BinaryNode) leaf {
+	left, right, op := x.Left, x.Right, operators[x.Operator]
 	if requestOnly(left) {
-		left, right, op = right, left, flipped[op]
+		left, right = right, left
+		if other, ordered := flipped[op]; ordered {
+			op = other
+		}
 	}
 	if !requestOnly(right) {
 		return nil
 	}
-	if f := lengthOf(left); f != noField {
-		return emptiness(f, op, right)
+	if list, ok := lengthOf(left); ok {
+		return emptiness(list, op, right)
 	}
-	unequal := op == "!="
-	if unequal {
-		op = "=="
-	}
-	f := itemField(left)
 	kind := right.Type().Kind()
-	switch {
-	case isNumber(f) && isNumeric(kind):
-		return b.withValue(&node{kind: isCompared, field: f, op: op, negate: unequal}, right)
-	case isText(f) && kind == reflect.String && op == "==":
-		return b.withValue(&node{kind: isOneOf, field: f, negate: unequal}, right)
+	if number, ok := fieldOf[filter.Number](left); ok && isNumeric(kind) {
+		return b.withValue(right, func(v any) (filter.Node, bool) {
+			x, ok := asFloat(v)
+			return &filter.Compared{Field: number, Op: op, Value: x}, ok
+		})
 	}
-	return nil
+	text, ok := fieldOf[filter.Text](left)
+	if !ok || kind != reflect.String || op != filter.Equal && op != filter.Unequal {
+		return nil
+	}
+	equal := b.withValue(right, func(v any) (filter.Node, bool) {
+		s, ok := v.(string)
+		return &filter.OneOf{Field: text, Texts: filter.TextsOf(s)}, ok
+	})
+	if equal != nil && op == filter.Unequal {
+		return equal.negated()
+	}
+	return equal
 }
 
 // emptiness understands the ways to ask whether a list is empty.
-func emptiness(f field, op string, right ast.Node) *node {
+func emptiness(list filter.List, op filter.Op, right ast.Node) leaf {
 	n, ok := right.(*ast.IntegerNode)
 	if !ok {
 		return nil
 	}
+	empty := fixed{filter.Empty{Field: list}}
 	switch {
-	case n.Value == 0 && (op == "==" || op == "<="), n.Value == 1 && op == "<":
-		return &node{kind: isEmpty, field: f}
-	case n.Value == 0 && (op == "!=" || op == ">"), n.Value == 1 && op == ">=":
-		return &node{kind: isEmpty, field: f, negate: true}
+	case n.Value == 0 && (op == filter.Equal || op == filter.AtMost), n.Value == 1 && op == filter.Less:
+		return empty
+	case n.Value == 0 && (op == filter.Unequal || op == filter.Greater), n.Value == 1 && op == filter.AtLeast:
+		return empty.negated()
 	}
 	return nil
 }
 
-func (b *builder) membership(x *ast.BinaryNode) *node {
-	if f := itemField(x.Left); isText(f) {
+func (b *builder) membership(x *ast.BinaryNode) leaf {
+	if text, ok := fieldOf[filter.Text](x.Left); ok {
 		if texts, ok := literalTexts(x.Right); ok {
-			return &node{kind: isOneOf, field: f, texts: texts, set: setOf(texts)}
+			return fixed{&filter.OneOf{Field: text, Texts: filter.TextsOf(texts...)}}
 		}
 		return nil
 	}
-	if f := itemField(x.Right); isList(f) && requestOnly(x.Left) && x.Left.Type().Kind() == reflect.String {
-		return b.withValue(&node{kind: isHolding, field: f}, x.Left)
+	if list, ok := fieldOf[filter.List](x.Right); ok && requestOnly(x.Left) && x.Left.Type().Kind() == reflect.String {
+		return b.withValue(x.Left, func(v any) (filter.Node, bool) {
+			s, ok := v.(string)
+			return &filter.HoldsAny{Field: list, Texts: filter.TextsOf(s)}, ok
+		})
 	}
 	return nil
 }
 
 // anyOf understands any(item.categories, # == "x") and any(item.categories, # in ["x", "y"]).
-func (b *builder) anyOf(x *ast.BuiltinNode) *node {
+func anyOf(x *ast.BuiltinNode) leaf {
 	if x.Name != "any" || len(x.Arguments) != 2 {
 		return nil
 	}
-	f := itemField(x.Arguments[0])
+	list, isList := fieldOf[filter.List](x.Arguments[0])
 	p, ok := x.Arguments[1].(*ast.PredicateNode)
-	if !ok || !isList(f) {
+	if !ok || !isList {
 		return nil
 	}
 	body, ok := p.Node.(*ast.BinaryNode)
@@ -212,65 +176,51 @@ func (b *builder) anyOf(x *ast.BuiltinNode) *node {
 	if element, ok := body.Left.(*ast.PointerNode); !ok || element.Name != "" {
 		return nil
 	}
+	var texts []string
 	switch body.Operator {
 	case "==":
-		if s, ok := body.Right.(*ast.StringNode); ok {
-			return &node{kind: isHolding, field: f, texts: []string{s.Value}}
+		s, ok := body.Right.(*ast.StringNode)
+		if !ok {
+			return nil
 		}
+		texts = []string{s.Value}
 	case "in":
-		if texts, ok := literalTexts(body.Right); ok {
-			return &node{kind: isHolding, field: f, texts: texts, set: setOf(texts)}
+		if texts, ok = literalTexts(body.Right); !ok {
+			return nil
 		}
-	}
-	return nil
-}
-
-// fewTexts are looked at one by one faster than by a map.
-const fewTexts = 8
-
-func setOf(texts []string) map[string]struct{} {
-	if len(texts) <= fewTexts {
+	default:
 		return nil
 	}
-	set := make(map[string]struct{}, len(texts))
-	for _, s := range texts {
-		set[s] = struct{}{}
-	}
-	return set
-}
-
-func (n *node) has(s string) bool {
-	if n.set == nil {
-		return slices.Contains(n.texts, s)
-	}
-	_, ok := n.set[s]
-	return ok
+	return fixed{&filter.HoldsAny{Field: list, Texts: filter.TextsOf(texts...)}}
 }
 
 // withValue gives a leaf the value of n: at once where it is the same for all requests. It returns nil for a value that fails
 // or that a leaf cannot hold exactly.
-func (b *builder) withValue(leaf *node, n ast.Node) *node {
+func (b *builder) withValue(n ast.Node, leafOf func(any) (filter.Node, bool)) leaf {
 	if v := literalOf(n); v != nil {
-		if bound := leaf.with(v); bound.kind != isFailure {
-			return bound
+		if node, ok := leafOf(v); ok {
+			return fixed{node}
 		}
 		return nil
 	}
-	program, err := b.compileNode(n, reflect.Invalid)
-	if err != nil {
-		if b.err == nil {
-			b.err = err
-		}
-		return leaf
+	waiting := &awaiting{value: b.compiled(n, reflect.Invalid), make: leafOf}
+	if waiting.value == nil || mentions(n, "request") {
+		return waiting
 	}
-	leaf.value = program
-	if mentions(n, "request") {
-		return leaf
+	bound := waiting.bind(new(evaluator))
+	if _, failed := bound.(failure); failed {
+		return nil
 	}
-	if bound := leaf.bind(new(evaluator)); bound.kind != isFailure {
-		return bound
+	return fixed{bound}
+}
+
+// compiled is the program of n. It is nil where there is an error, which b keeps.
+func (b *builder) compiled(n ast.Node, expect reflect.Kind) *vm.Program {
+	code, err := b.compileNode(n, expect)
+	if err != nil && b.err == nil {
+		b.err = err
 	}
-	return nil
+	return code
 }
 
 // literalOf is the value of the simplest nodes; nil for all others.
@@ -288,29 +238,38 @@ func literalOf(n ast.Node) any {
 	return nil
 }
 
-func itemField(n ast.Node) field {
+// itemField is the name of the item's field that n reads; empty where it is none.
+func itemField(n ast.Node) string {
 	m, ok := n.(*ast.MemberNode)
 	if !ok || m.Optional {
-		return noField
+		return ""
 	}
 	base, ok := m.Node.(*ast.IdentifierNode)
 	name, named := m.Property.(*ast.StringNode)
 	if !ok || !named || base.Value != "item" {
-		return noField
+		return ""
 	}
-	return itemFieldNames[name.Value]
+	return name.Value
 }
 
-// lengthOf is the list field whose len n is.
-func lengthOf(n ast.Node) field {
+func isItemField(name string) bool {
+	_, is := itemFields[name]
+	return is
+}
+
+// fieldOf is the field that n reads, if it is of that type.
+func fieldOf[F any](n ast.Node) (F, bool) {
+	f, ok := itemFields[itemField(n)].(F)
+	return f, ok
+}
+
+// lengthOf is the list whose len n is.
+func lengthOf(n ast.Node) (filter.List, bool) {
 	call, ok := n.(*ast.BuiltinNode)
 	if !ok || call.Name != "len" || len(call.Arguments) != 1 {
-		return noField
+		return 0, false
 	}
-	if f := itemField(call.Arguments[0]); isList(f) {
-		return f
-	}
-	return noField
+	return fieldOf[filter.List](call.Arguments[0])
 }
 
 func literalTexts(n ast.Node) ([]string, bool) {
@@ -327,16 +286,6 @@ func literalTexts(n ast.Node) ([]string, bool) {
 		texts = append(texts, s.Value)
 	}
 	return texts, true
-}
-
-func isList(f field) bool { return f == fieldCategories || f == fieldTags || f == fieldRegions }
-
-func isText(f field) bool {
-	return f == fieldID || f == fieldTitle || f == fieldBrand || f == fieldCurrency
-}
-
-func isNumber(f field) bool {
-	return f == fieldPrice || f == fieldPublishedAt || f == fieldAgeDays || f == fieldMinAge
 }
 
 func isNumeric(k reflect.Kind) bool {
@@ -373,9 +322,3 @@ func (v *foreign) Visit(n *ast.Node) {
 		v.found = v.found || x.Name == "now"
 	}
 }
-
-// exactInteger bounds the integers that a float64 holds exactly; predicate leaves compare in float64, as expr does where
-// one side is a float, but not where both are integers.
-const exactInteger = 1 << 53
-
-func fitsFloat(x float64) bool { return !math.IsNaN(x) && math.Abs(x) <= exactInteger }

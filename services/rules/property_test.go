@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/candidates"
+	"github.com/freshet/freshet/services/filter"
 )
 
 // world makes random items, requests and expressions from the same few values, so that they often meet.
@@ -143,11 +146,11 @@ func machine(t testing.TB, source string) func(*Request, *schemas.ItemChange) (b
 	}
 }
 
-// TestPredicatesAgreeWithTheMachine checks random expressions on random items: the bound predicate tree says what expr says,
-// fails where expr fails, and what is pushed down is true of each row whose item the expression keeps.
-func TestPredicatesAgreeWithTheMachine(t *testing.T) {
+// TestConditionsAgreeWithTheMachine checks random expressions on random items: the bound tree says what expr says, and fails where expr
+// fails.
+func TestConditionsAgreeWithTheMachine(t *testing.T) {
 	const seeds = 1000
-	pushed, dropped := 0, 0
+	without := 0
 	for seed := range uint64(seeds) {
 		w := newWorld(seed)
 		source := w.condition(w.IntN(4), true)
@@ -158,32 +161,40 @@ func TestPredicatesAgreeWithTheMachine(t *testing.T) {
 			r := w.request()
 			e := newEvaluator(r)
 			bound := compiled.root.bind(e)
-			expression := bound.milvus(r.Now.UnixMilli())
-			if expression != "" {
-				pushed++
+			if !runs(bound) {
+				without++
 			}
 			for range 10 {
 				it := w.item()
 				want, wantErr := oracle(r, it)
-				got, gotErr := e.holds(bound, it)
+				got, gotErr := bound.Holds(it, e.nowMillis)
 				require.Equal(t, want, got, "seed %d: %s on %+v", seed, source, it)
 				require.Equal(t, wantErr == nil, gotErr == nil, "seed %d: %s: %v, %v", seed, source, wantErr, gotErr)
-				switch in := rowOf(it).satisfies(expression); {
-				case got:
-					require.True(t, in, "seed %d: %s, pushed down as %s, on %+v, row %v", seed, source, expression, it, rowOf(it))
-				case !in:
-					dropped++
-				}
 			}
 			e.release()
 		}
 	}
-	require.Greater(t, pushed, seeds, "too little is pushed down for the test to mean anything")
-	require.Greater(t, dropped, seeds, "what is pushed down drops too little for the test to mean anything")
+	require.Greater(t, without, seeds, "too little goes without the machine for the test to mean anything")
 }
 
-// TestPushdownOfSets does the same for whole sets: what Apply keeps, the index gives.
-func TestPushdownOfSets(t *testing.T) {
+// runs reports whether a condition runs on the machine.
+func runs(n filter.Node) bool {
+	switch n := n.(type) {
+	case filter.And:
+		return slices.ContainsFunc(n, runs)
+	case filter.Or:
+		return slices.ContainsFunc(n, runs)
+	case filter.Not:
+		return runs(n.Leaf)
+	case *running:
+		return true
+	}
+	return false
+}
+
+// TestConditionsOfSets does the same for whole sets: all conditions hold for what Apply keeps.
+func TestConditionsOfSets(t *testing.T) {
+	narrowed := 0
 	for seed := range uint64(500) {
 		w := newWorld(seed)
 		source := strings.ReplaceAll(w.condition(2, true), "'", "''")
@@ -199,23 +210,38 @@ func TestPushdownOfSets(t *testing.T) {
 			r.Filter, err = CompileFilter(w.condition(2, false))
 			require.NoError(t, err)
 		}
-		expression := set.Pushdown(r)
-		require.Equal(t, expression, set.Pushdown(r))
+		conditions := set.Conditions(r)
+		pushed := pushdown(set, r)
+		require.Equal(t, pushed, pushdown(set, r), "equal requests share a search")
 		for range 20 {
 			it := w.item()
 			if w.IntN(3) == 0 {
 				it.PublishedAt = r.Now.Add(time.Duration(w.IntN(240)-120) * time.Second)
 			}
 			kept, _ := set.Apply(r, listOf(it))
+			for _, c := range conditions {
+				holds, err := c.Condition.Holds(it, r.Now.UnixMilli())
+				if len(kept) > 0 {
+					require.NoError(t, err)
+					require.True(t, holds, "seed %d: %s of %s on %+v", seed, c.Condition, c.Name, it)
+				} else if !holds {
+					narrowed++
+				}
+			}
 			if len(kept) > 0 {
 				require.False(t, embargo != "" && it.PublishedAt.After(r.Now), "seed %d: %+v", seed, it)
-				require.True(t, rowOf(it).satisfies(expression), "seed %d: %s on %+v", seed, expression, it)
 			}
 		}
 	}
+	require.Greater(t, narrowed, 500, "the conditions drop too little for the test to mean anything")
 }
 
-func FuzzPredicates(f *testing.F) {
+// pushdown is what the index makes of the conditions of a set.
+func pushdown(s *Set, r *Request) string {
+	return candidates.Join(candidates.Pushes(s.Conditions(r), r.Now.UnixMilli()))
+}
+
+func FuzzConditions(f *testing.F) {
 	f.Add(uint64(1))
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		w := newWorld(seed)
@@ -225,12 +251,8 @@ func FuzzPredicates(f *testing.F) {
 		r, it := w.request(), w.item()
 		e := newEvaluator(r)
 		defer e.release()
-		bound := compiled.root.bind(e)
 		want, _ := machine(t, source)(r, it)
-		got, _ := e.holds(bound, it)
+		got, _ := compiled.root.bind(e).Holds(it, e.nowMillis)
 		require.Equal(t, want, got, source)
-		if expression := bound.milvus(r.Now.UnixMilli()); got {
-			require.True(t, rowOf(it).satisfies(expression), "%s as %s", source, expression)
-		}
 	})
 }

@@ -3,10 +3,10 @@ package rules
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/filter"
 	"github.com/freshet/freshet/services/ranking"
 )
 
@@ -40,19 +40,20 @@ type Request struct {
 // Set is a list of rules in their order. It never changes, and is safe for use by several goroutines.
 type Set struct {
 	// filters come first: Parse sees to it.
-	filters []filter
+	filters []keeper
 	rules   []rule
 	// pins are those of rules that pin: other rules leave pinned items alone.
 	pins []*pinRule
 }
 
-// filter is a rule that keeps an item or drops it, whatever the others are.
-type filter interface {
+// keeper is a rule that keeps an item or drops it, whatever the others are.
+type keeper interface {
 	name() string
 	// test prepares the rule for a request; nil where it keeps all items of this one.
 	test(p *pass) func(*schemas.ItemChange) verdict
-	// push is a Milvus expression that is true of all rows that the rule keeps; empty where that is all rows.
-	push(r *Request, e *evaluator) string
+	// push is a condition that holds for all items that the rule keeps, to narrow a search by; nil where that is all items. It is
+	// bound to the evaluator.
+	push(r *Request, e *evaluator) filter.Node
 }
 
 // verdict is what a filter says of an item.
@@ -204,38 +205,18 @@ func (p *pass) sort(list []ranking.Candidate) {
 	}
 }
 
-// Push is what one rule can ask of the index.
-type Push struct {
-	Rule string
-	// Expression is a Milvus expression that is true of all rows that the rule keeps.
-	Expression string
-}
-
-// Pushes lists what the rules can ask of the index for this request, in their order, nothing twice.
-func (s *Set) Pushes(r *Request) []Push {
-	e := newEvaluator(r)
-	defer e.release()
-	var pushes []Push
+// Conditions lists, in the order of the rules, what holds for all items that they may keep for this request, each by the name of its
+// rule: retrieval may be narrowed by any of them. They are for one goroutine at a time.
+func (s *Set) Conditions(r *Request) []filter.Named {
+	e := new(evaluator) // no borrowed one: the conditions stay bound to it
+	e.fill(r)
+	var conditions []filter.Named
 	for _, f := range s.filters {
-		expression := f.push(r, e)
-		if expression != "" && !slices.ContainsFunc(pushes, func(p Push) bool { return p.Expression == expression }) {
-			pushes = append(pushes, Push{Rule: f.name(), Expression: expression})
+		if condition := f.push(r, e); condition != nil {
+			conditions = append(conditions, filter.Named{Name: f.name(), Condition: condition})
 		}
 	}
-	return pushes
-}
-
-// Pushdown is a Milvus expression that narrows retrieval to what the rules may keep for this request; empty where nothing
-// can be asked of the index. Equal requests give equal texts, so that a batch can share a search.
-func (s *Set) Pushdown(r *Request) string { return JoinPushes(s.Pushes(r)) }
-
-// JoinPushes is the expression that is true of the rows that every push is true of.
-func JoinPushes(pushes []Push) string {
-	parts := make([]string, len(pushes))
-	for i, p := range pushes {
-		parts[i] = p.Expression
-	}
-	return strings.Join(parts, " and ")
+	return conditions
 }
 
 // Pinned lists the items that pin rules want on this request's page. A pin only takes effect when the item is among the

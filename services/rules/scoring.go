@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/freshet/freshet/services/filter"
 	"github.com/freshet/freshet/services/ranking"
 )
 
@@ -22,14 +23,14 @@ func (b *boostRule) movesScores() {}
 
 func (b *boostRule) apply(p *pass, list []ranking.Candidate) []ranking.Candidate {
 	bound := b.when.root.bind(p.evaluator)
-	if bound == never {
+	if bound == filter.Never {
 		return list
 	}
 	up := b.factor > 1 || b.add > 0
 	for i := range list {
 		c := &list[i]
 		// An expression that fails moves nothing: a promotion is no reason to lose an item.
-		if holds, err := p.evaluator.holds(bound, c.Item); err != nil || !holds {
+		if holds, err := bound.Holds(c.Item, p.evaluator.nowMillis); err != nil || !holds {
 			continue
 		}
 		score := float64(c.Score)
@@ -60,7 +61,7 @@ func (f *freshnessRule) apply(p *pass, list []ranking.Candidate) []ranking.Candi
 	days := f.halfLife.Hours() / 24
 	for i := range list {
 		lost := 1.0 // what is yet to come is not fresh
-		if age := ageDays(list[i].Item, p.evaluator.nowMillis); age >= 0 {
+		if age := filter.AgeInDays(list[i].Item, p.evaluator.nowMillis); age >= 0 {
 			lost -= math.Exp2(-age / days)
 		}
 		list[i].Score = toScore(float64(list[i].Score) - f.weight*lost)

@@ -135,7 +135,7 @@ func runCase(t *testing.T, parts map[string]string) string {
 	ranking.Sort(ranked)
 	r := req.request(t)
 	var b strings.Builder
-	fmt.Fprintf(&b, "pushdown: %s\n", set.Pushdown(r))
+	fmt.Fprintf(&b, "pushdown: %s\n", pushdown(set, r))
 	if pinned := set.Pinned(r); pinned != nil {
 		fmt.Fprintf(&b, "pinned: %s\n", strings.Join(pinned, ", "))
 	}

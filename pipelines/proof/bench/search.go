@@ -9,6 +9,7 @@ import (
 	"github.com/milvus-io/milvus-sdk-go/v2/client"
 	"github.com/milvus-io/milvus-sdk-go/v2/entity"
 
+	"github.com/freshet/freshet/services/candidates"
 	"github.com/freshet/freshet/services/rules"
 )
 
@@ -31,9 +32,10 @@ func (l *lab) rawSearch(w *world, embeddings [][]float32) (*rawSearch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making search parameters: %w", err)
 	}
+	now := time.Now()
 	r := &rawSearch{
 		client: l.milvus, collection: s.Milvus.Collection + "_" + w.itemTower.Version(), k: k, params: params, level: entity.ClBounded,
-		filter: rules.Default().Pushdown(&rules.Request{Now: time.Now(), Count: pageSize}),
+		filter: candidates.Join(candidates.Pushes(rules.Default().Conditions(&rules.Request{Now: now, Count: pageSize}), now.UnixMilli())),
 	}
 	if s.Milvus.Consistency == "eventually" {
 		r.level = entity.ClEventually

@@ -1,4 +1,4 @@
-package rules
+package candidates_test
 
 import (
 	"fmt"
@@ -8,30 +8,35 @@ import (
 	"text/scanner"
 
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/filter"
 )
 
-// row is an item as the index holds it.
-type row map[string]any
+var operators = map[string]filter.Op{
+	"==": filter.Equal, "<": filter.Less, "<=": filter.AtMost, ">": filter.Greater, ">=": filter.AtLeast,
+}
 
-// rowOf is what services/candidates stores of an item, by the agreement that node.milvus states.
-func rowOf(it *schemas.ItemChange) row {
+// modelRow is an item as the index holds it, column by column.
+type modelRow map[string]any
+
+// modelRowOf states once more, apart from the code under test, what the columns hold.
+func modelRowOf(it *schemas.ItemChange) modelRow {
 	price := float32(-1)
-	if p, ok := priceOf(it); ok {
+	if p, ok := filter.PriceOf(it); ok {
 		price = float32(p)
 	}
 	regions := it.Regions
 	if len(regions) == 0 {
-		regions = []string{everywhere}
+		regions = []string{"*"}
 	}
-	return row{
-		"item_id": it.ItemID, "available": isAvailable(it), "brand": it.Brand, "min_age": float64(it.MinAge),
-		"price": float64(price), "published_at": float64(publishedMillis(it)), "categories": it.Categories, "regions": regions,
+	return modelRow{
+		"item_id": it.ItemID, "available": it.Available && it.Op != schemas.DeleteItem, "brand": it.Brand, "min_age": float64(it.MinAge),
+		"price": float64(price), "published_at": float64(filter.PublishedMillis(it)), "categories": it.Categories, "regions": regions,
 	}
 }
 
-// satisfies evaluates the part of Milvus' expression language that node.milvus may write. It follows Milvus' grammar, not
-// node.milvus, and panics on whatever it does not know.
-func (r row) satisfies(expression string) bool {
+// satisfies evaluates the part of Milvus' expression language that conditions may become. It follows Milvus' grammar, not the code under
+// test, and panics on whatever it does not know.
+func (r modelRow) satisfies(expression string) bool {
 	if expression == "" {
 		return true
 	}
@@ -45,7 +50,7 @@ func (r row) satisfies(expression string) bool {
 }
 
 type milvusParser struct {
-	row     row
+	row     modelRow
 	whole   string
 	scanner scanner.Scanner
 	token   string
@@ -130,7 +135,7 @@ func (p *milvusParser) comparison() bool {
 	}
 	value := p.literal()
 	if number, ok := column.(float64); ok && op != "!=" {
-		return compare(number, op, value.(float64))
+		return operators[op].Compare(number, value.(float64))
 	}
 	switch op {
 	case "==":
