@@ -141,7 +141,7 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (Change, error) 
 	return Change{ItemChange: change}, nil
 }
 
-// Subject implements stream.Subjects.
+// Subject implements replay.Subjects.
 func (h *Handler) Subject(ctx context.Context, r *stream.Record) (string, error) {
 	change, err := h.decode(ctx, r)
 	return change.ItemID, err

@@ -1,0 +1,23 @@
+package partition
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/freshet/freshet/consumers/stream/streamtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 20 * time.Second
+
+type world struct{ *streamtest.World }
+
+func newWorld(t testing.TB, partitions int) *world { return &world{streamtest.New(t, partitions)} }
+
+// fast tries again, and meets the end of the log, within a test's patience.
+func fast() Reading {
+	return Reading{Backoff: Backoff{Initial: time.Millisecond, Max: 20 * time.Millisecond}, Fetch: Fetch{MaxWait: 100 * time.Millisecond, MaxBytes: 1 << 20}}
+}
