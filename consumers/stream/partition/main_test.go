@@ -15,7 +15,7 @@ const patience = 20 * time.Second
 
 type world struct{ *streamtest.World }
 
-func newWorld(t testing.TB, partitions int) *world { return &world{streamtest.New(t, partitions)} }
+func newWorld(t testing.TB) *world { return &world{streamtest.New(t, 1)} }
 
 // fast tries again, and meets the end of the log, within a test's patience.
 func fast() Reading {

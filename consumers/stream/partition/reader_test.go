@@ -38,7 +38,7 @@ func collect(t *testing.T, r *Reader, n int) []Record {
 }
 
 func TestReaderBeginsInTheMiddleOfABatch(t *testing.T) {
-	w := newWorld(t, 1)
+	w := newWorld(t)
 	w.ProduceBatch(streamtest.Keyed("a", 1), streamtest.Keyed("b", 1), streamtest.Keyed("c", 1))
 	got := collect(t, w.reader(1, new(Losses)), 2)
 	require.Equal(t, "b", string(got[0].Key))
@@ -46,7 +46,7 @@ func TestReaderBeginsInTheMiddleOfABatch(t *testing.T) {
 }
 
 func TestReaderGoesOnBehindWhatRetentionRemoved(t *testing.T) {
-	w := newWorld(t, 1)
+	w := newWorld(t)
 	w.Write(0, streamtest.Values(8)...)
 	require.NoError(t, w.DeleteRecords(w.Topic, 0, 5))
 	var losses Losses
@@ -56,7 +56,7 @@ func TestReaderGoesOnBehindWhatRetentionRemoved(t *testing.T) {
 }
 
 func TestReaderReadsATopicThatWasMadeAgain(t *testing.T) {
-	w := newWorld(t, 1)
+	w := newWorld(t)
 	w.Write(0, "new")
 	var losses Losses
 	got := collect(t, w.reader(9, &losses), 1)
@@ -69,7 +69,7 @@ func TestReaderReadsATopicThatWasMadeAgain(t *testing.T) {
 func TestReaderGetsPastHoles(t *testing.T) {
 	for _, maxBytes := range []int{1, 300, 1 << 20} {
 		t.Run(fmt.Sprint(maxBytes), func(t *testing.T) {
-			w := newWorld(t, 1)
+			w := newWorld(t)
 			require.NoError(t, w.DeleteTopic(w.Topic))
 			w.Create(w.Topic, 1, kafka.ConfigEntry{ConfigName: "cleanup.policy", ConfigValue: "compact"})
 			var first, second []kafka.Record
@@ -98,7 +98,7 @@ func TestReaderGetsPastHoles(t *testing.T) {
 }
 
 func TestReaderWaitsOutErrors(t *testing.T) {
-	w := newWorld(t, 1)
+	w := newWorld(t)
 	w.Write(0, "a")
 	fault := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: w.Topic, Err: kerr.NotLeaderForPartition, Count: 3})
 	got := collect(t, w.reader(0, new(Losses)), 1)
@@ -113,7 +113,7 @@ func (patient) Waits() bool { return true }
 
 // A right may come back, and a member of a group is there for years.
 func TestReaderOfAMemberWaitsForItsRight(t *testing.T) {
-	w := newWorld(t, 1)
+	w := newWorld(t)
 	w.Write(0, "a")
 	fault := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: w.Topic, Err: kerr.TopicAuthorizationFailed, Count: 3})
 	r := w.reader(0, new(Losses))
@@ -123,7 +123,7 @@ func TestReaderOfAMemberWaitsForItsRight(t *testing.T) {
 }
 
 func TestReaderEndsWithItsContext(t *testing.T) {
-	w := newWorld(t, 1)
+	w := newWorld(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	r := w.reader(0, new(Losses))
 	polled := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: w.Topic, Observe: true, Count: -1})
@@ -143,7 +143,7 @@ func TestReaderEndsWithItsContext(t *testing.T) {
 
 // TestOpenTransactionDelaysByARoundTrip: a record of a transaction comes as soon as the broker gives it out, not with the next poll.
 func TestOpenTransactionDelaysByARoundTrip(t *testing.T) {
-	w := newWorld(t, 1)
+	w := newWorld(t)
 	r := w.reader(0, new(Losses))
 	r.fetch.MaxWait = 10 * time.Second
 	got := make(chan []Record, 1)
