@@ -12,6 +12,12 @@ import (
 	"github.com/freshet/freshet/consumers/stream/streamtest"
 )
 
+func (w *world) replay() *replay.Replay {
+	cfg := fastConfig()
+	as := replay.Config{MaxRecords: 10, HandleTimeout: cfg.HandleTimeout, Reading: cfg.Reading}
+	return replay.New(w.Config, as, testTopic, streamtest.Quiet())
+}
+
 // TestAHandlersSlipIsTheSameInARoleAndInAReplay: a handler that names a record which it was not given is told so by whoever called it,
 // in the same words, and nothing of its batch counts as done.
 func TestAHandlersSlipIsTheSameInARoleAndInAReplay(t *testing.T) {
@@ -26,8 +32,7 @@ func TestAHandlersSlipIsTheSameInARoleAndInAReplay(t *testing.T) {
 		require.LessOrEqual(t, w.committed(0), int64(0), "where to begin at the most")
 		require.Empty(t, w.deadLetters())
 
-		cfg := fastConfig()
-		r := replay.New(w.Config, replay.Config{MaxRecords: 10, HandleTimeout: cfg.HandleTimeout, Reading: cfg.Reading}, testTopic, streamtest.Quiet())
+		r := w.replay()
 		defer r.Close()
 		refused, err := r.Advance(t.Context(), partition.HandlerFunc(slips))
 		require.EqualError(t, err, want)
@@ -42,8 +47,7 @@ func TestAReplayTriesAgainAsARoleDoes(t *testing.T) {
 	for range 4 {
 		w.Write(0, "a") // of one key, and so in one batch
 	}
-	cfg := fastConfig()
-	r := replay.New(w.Config, replay.Config{MaxRecords: 10, HandleTimeout: cfg.HandleTimeout, Reading: cfg.Reading}, testTopic, streamtest.Quiet())
+	r := w.replay()
 	defer r.Close()
 	var calls [][]int64
 	refused, err := r.Advance(t.Context(), partition.HandlerFunc(func(_ context.Context, batch []Record) error {

@@ -94,7 +94,8 @@ func TestHandling(t *testing.T) {
 			handle: first(Failures{{Index: 1, Err: errAway}, {Index: 1, Err: bad}, {Index: 1, Err: errAway}}), calls: [][]int64{{3, 4, 7}, {4}},
 		},
 		"a record given up once": {
-			handle: first(Failures{{Index: 1, Err: bad}, {Index: 1, Err: bad}}), calls: [][]int64{{3, 4, 7}}, givenUp: map[int64]Reason{4: ReasonInvalid},
+			handle: first(Failures{{Index: 1, Err: bad}, {Index: 1, Err: bad}}), calls: [][]int64{{3, 4, 7}},
+			givenUp: map[int64]Reason{4: ReasonInvalid},
 		},
 		"a record behind the batch": {
 			handle: first(Failures{{Index: 0, Err: bad}, {Index: 3, Err: bad}}), calls: [][]int64{{3, 4, 7}}, left: []int64{3, 4, 7},

@@ -19,5 +19,8 @@ func newWorld(t testing.TB) *world { return &world{streamtest.New(t, 1)} }
 
 // fast tries again, and meets the end of the log, within a test's patience.
 func fast() Reading {
-	return Reading{Backoff: Backoff{Initial: time.Millisecond, Max: 20 * time.Millisecond}, Fetch: Fetch{MaxWait: 100 * time.Millisecond, MaxBytes: 1 << 20}}
+	r := DefaultReading()
+	r.Backoff = Backoff{Initial: time.Millisecond, Max: 20 * time.Millisecond}
+	r.Fetch.MaxWait = 100 * time.Millisecond
+	return r
 }

@@ -76,7 +76,9 @@ func TestReadersOutsideOfAGroupEndWhereTheyAreRefused(t *testing.T) {
 		},
 		"Replay": func(w *world, each func(*partition.Record) error) error {
 			r := w.replay()
-			_, err := r.Advance(t.Context(), partition.HandlerFunc(func(_ context.Context, batch []partition.Record) error { return each(&batch[0]) }))
+			_, err := r.Advance(t.Context(), partition.HandlerFunc(func(_ context.Context, batch []partition.Record) error {
+				return each(&batch[0])
+			}))
 			done, _ := r.Progress()
 			require.Zero(t, done)
 			return err
