@@ -40,8 +40,12 @@ var rooms = map[string][]string{
 	"producers/kafkaio":   {"schemas/secure"},
 	"consumers":           {"schemas", "services", "consumers/stream", "consumers/decoding", "producers/kafkaio"},
 	"consumers/decoding":  {"schemas", "consumers/stream"},
-	"consumers/stream":    {"schemas", "producers/kafkaio"},
-	"infra":               {"infra"},
+	"consumers/stream":    {"schemas", "producers/kafkaio", "consumers/stream/partition"},
+	// The three rooms below stream: what both ways of reading stand on, the way without a group, and the aid of their tests.
+	"consumers/stream/partition":  {"producers/kafkaio"},
+	"consumers/stream/replay":     {"producers/kafkaio", "consumers/stream/partition"},
+	"consumers/stream/streamtest": {"producers/kafkaio", "infra/embedded"},
+	"infra":                       {"infra"},
 
 	"pipelines/commands": {"schemas", "services", "producers", "consumers", "infra/embedded", "pipelines"},
 	"pipelines/settings": {
@@ -61,7 +65,7 @@ var rooms = map[string][]string{
 }
 
 // aids are what tests may import beyond their room.
-var aids = []string{"infra/embedded", "infra/grafana", "infra/local", "services/towers/towertest"}
+var aids = []string{"consumers/stream/streamtest", "infra/embedded", "infra/grafana", "infra/local", "services/towers/towertest"}
 
 // owners says which folders alone may import a library or a package, tests apart: a server's client has one room that knows
 // its ways.
@@ -70,7 +74,7 @@ var owners = map[string][]string{
 	"github.com/redis/go-redis":           {"services/redisdb", "services/profiles", "services/items", "pipelines/proof/bench", "infra/embedded"},
 	"github.com/milvus-io/milvus-sdk-go":  {"services/candidates", "pipelines/proof/bench"},
 	"github.com/milvus-io/milvus-proto":   {"services/candidates", "infra/embedded", "infra/local"},
-	"github.com/twmb/franz-go/pkg/kgo":    {"producers/kafkaio", "infra/embedded", "infra/local"},
+	"github.com/twmb/franz-go/pkg/kgo":    {"producers/kafkaio", "consumers/stream/streamtest", "infra/embedded", "infra/local"},
 	"github.com/twmb/franz-go/pkg/sr":     {"schemas", "infra/embedded"},
 	"github.com/twmb/franz-go/pkg/kfake":  {"infra/embedded"},
 	"github.com/alicebob/miniredis":       {"infra/embedded"},

@@ -113,7 +113,7 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (Change, error) 
 	return Change{ItemChange: change}, err
 }
 
-// Subject implements stream.Subjects.
+// Subject implements replay.Subjects.
 func (h *Handler) Subject(ctx context.Context, r *stream.Record) (string, error) {
 	change, err := h.decode(ctx, r)
 	return change.ItemID, err

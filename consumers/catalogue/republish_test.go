@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/items"
@@ -69,7 +70,7 @@ func (r *rig) brokers() kafkaio.Config {
 // published returns what the topic holds, all of it published by the handlers, as "key=id@version", with a ! behind a deletion.
 func (r *rig) published() (all []string) {
 	r.t.Helper()
-	require.NoError(r.t, stream.Scan(r.t.Context(), r.brokers(), r.topic, func(rec stream.Record) error {
+	require.NoError(r.t, replay.Scan(r.t.Context(), r.brokers(), r.topic, func(rec stream.Record) error {
 		require.Zero(r.t, rec.Partition)
 		c, err := r.records.Serde.Decode(r.t.Context(), rec.Value, &rec)
 		if err != nil {
@@ -171,7 +172,7 @@ func TestWhatWasPublishedAgainIsAReplay(t *testing.T) {
 	r.write(change("b", 5, titled("second")))
 	require.Equal(t, []string{"a=a@5", "b=b@5"}, r.published())
 	read := func(h *Handler) {
-		require.NoError(t, stream.Scan(t.Context(), r.brokers(), r.topic, func(rec stream.Record) error {
+		require.NoError(t, replay.Scan(t.Context(), r.brokers(), r.topic, func(rec stream.Record) error {
 			r.offset++
 			rec.Offset, rec.EndOffset = r.offset, r.offset+1
 			return h.Handle(t.Context(), []stream.Record{rec})
@@ -201,7 +202,7 @@ func TestANewerChangeThatCameMeanwhileIsPublishedAgainToo(t *testing.T) {
 			r.write(change("a", 6))
 			require.Len(t, r.published(), 1)
 			var answer stream.Record
-			require.NoError(t, stream.Scan(t.Context(), r.brokers(), r.topic, func(rec stream.Record) error {
+			require.NoError(t, replay.Scan(t.Context(), r.brokers(), r.topic, func(rec stream.Record) error {
 				answer = rec
 				return nil
 			}))

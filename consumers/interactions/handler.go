@@ -124,7 +124,7 @@ func (h *Handler) decode(ctx context.Context, r *stream.Record) (profiles.Event,
 	return event, nil
 }
 
-// Subject implements stream.Subjects.
+// Subject implements replay.Subjects.
 func (h *Handler) Subject(ctx context.Context, r *stream.Record) (string, error) {
 	event, err := h.decode(ctx, r)
 	return event.UserID, err

@@ -12,6 +12,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/partition"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
@@ -133,7 +135,7 @@ func (r *rig) run(writer *kafkaio.Writer) {
 	cfg := stream.DefaultGatherConfig()
 	cfg.Fetch.MaxWait = 50 * time.Millisecond
 	cfg.Group.HeartbeatInterval = 20 * time.Millisecond
-	cfg.Backoff = stream.Backoff{Initial: time.Millisecond, Max: 20 * time.Millisecond}
+	cfg.Backoff = partition.Backoff{Initial: time.Millisecond, Max: 20 * time.Millisecond}
 	replies := DefaultConfig()
 	replies.ReplyTopicPrefixes = []string{r.kafka.Name(replyTopic)}
 	handler := New(replies, r.requests, r.replies, r.service, writer, quiet())
@@ -191,7 +193,7 @@ func (r *rig) askAt(at time.Time, key string, value []byte, h []kafkaio.Header) 
 func (r *rig) records(topic string) []stream.Record {
 	r.t.Helper()
 	var all []stream.Record
-	require.NoError(r.t, stream.Scan(r.t.Context(), r.cfg, r.kafka.Name(topic), func(record stream.Record) error {
+	require.NoError(r.t, replay.Scan(r.t.Context(), r.cfg, r.kafka.Name(topic), func(record stream.Record) error {
 		all = append(all, record)
 		return nil
 	}))

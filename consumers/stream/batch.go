@@ -54,7 +54,7 @@ func (b *batcher) receive(done <-chan struct{}, timer <-chan time.Time) bool {
 // empty batch takes at least one.
 func (b *batcher) fits(records []Record, held, bytes int) (n, total int) {
 	for n < len(records) && held+n < b.cfg.MaxRecords {
-		size := records[n].bytes()
+		size := records[n].Bytes()
 		if held+n > 0 && bytes+size > b.cfg.MaxBytes {
 			break
 		}

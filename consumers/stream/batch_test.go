@@ -38,7 +38,7 @@ func TestBatchesKeepEveryRecordOnceAndTheirBounds(t *testing.T) {
 			for _, r := range batch {
 				require.Equal(t, next, r.Offset)
 				next++
-				bytes += r.bytes()
+				bytes += r.Bytes()
 			}
 			require.True(t, bytes <= cfg.MaxBytes || len(batch) == 1, "%d bytes, the most is %d", bytes, cfg.MaxBytes)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet/freshet/consumers/stream/streamtest"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
@@ -23,7 +24,7 @@ func BenchmarkRead(b *testing.B) {
 		for i := range batch {
 			batch[i] = kafka.Record{Key: kafka.NewBytes([]byte("user-123456")), Value: kafka.NewBytes(value)}
 		}
-		_, err := w.client.Produce(b.Context(), &kafka.ProduceRequest{
+		_, err := w.Client.Produce(b.Context(), &kafka.ProduceRequest{
 			Topic: testTopic, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(batch...),
 		})
 		require.NoError(b, err)
@@ -33,7 +34,7 @@ func BenchmarkRead(b *testing.B) {
 	b.Run("reader", func(b *testing.B) {
 		for b.Loop() {
 			r := kafka.NewReader(kafka.ReaderConfig{
-				Brokers: w.cfg.Brokers, Topic: testTopic, MinBytes: 1, MaxBytes: 1 << 20, QueueCapacity: 1000,
+				Brokers: w.Config.Brokers, Topic: testTopic, MinBytes: 1, MaxBytes: 1 << 20, QueueCapacity: 1000,
 				MaxWait: 100 * time.Millisecond, ReadLagInterval: -1,
 			})
 			for range records {
@@ -55,7 +56,7 @@ func BenchmarkRead(b *testing.B) {
 				}
 				return nil
 			})
-			c := NewConsumer(w.cfg, cfg, b.Name()+time.Now().String(), testTopic, handler, w.letters(), quiet())
+			c := NewConsumer(w.Config, cfg, b.Name()+time.Now().String(), testTopic, handler, w.letters(), streamtest.Quiet())
 			run := start(b, c)
 			<-all
 			require.NoError(b, run.drain())
@@ -66,7 +67,7 @@ func BenchmarkRead(b *testing.B) {
 		for b.Loop() {
 			var n atomic.Int64
 			all := make(chan struct{})
-			g := NewGatherer(w.cfg, DefaultGatherConfig(), b.Name()+time.Now().String(), testTopic,
+			g := NewGatherer(w.Config, DefaultGatherConfig(), b.Name()+time.Now().String(), testTopic,
 				GatherFunc(func(_ context.Context, batch []*Delivery) {
 					for _, d := range batch {
 						d.Done(nil)
@@ -74,7 +75,7 @@ func BenchmarkRead(b *testing.B) {
 					if n.Add(int64(len(batch))) == records {
 						close(all)
 					}
-				}), w.letters(), quiet())
+				}), w.letters(), streamtest.Quiet())
 			run := start(b, g)
 			<-all
 			require.NoError(b, run.drain())
@@ -88,7 +89,7 @@ func BenchmarkRead(b *testing.B) {
 func BenchmarkLatency(b *testing.B) {
 	w := newWorld(b, 8)
 	send := func(b *testing.B) {
-		_, err := w.writer.Write(b.Context(), kafkaio.Message{Topic: testTopic, Partition: 3, Value: []byte("v")})
+		_, err := w.Writer.Write(b.Context(), kafkaio.Message{Topic: testTopic, Partition: 3, Value: []byte("v")})
 		require.NoError(b, err)
 	}
 	b.Run("write", func(b *testing.B) {
@@ -100,10 +101,10 @@ func BenchmarkLatency(b *testing.B) {
 	b.Run("consumer", func(b *testing.B) {
 		cfg := DefaultConfig()
 		cfg.Group.StartAt = StartLast
-		c := NewConsumer(w.cfg, cfg, "consumer"+time.Now().String(), testTopic, HandlerFunc(func(context.Context, []Record) error {
+		c := NewConsumer(w.Config, cfg, "consumer"+time.Now().String(), testTopic, HandlerFunc(func(context.Context, []Record) error {
 			arrived <- struct{}{}
 			return nil
-		}), w.letters(), quiet())
+		}), w.letters(), streamtest.Quiet())
 		run := start(b, c)
 		require.Eventually(b, c.Ready, patience, tick)
 		for b.Loop() {
@@ -115,12 +116,12 @@ func BenchmarkLatency(b *testing.B) {
 	b.Run("gatherer", func(b *testing.B) {
 		cfg := DefaultGatherConfig()
 		cfg.Group.StartAt = StartLast
-		g := NewGatherer(w.cfg, cfg, "gatherer"+time.Now().String(), testTopic, GatherFunc(func(_ context.Context, batch []*Delivery) {
+		g := NewGatherer(w.Config, cfg, "gatherer"+time.Now().String(), testTopic, GatherFunc(func(_ context.Context, batch []*Delivery) {
 			for _, d := range batch {
 				d.Done(nil)
 				arrived <- struct{}{}
 			}
-		}), w.letters(), quiet())
+		}), w.letters(), streamtest.Quiet())
 		run := start(b, g)
 		require.Eventually(b, g.Ready, patience, tick)
 		for b.Loop() {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/freshet/freshet/consumers/stream/partition"
 )
 
 // committer commits the offsets of one generation, all partitions in one request, while the partitions go on with their
@@ -59,7 +61,7 @@ func (c *committer) run(ctx context.Context) error {
 		if err := c.flush(); err != nil {
 			return err
 		}
-		if !pause(ctx, c.interval) {
+		if !partition.Pause(ctx, c.interval) {
 			return nil
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/freshet/freshet/consumers/stream/partition"
 )
 
 // StartAt says where a group begins on a partition for which it has committed nothing.
@@ -30,25 +32,10 @@ type Runtime struct {
 	// StuckAfter is for how long the same record may be tried again before its partition counts as stuck: /readyz names it under
 	// degraded, the log line is an error.
 	StuckAfter time.Duration `yaml:"stuck_after" env:"STUCK_AFTER"`
-	Backoff    Backoff       `yaml:"backoff" envPrefix:"BACKOFF_"`
-	Fetch      Fetch         `yaml:"fetch" envPrefix:"FETCH_"`
-	Group      Group         `yaml:"group" envPrefix:"GROUP_"`
-}
 
-// Backoff is the pause before trying again: it starts with Initial, doubles up to Max, and is jittered by half either way.
-type Backoff struct {
-	Initial time.Duration `yaml:"initial" env:"INITIAL"`
-	Max     time.Duration `yaml:"max" env:"MAX"`
-}
+	partition.Reading `yaml:",inline"`
 
-// Fetch bounds the reading of one partition.
-type Fetch struct {
-	// MaxWait is how long the broker holds the answer of a fetch when there is nothing new. A new record is answered at
-	// once whatever its value.
-	MaxWait time.Duration `yaml:"max_wait" env:"MAX_WAIT"`
-	// MaxBytes bounds one fetch, as the broker stores it; one record batch is returned even if it is larger. A partition
-	// holds at most two fetches in memory beside the batch in work.
-	MaxBytes int `yaml:"max_bytes" env:"MAX_BYTES"`
+	Group Group `yaml:"group" envPrefix:"GROUP_"`
 }
 
 // Group is the membership in the consumer group.
@@ -103,9 +90,7 @@ func DefaultRuntime() Runtime {
 		DrainTimeout:   5 * time.Second,
 		CommitInterval: 50 * time.Millisecond,
 		StuckAfter:     time.Minute,
-		// A second at the most, so that a failover of Redis is followed within two.
-		Backoff: Backoff{Initial: 50 * time.Millisecond, Max: time.Second},
-		Fetch:   Fetch{MaxWait: 500 * time.Millisecond, MaxBytes: 1 << 20},
+		Reading:        partition.DefaultReading(),
 		Group: Group{
 			SessionTimeout:         10 * time.Second,
 			HeartbeatInterval:      500 * time.Millisecond,

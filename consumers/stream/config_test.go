@@ -67,7 +67,7 @@ func TestPermanent(t *testing.T) {
 	require.Equal(t, "cause", Permanent(cause).Error())
 	require.False(t, IsPermanent(cause))
 	require.False(t, IsPermanent(nil))
-	require.False(t, IsPermanent(Failures{{0, Permanent(cause)}}), "of one record, not of the batch")
-	f := Failures{{0, cause}, {1, cause}, {2, cause}, {3, cause}}
+	require.False(t, IsPermanent(Failures{{Index: 0, Err: Permanent(cause)}}), "of one record, not of the batch")
+	f := Failures{{Index: 0, Err: cause}, {Index: 1, Err: cause}, {Index: 2, Err: cause}, {Index: 3, Err: cause}}
 	require.Equal(t, "4 records of the batch failed; record 0: cause; record 1: cause; record 2: cause; …", f.Error())
 }

@@ -8,30 +8,10 @@ import (
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
-// Handler works off one partition's records, one batch after the other.
-type Handler interface {
-	// Handle handles records of one partition, in the order of their offsets. It must be idempotent: after a crash or a
-	// rebalance records come again. For different partitions it is called at the same time. ctx is not Run's: it ends
-	// after HandleTimeout, and when a drain took too long.
-	//
-	// It returns nil, or empty Failures, when all records are done. Failures names the records that are not: those with a
-	// permanent error go to the dead-letter topic, the others are given to Handle again, without those that are done; a
-	// handler whose records build on each other must name all that follow as well. Any other error has the whole batch
-	// tried again, until it succeeds; a permanent one ends Run, with nothing of the batch committed: it is for what an
-	// operator must mend. A panic has the records tried one by one, and the one that panics alone is a dead letter.
-	Handle(ctx context.Context, batch []Record) error
-}
-
-// HandlerFunc is a function that is a Handler.
-type HandlerFunc func(ctx context.Context, batch []Record) error
-
-// Handle implements Handler.
-func (f HandlerFunc) Handle(ctx context.Context, batch []Record) error { return f(ctx, batch) }
-
 // Consumer reads a topic as a member of a consumer group and has a Handler work it off: in order within each partition,
 // partitions side by side, at least once.
 type Consumer struct {
-	*member
+	member  *member
 	cfg     Config
 	handler Handler
 	letters *DeadLetters
@@ -48,26 +28,29 @@ func NewConsumer(
 // the group and returns nil. It returns an error when the handler refused a batch, when the brokers refuse the member, and
 // after Abort. It is called once.
 func (c *Consumer) Run(ctx context.Context) error {
-	return c.run(ctx, c.serve)
+	return c.member.run(ctx, c.serve)
 }
 
 // Ready says whether the member has its partitions, or stands by since others have them all.
-func (c *Consumer) Ready() bool { return c.ready.Load() }
+func (c *Consumer) Ready() bool { return c.member.ready.Load() }
+
+// Stuck lists, for each partition that has any, the record that has been tried longest, in the order of the partitions.
+func (c *Consumer) Stuck() []Stuck { return c.member.stuck.longest() }
 
 // Stats returns what was done so far.
-func (c *Consumer) Stats() Stats { return c.stats.snapshot() }
+func (c *Consumer) Stats() Stats { return c.member.stats.snapshot() }
 
 // Abort stops at once, as a second signal asks for: the handlers' contexts end, nothing more is committed, and the group is
 // not left, so that all is as if the process had died. Run returns ErrAborted as soon as the handlers have come back.
-func (c *Consumer) Abort() { c.abort() }
+func (c *Consumer) Abort() { c.member.abort() }
 
 // serve works off the partitions of one generation side by side.
 func (c *Consumer) serve(g *generation) error {
 	var partitions sync.WaitGroup
 	errs := make(chan error, len(g.starts))
 	for id, start := range g.starts {
-		p := newPartition(c, g, id, start)
-		partitions.Go(func() { errs <- p.run() })
+		w := newWorker(c, g, id, start)
+		partitions.Go(func() { errs <- w.run() })
 	}
 	<-g.intake.Done() // a member without partitions waits here, with its heartbeats going on
 	partitions.Wait()

@@ -17,7 +17,7 @@ import (
 func TestConsumerHandlesEachPartitionInOrderAndCommits(t *testing.T) {
 	w := newWorld(t, 3)
 	for p := range int32(3) {
-		w.write(p, fmt.Sprint(p, "a"), fmt.Sprint(p, "b"), fmt.Sprint(p, "c"))
+		w.Write(p, fmt.Sprint(p, "a"), fmt.Sprint(p, "b"), fmt.Sprint(p, "c"))
 	}
 	var seen tally
 	c := w.consumer(fastConfig(), func(_ context.Context, batch []Record) error {
@@ -45,7 +45,7 @@ func TestConsumerHandlesEachPartitionInOrderAndCommits(t *testing.T) {
 
 func TestConsumerGoesOnWhereItsGroupStopped(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "a", "b")
+	w.Write(0, "a", "b")
 	for _, want := range [][]string{{"a", "b"}, {"c"}} {
 		var seen tally
 		run := start(t, w.consumer(fastConfig(), func(_ context.Context, batch []Record) error {
@@ -55,15 +55,15 @@ func TestConsumerGoesOnWhereItsGroupStopped(t *testing.T) {
 		require.Eventually(t, func() bool { return seen.distinct() == len(want) }, patience, tick)
 		require.NoError(t, run.drain())
 		require.Equal(t, want, seen.inOrder())
-		w.write(0, "c")
+		w.Write(0, "c")
 	}
 }
 
 func TestConsumerTellsTombstonesFromEmptyValues(t *testing.T) {
 	w := newWorld(t, 1)
-	w.send(kafkaio.Message{Key: []byte("user"), Value: nil})
-	w.send(kafkaio.Message{Key: []byte("user"), Value: []byte{}})
-	w.send(kafkaio.Message{Key: nil, Value: []byte("v"), Headers: []kafkaio.Header{{Key: "h", Value: []byte("1")}}})
+	w.Send(kafkaio.Message{Key: []byte("user"), Value: nil})
+	w.Send(kafkaio.Message{Key: []byte("user"), Value: []byte{}})
+	w.Send(kafkaio.Message{Key: nil, Value: []byte("v"), Headers: []kafkaio.Header{{Key: "h", Value: []byte("1")}}})
 	got := make(chan Record, 3)
 	start(t, w.consumer(fastConfig(), func(_ context.Context, batch []Record) error {
 		for _, r := range batch {
@@ -82,13 +82,13 @@ func TestConsumerTellsTombstonesFromEmptyValues(t *testing.T) {
 
 func TestConsumerBuriesPoisonAndGoesOn(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "good1", "bad1", "good2", "bad2", "good3")
+	w.Write(0, "good1", "bad1", "good2", "bad2", "good3")
 	var seen tally
 	c := w.consumer(fastConfig(), func(_ context.Context, batch []Record) error {
 		var failed Failures
 		for i, r := range batch {
 			if string(r.Value[:3]) == "bad" {
-				failed = append(failed, Failure{i, Permanent(fmt.Errorf("decoding %q: no such schema", r.Value))})
+				failed = append(failed, Failure{Index: i, Err: Permanent(fmt.Errorf("decoding %q: no such schema", r.Value))})
 				continue
 			}
 			seen.add(string(r.Value))
@@ -116,7 +116,7 @@ func TestConsumerBuriesPoisonAndGoesOn(t *testing.T) {
 
 func TestConsumerTriesTransientFailuresAgainInPlace(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "a", "b", "c")
+	w.Write(0, "a", "b", "c")
 	var seen tally
 	var calls atomic.Int32
 	run := start(t, w.consumer(fastConfig(), func(_ context.Context, batch []Record) error {
@@ -134,7 +134,7 @@ func TestConsumerTriesTransientFailuresAgainInPlace(t *testing.T) {
 
 func TestConsumerTriesOnlyWhatFailedAgain(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "a", "b", "bad", "d")
+	w.Write(0, "a", "b", "bad", "d")
 	var batches [][]string
 	run := start(t, w.consumer(fastConfig(), func(_ context.Context, batch []Record) error {
 		var got []string
@@ -143,9 +143,9 @@ func TestConsumerTriesOnlyWhatFailedAgain(t *testing.T) {
 			got = append(got, string(r.Value))
 			switch {
 			case string(r.Value) == "bad":
-				failed = append(failed, Failure{i, Permanent(errors.New("bad"))})
+				failed = append(failed, Failure{Index: i, Err: Permanent(errors.New("bad"))})
 			case len(batches) == 0 && (string(r.Value) == "b" || string(r.Value) == "d"):
-				failed = append(failed, Failure{i, errors.New("not now")})
+				failed = append(failed, Failure{Index: i, Err: errors.New("not now")})
 			}
 		}
 		batches = append(batches, got)
@@ -162,8 +162,8 @@ func TestConsumerTriesOnlyWhatFailedAgain(t *testing.T) {
 
 func TestConsumerEndsWhenTheHandlerRefusesABatch(t *testing.T) {
 	w := newWorld(t, 2)
-	w.write(0, "a")
-	w.write(1, "x")
+	w.Write(0, "a")
+	w.Write(1, "x")
 	run := start(t, w.consumer(fastConfig(), func(_ context.Context, batch []Record) error {
 		if batch[0].Partition == 0 {
 			return Permanent(errors.New("the topic was made again: reset the watermarks"))
@@ -179,7 +179,7 @@ func TestConsumerEndsWhenTheHandlerRefusesABatch(t *testing.T) {
 
 func TestConsumerIsolatesARecordThatPanics(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "a", "b", "boom", "d")
+	w.Write(0, "a", "b", "boom", "d")
 	var seen tally
 	c := w.consumer(fastConfig(), func(_ context.Context, batch []Record) error {
 		for _, r := range batch {
@@ -203,7 +203,7 @@ func TestConsumerIsolatesARecordThatPanics(t *testing.T) {
 
 func TestConsumerRefusesAFailureOutsideOfItsBatch(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "a")
+	w.Write(0, "a")
 	run := start(t, w.consumer(fastConfig(), func(context.Context, []Record) error {
 		return Failures{{Index: 7, Err: errors.New("x")}}
 	}))
@@ -212,7 +212,7 @@ func TestConsumerRefusesAFailureOutsideOfItsBatch(t *testing.T) {
 
 func TestConsumerGivesAHandlerItsTimeAndNoMore(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "a")
+	w.Write(0, "a")
 	cfg := fastConfig()
 	cfg.HandleTimeout = 20 * time.Millisecond
 	var calls atomic.Int32
@@ -244,14 +244,14 @@ func TestConsumerSurvivesHostileRecords(t *testing.T) {
 		{},
 	}
 	for _, m := range hostile {
-		w.send(m)
+		w.Send(m)
 	}
-	w.write(0, "good")
+	w.Write(0, "good")
 	run := start(t, w.consumer(fastConfig(), func(_ context.Context, batch []Record) error {
 		var failed Failures
 		for i, r := range batch {
 			if string(r.Value) != "good" {
-				failed = append(failed, Failure{i, Permanent(fmt.Errorf("decoding %q", r.Value))})
+				failed = append(failed, Failure{Index: i, Err: Permanent(fmt.Errorf("decoding %q", r.Value))})
 			}
 		}
 		return failed
@@ -270,7 +270,7 @@ func TestConsumerSurvivesHostileRecords(t *testing.T) {
 // which the first has a single record.
 func TestConsumerGathersWhileItHandles(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "first")
+	w.Write(0, "first")
 	begun, goOn := make(chan struct{}, 1), make(chan struct{})
 	batches := make(chan int, 10)
 	run := start(t, w.consumer(fastConfig(), func(_ context.Context, batch []Record) error {
@@ -283,7 +283,7 @@ func TestConsumerGathersWhileItHandles(t *testing.T) {
 	}))
 	<-begun
 	for i := range 5 { // each is acknowledged before the next is sent
-		w.write(0, fmt.Sprint(i))
+		w.Write(0, fmt.Sprint(i))
 	}
 	close(goOn)
 	w.requireCommitted(0, 6)

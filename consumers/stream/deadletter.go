@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freshet/freshet/consumers/stream/partition"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
@@ -115,8 +116,8 @@ func letterHeaders(r *Record, group string, reason error) []kafkaio.Header {
 
 // kind is the type of the error that was marked permanent.
 func kind(reason error) string {
-	if p, ok := errors.AsType[*permanentError](reason); ok {
-		reason = p.err
+	if p, ok := errors.AsType[*partition.PermanentError](reason); ok {
+		reason = p.Err
 	}
 	return fmt.Sprintf("%T", reason)
 }

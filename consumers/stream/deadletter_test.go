@@ -128,7 +128,7 @@ func TestDeadLetterThatIsTooLargeLeavesSomethingOut(t *testing.T) {
 // While the dead-letter topic fails, the partition waits: the letter must be written before the offset is committed.
 func TestNothingIsCommittedWhileDeadLettersFail(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "good", "bad", "after")
+	w.Write(0, "good", "bad", "after")
 	fault := w.Fault(kfake.Fault{
 		Keys: []kmsg.Key{kmsg.Produce}, Topic: DeadLetterTopic(testTopic), Err: kerr.InvalidRequiredAcks, Count: -1,
 	})
@@ -140,7 +140,7 @@ func TestNothingIsCommittedWhileDeadLettersFail(t *testing.T) {
 		var failed Failures
 		for i, r := range batch {
 			if string(r.Value) == "bad" {
-				failed = append(failed, Failure{i, Permanent(errors.New("bad"))})
+				failed = append(failed, Failure{Index: i, Err: Permanent(errors.New("bad"))})
 			}
 		}
 		if failed != nil {
@@ -164,7 +164,7 @@ func TestNothingIsCommittedWhileDeadLettersFail(t *testing.T) {
 
 func TestGathererCommitsNothingWhileDeadLettersFail(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "good", "bad", "after")
+	w.Write(0, "good", "bad", "after")
 	fault := w.Fault(kfake.Fault{
 		Keys: []kmsg.Key{kmsg.Produce}, Topic: DeadLetterTopic(testTopic), Err: kerr.InvalidRequiredAcks, Count: -1,
 	})
@@ -188,7 +188,7 @@ func TestGathererCommitsNothingWhileDeadLettersFail(t *testing.T) {
 // The letter is written, its acknowledgement is lost: there is a second letter, and both name the same record.
 func TestSecondDeadLetterAfterALostCommit(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "bad")
+	w.Write(0, "bad")
 	w.Fault(kfake.Fault{
 		Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: testGroup, Err: kerr.IllegalGeneration, Count: 2,
 		When: func(r kmsg.Request) bool { return r.(*kmsg.OffsetCommitRequest).Topics[0].Partitions[0].Offset == 1 },
@@ -208,7 +208,7 @@ func TestSecondDeadLetterAfterALostCommit(t *testing.T) {
 func TestRedriveRoundTrip(t *testing.T) {
 	w := newWorld(t, 2)
 	for i := range 6 {
-		w.send(kafkaio.Message{Key: fmt.Append(nil, "user", i), Value: fmt.Append(nil, i), Partition: kafkaio.AnyPartition,
+		w.Send(kafkaio.Message{Key: fmt.Append(nil, "user", i), Value: fmt.Append(nil, i), Partition: kafkaio.AnyPartition,
 			Headers: []kafkaio.Header{{Key: "kafka_correlationId", Value: []byte{byte(i)}}}})
 	}
 	mended := make(chan struct{})
@@ -221,7 +221,11 @@ func TestRedriveRoundTrip(t *testing.T) {
 			}
 			return nil
 		default:
-			return all(batch, Permanent(errors.New("the code is broken")))
+			var failed Failures
+			for i := range batch {
+				failed = append(failed, Failure{Index: i, Err: Permanent(errors.New("the code is broken"))})
+			}
+			return failed
 		}
 	}))
 	require.Eventually(t, func() bool { return len(w.deadLetters()) == 6 }, patience, tick)
@@ -264,13 +268,13 @@ func TestRedriveRoundTrip(t *testing.T) {
 func TestRedriveTrustsNoHeader(t *testing.T) {
 	w := newWorld(t, 1)
 	victim := w.Name("victim")
-	w.createTopic(victim, 1)
+	w.Create(victim, 1)
 	foreign := &Record{Topic: victim, Time: time.UnixMilli(1), Value: []byte("x")}
-	w.send(kafkaio.Message{
+	w.Send(kafkaio.Message{
 		Topic: DeadLetterTopic(testTopic), Value: []byte("x"), Headers: letterHeaders(foreign, "g", errors.New("r")),
 	})
-	w.send(kafkaio.Message{Topic: DeadLetterTopic(testTopic), Value: []byte("no headers at all")})
-	w.send(kafkaio.Message{Topic: DeadLetterTopic(testTopic), Headers: []kafkaio.Header{
+	w.Send(kafkaio.Message{Topic: DeadLetterTopic(testTopic), Value: []byte("no headers at all")})
+	w.Send(kafkaio.Message{Topic: DeadLetterTopic(testTopic), Headers: []kafkaio.Header{
 		{Key: kafkaio.HeaderDLTOriginalTopic, Value: make([]byte, 500_000)},
 	}})
 	did, err := w.letters().Redrive(t.Context(), testTopic, Selection{})

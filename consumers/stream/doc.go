@@ -6,10 +6,9 @@
 // time, each record done on its own: for requests, where a slow one must not hold up the others. DeadLetters writes what
 // could not be handled, and lists and redrives it.
 //
-// Beside them stand those that read outside of a group, and commit nothing: Scan, Replay, and Timeline, which reads several
-// topics in the order of broker time.
+// Package partition below it reads one partition and calls handlers; package replay reads whole topics outside of a group.
 //
-// It may import schemas, producers/kafkaio, kafka-go and the API of OpenTelemetry, and nothing else of the project.
+// It may import partition, schemas, producers/kafkaio, kafka-go and the API of OpenTelemetry, and nothing else of the project.
 // What always holds in it:
 //
 //   - A record's offset is committed only after the record is done: handled, or a dead letter that all in-sync replicas
@@ -29,8 +28,8 @@
 //
 //  1. member.run joins the group; the coordinator assigns partitions for one generation.
 //  2. generation.start finds out where each begins: behind the committed offset, or where settle and StartAt say.
-//  3. fetcher.poll has a long poll open for each partition; batcher.next cuts what came into batches.
-//  4. handling.handle calls the Handler until every record is done or buried.
+//  3. partition.Reader.Poll has a long poll open for each partition; batcher.next cuts what came into batches.
+//  4. partition.Handling.Run calls the Handler until every record is done, or worker.bury has written its dead letter.
 //  5. committer.mark, and soon a commit of all partitions in one request.
 //
 // # Stopping
@@ -53,7 +52,7 @@
 // # Transactions
 //
 // Everything here reads committed. Records of an aborted transaction never come, and those of an open one, with all that lie
-// behind it in its partition, come when it ends: a reader outside of a group has its end before it. A position moves over the ends
+// behind it in its partition, come when it ends. A position moves over the ends
 // of transactions, aborted records and what compaction removed, and is committed there too, so that who compares it with the
 // log's end sees no lag when all is done. The lag counts to the log's end: an open transaction that never ends must show.
 package stream

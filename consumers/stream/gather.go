@@ -4,21 +4,23 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/freshet/freshet/consumers/stream/partition"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 // gathering works off all partitions of a Gatherer for one generation.
 type gathering struct {
-	*Gatherer
-	gen   *generation
-	room  *semaphore.Weighted // bytes of deliveries that were read and are not done
-	slots chan struct{}       // one for each call of Gather
+	gatherer *Gatherer
+	member   *member
+	cfg      *GatherConfig
+	gen      *generation
+	room     *semaphore.Weighted // bytes of deliveries that were read and are not done
+	slots    chan struct{}       // one for each call of Gather
 
 	mu         sync.Mutex
 	waiting    []*Delivery    // read and not in a batch yet
@@ -40,7 +42,9 @@ type gatherSource struct {
 
 func newGathering(g *Gatherer, gen *generation) *gathering {
 	return &gathering{
-		Gatherer: g,
+		gatherer: g,
+		member:   g.member,
+		cfg:      &g.cfg,
 		gen:      gen,
 		room:     semaphore.NewWeighted(g.cfg.MaxOutstandingBytes),
 		slots:    make(chan struct{}, g.cfg.InFlight),
@@ -54,13 +58,12 @@ func newGathering(g *Gatherer, gen *generation) *gathering {
 // again, and never is a request left without an answer.
 func (g *gathering) run() {
 	var sources, ending sync.WaitGroup
-	for partition, start := range g.gen.starts {
+	for id, start := range g.gen.starts {
 		s := &gatherSource{
-			partition: partition, window: semaphore.NewWeighted(int64(g.cfg.MaxUncommitted)), progress: g.gen.owned[partition],
+			partition: id, window: semaphore.NewWeighted(int64(g.cfg.MaxUncommitted)), progress: g.gen.owned[id],
 		}
-		f := newFetcher(g.gen.cluster, partition, start, g.member.cfg, g.log, &g.stats)
-		f.follow(s.progress, g.member)
-		sources.Go(func() { g.read(f, s) })
+		r := g.gen.reader(id, start)
+		sources.Go(func() { g.read(r, s) })
 	}
 	ending.Go(func() {
 		<-g.gen.intake.Done()
@@ -82,29 +85,29 @@ func (g *gathering) finish() {
 	left := g.open + g.abandoned
 	g.mu.Unlock()
 	if left > 0 {
-		g.log.Warn("giving up the partitions before all requests were done: the next owner answers them", slog.Int("open", left))
+		g.member.log.Warn("giving up the partitions before all requests were done: the next owner answers them", slog.Int("open", left))
 	}
 	g.background.Wait()
 	// Whatever is open is the next owner's: what waits here, what was cut and not delivered, what is out with the handler.
-	g.stuck.clear()
+	g.member.stuck.clear()
 }
 
 // read takes the records of one partition, for as long as there is room for them.
-func (g *gathering) read(f *fetcher, s *gatherSource) {
+func (g *gathering) read(r *partition.Reader, s *gatherSource) {
 	for {
-		at := f.next
-		records, err := f.poll(g.gen.intake)
+		at := r.Next()
+		records, err := r.Poll(g.gen.intake)
 		if err != nil {
 			return
 		}
-		g.telemetry.fetched(len(records))
+		g.member.telemetry.fetched(len(records))
 		for i := range records {
 			if !g.take(s, &records[i]) {
 				return
 			}
 		}
-		if f.next > at {
-			g.pass(s, f.next)
+		if r.Next() > at {
+			g.pass(s, r.Next())
 		}
 	}
 }
@@ -121,7 +124,7 @@ func (g *gathering) pass(s *gatherSource, next int64) {
 // take has a record delivered. It waits while too many are not done, in all or of this partition: a queue without a bound
 // would only move the waiting from Kafka into memory.
 func (g *gathering) take(s *gatherSource, r *Record) bool {
-	cost := max(int64(r.bytes()), g.cfg.MaxOutstandingBytes/int64(g.cfg.MaxOutstanding), 1)
+	cost := max(int64(r.Bytes()), g.cfg.MaxOutstandingBytes/int64(g.cfg.MaxOutstanding), 1)
 	cost = min(cost, g.cfg.MaxOutstandingBytes)
 	if s.window.Acquire(g.gen.intake, 1) != nil || g.room.Acquire(g.gen.intake, cost) != nil {
 		return false
@@ -176,7 +179,7 @@ func (g *gathering) nextBatch() []*Delivery {
 		finished := !g.reading && g.open == 0
 		g.mu.Unlock()
 		switch {
-		case finished, g.gen.work.Err() != nil, g.aborts.Err() != nil:
+		case finished, g.gen.work.Err() != nil, g.member.aborts.Err() != nil:
 			return nil
 		case batch != nil:
 			return batch
@@ -219,7 +222,7 @@ func (g *gathering) signal() {
 func (g *gathering) gather(batch []*Delivery) {
 	ctx, cancel := context.WithTimeout(g.gen.work, g.cfg.HandleTimeout)
 	headers := func(i int) []kafkaio.Header { return batch[i].Headers }
-	ctx, span := g.startBatch(ctx, len(batch), headers)
+	ctx, span := g.member.startBatch(ctx, len(batch), headers)
 	all := &gatherBatch{cancel: cancel, span: span}
 	all.open.Store(int64(len(batch)))
 	for i, d := range batch {
@@ -230,10 +233,10 @@ func (g *gathering) gather(batch []*Delivery) {
 			d.span = span.Span
 		}
 	}
-	g.telemetry.began(len(batch))
-	g.stats.batches.Add(1)
+	g.member.telemetry.began(len(batch))
+	g.member.stats.batches.Add(1)
 	defer g.recoverBatch(batch)
-	g.handler.Gather(ctx, batch)
+	g.gatherer.handler.Gather(ctx, batch)
 }
 
 // recoverBatch goes on after a panic of the handler: whoever was in a batch of its own is the culprit; of a larger batch,
@@ -243,12 +246,10 @@ func (g *gathering) recoverBatch(batch []*Delivery) {
 	if v == nil {
 		return
 	}
-	p := &panicError{value: v, stack: debug.Stack()}
-	g.log.Error(p.Error(), slog.Int("partition", int(batch[0].Partition)), slog.Int64("offset", batch[0].Offset),
-		slog.Int("records", len(batch)), slog.String("stack", string(p.stack)))
+	p := partition.Panicked(g.member.log, v, &batch[0].Record, len(batch))
 	for _, d := range batch {
 		if len(batch) == 1 {
-			d.Done(PermanentFor(ReasonPanic, p))
+			d.Done(PermanentFor(partition.ReasonPanic, p))
 		}
 		d.Done(p)
 	}
@@ -283,7 +284,7 @@ func (g *gathering) release(d *Delivery) {
 	}
 	g.room.Release(d.cost)
 	g.open--
-	g.stats.records.Add(1)
+	g.member.stats.records.Add(1)
 	if g.open == 0 {
 		g.signal()
 	}
@@ -291,7 +292,7 @@ func (g *gathering) release(d *Delivery) {
 
 // bury writes the dead letter of a delivery. If the partitions must be given up first, the delivery stays open.
 func (g *gathering) bury(d *Delivery, reason error) {
-	err := buryUntil(g.gen.intake, d.Trace(g.gen.work), g.member, g.letters, &d.Record, reason)
+	err := g.gen.bury(d.Trace(g.gen.work), g.gatherer.letters, &d.Record, reason)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err == nil {
@@ -305,16 +306,16 @@ func (g *gathering) bury(d *Delivery, reason error) {
 func (g *gathering) deliverAgain(d *Delivery, reason error) {
 	next := d.again()
 	if next.failures == nil {
-		next.failures = g.cfg.Backoff.retry()
-		next.tries = &attempts{member: g.member, log: g.log, at: recordAt{d.Partition, d.Offset}}
+		next.failures = g.cfg.Backoff.Pauses()
+		next.tries = &attempts{member: g.member, log: g.member.log, at: recordAt{d.Partition, d.Offset}}
 	}
-	var panicked *panicError
-	next.alone = next.alone || errors.As(reason, &panicked)
+	_, panicked := errors.AsType[*partition.PanicError](reason)
+	next.alone = next.alone || panicked
 	wait := next.failures.NextBackOff()
 	next.tries.failed("a request failed, delivering it again", reason, time.Now(),
 		slog.Int("partition", int(d.Partition)), slog.Int64("offset", d.Offset), slog.Duration("in", wait))
-	g.stats.retries.Add(1)
-	alive := pause(g.gen.intake, wait)
+	g.member.stats.retries.Add(1)
+	alive := partition.Pause(g.gen.intake, wait)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !alive {

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/freshet/freshet/consumers/stream/streamtest"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
@@ -27,7 +28,7 @@ func (c *tally) answer(_ context.Context, batch []*Delivery) {
 
 func TestGathererGathersFromAllPartitions(t *testing.T) {
 	w := newWorld(t, 4)
-	w.fill(0, 400, 4)
+	w.Fill(0, 400, 4)
 	cfg := fastGatherConfig()
 	cfg.InFlight = 1
 	var seen tally
@@ -94,9 +95,9 @@ func TestARecordLingersBesideABatchInWork(t *testing.T) {
 				seen.answer(ctx, batch)
 			})
 			run := start(t, g)
-			w.write(0, "a")
+			w.Write(0, "a")
 			require.Equal(t, 1, <-sizes, "nothing is in work")
-			w.write(0, c.write...)
+			w.Write(0, c.write...)
 			if c.release {
 				require.Never(t, func() bool { return len(sizes) > 0 }, 5*tick, tick)
 				close(release)
@@ -113,7 +114,7 @@ func TestARecordLingersBesideABatchInWork(t *testing.T) {
 
 func TestGathererCommitsTheLowestContiguousOffset(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, values(10)...)
+	w.Write(0, streamtest.Values(10)...)
 	held := make(chan *Delivery, 1)
 	var seen tally
 	g := w.gatherer(fastGatherConfig(), func(_ context.Context, batch []*Delivery) {
@@ -130,7 +131,7 @@ func TestGathererCommitsTheLowestContiguousOffset(t *testing.T) {
 	d := <-held
 	require.Eventually(t, func() bool { return seen.distinct() == 9 }, patience, tick)
 	w.requireCommitted(0, 4)
-	w.write(0, "later")
+	w.Write(0, "later")
 	require.Eventually(t, func() bool { return seen.distinct() == 10 }, patience, tick)
 	require.Equal(t, int64(4), w.committed(0), "nothing passes the one that waits")
 	d.Done(nil)
@@ -141,7 +142,7 @@ func TestGathererCommitsTheLowestContiguousOffset(t *testing.T) {
 
 func TestGathererBuriesAndDeliversAgain(t *testing.T) {
 	w := newWorld(t, 2)
-	w.write(0, "bad", "flaky", "ok")
+	w.Write(0, "bad", "flaky", "ok")
 	var attempts []int
 	g := w.gatherer(fastGatherConfig(), func(_ context.Context, batch []*Delivery) {
 		for _, d := range batch {
@@ -167,7 +168,7 @@ func TestGathererBuriesAndDeliversAgain(t *testing.T) {
 
 func TestGathererIsolatesARequestThatPanics(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "a", "boom", "c", "d")
+	w.Write(0, "a", "boom", "c", "d")
 	var seen tally
 	g := w.gatherer(fastGatherConfig(), func(_ context.Context, batch []*Delivery) {
 		for _, d := range batch {
@@ -190,7 +191,7 @@ func TestGathererIsolatesARequestThatPanics(t *testing.T) {
 
 func TestGathererBoundsWhatItHolds(t *testing.T) {
 	w := newWorld(t, 2)
-	w.fill(0, 200, 2)
+	w.Fill(0, 200, 2)
 	cfg := fastGatherConfig()
 	cfg.MaxOutstanding = 10
 	cfg.InFlight = 100
@@ -225,7 +226,7 @@ func TestGathererBoundsWhatItHolds(t *testing.T) {
 
 func TestGathererLetsNothingRunTooFarAhead(t *testing.T) {
 	w := newWorld(t, 2)
-	w.write(0, values(50)...)
+	w.Write(0, streamtest.Values(50)...)
 	cfg := fastGatherConfig()
 	cfg.MaxUncommitted = 8
 	var seen tally
@@ -243,7 +244,7 @@ func TestGathererLetsNothingRunTooFarAhead(t *testing.T) {
 	start(t, g)
 	d := <-held
 	require.Eventually(t, func() bool { return seen.distinct() == 7 }, patience, tick)
-	w.write(1, "other")
+	w.Write(1, "other")
 	require.Eventually(t, func() bool { return seen.distinct() == 8 }, patience, tick, "other partitions go on")
 	d.Done(nil)
 	w.requireCommitted(0, 50)
@@ -251,7 +252,7 @@ func TestGathererLetsNothingRunTooFarAhead(t *testing.T) {
 
 func TestGathererAnswersWhatItReadBeforeItDrains(t *testing.T) {
 	w := newWorld(t, 2)
-	w.fill(0, 40, 2)
+	w.Fill(0, 40, 2)
 	cfg := fastGatherConfig()
 	cfg.MaxRecords = 5
 	cfg.InFlight = 2
@@ -280,7 +281,7 @@ func TestGathererAnswersWhatItReadBeforeItDrains(t *testing.T) {
 
 func TestGathererGivesUpWhatDoesNotEndInTheDrainTime(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, values(6)...)
+	w.Write(0, streamtest.Values(6)...)
 	cfg := fastGatherConfig()
 	cfg.DrainTimeout = 30 * time.Millisecond
 	stuck := make(chan *Delivery, 1)
@@ -306,7 +307,7 @@ func TestGathererGivesUpWhatDoesNotEndInTheDrainTime(t *testing.T) {
 
 func TestGathererEndsABatchsContext(t *testing.T) {
 	w := newWorld(t, 1)
-	w.write(0, "a")
+	w.Write(0, "a")
 	cfg := fastGatherConfig()
 	cfg.HandleTimeout = 20 * time.Millisecond
 	ended := make(chan error, 2)
@@ -344,7 +345,7 @@ func TestGathererAnswersALoneRequestAtOnce(t *testing.T) {
 	best := time.Hour
 	for i := range 20 {
 		began := time.Now()
-		w.send(kafkaio.Message{Partition: int32(i % 8), Value: []byte(fmt.Sprint(i))})
+		w.Send(kafkaio.Message{Partition: int32(i % 8), Value: []byte(fmt.Sprint(i))})
 		best = min(best, (<-answered).Sub(began))
 	}
 	require.Less(t, best, 10*time.Millisecond, "no timer stands between a record and its handler")

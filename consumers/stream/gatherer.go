@@ -30,7 +30,7 @@ func (f GatherFunc) Gather(ctx context.Context, batch []*Delivery) { f(ctx, batc
 // while one is in work waits for others, for Linger at the most.
 // Records are done in any order, at least once; each partition's lowest contiguous offset is committed.
 type Gatherer struct {
-	*member
+	member  *member
 	cfg     GatherConfig
 	handler GatherHandler
 	letters *DeadLetters
@@ -46,17 +46,20 @@ func NewGatherer(
 // Run consumes until ctx ends. Then it has what was read worked off, within DrainTimeout, commits, leaves the group and
 // returns nil. It returns an error when the brokers refuse the member, and after Abort. It is called once.
 func (g *Gatherer) Run(ctx context.Context) error {
-	return g.run(ctx, func(gen *generation) error {
+	return g.member.run(ctx, func(gen *generation) error {
 		newGathering(g, gen).run()
 		return nil
 	})
 }
 
 // Ready says whether the member has its partitions, or stands by since others have them all.
-func (g *Gatherer) Ready() bool { return g.ready.Load() }
+func (g *Gatherer) Ready() bool { return g.member.ready.Load() }
+
+// Stuck lists, for each partition that has any, the request that has been tried longest, in the order of the partitions.
+func (g *Gatherer) Stuck() []Stuck { return g.member.stuck.longest() }
 
 // Stats returns what was done so far.
-func (g *Gatherer) Stats() Stats { return g.stats.snapshot() }
+func (g *Gatherer) Stats() Stats { return g.member.stats.snapshot() }
 
 // Abort stops at once, as Consumer.Abort does.
-func (g *Gatherer) Abort() { g.abort() }
+func (g *Gatherer) Abort() { g.member.abort() }

@@ -16,7 +16,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/freshet/freshet/consumers/stream/partition"
+	"github.com/freshet/freshet/consumers/stream/streamtest"
 	"github.com/freshet/freshet/infra/embedded/servertest"
+	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 // ledger checks what several members do to one topic.
@@ -33,7 +36,7 @@ func (l *ledger) handled(records ...Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range records {
-		l.counts[numberOf(r.Value)]++
+		l.counts[streamtest.NumberOf(r.Value)]++
 		if r.Offset > l.next[r.Partition] {
 			l.holes = append(l.holes, fmt.Sprintf("%d@%d follows %d", r.Partition, r.Offset, l.next[r.Partition]-1))
 		}
@@ -69,27 +72,27 @@ func unhurried(r Runtime) Runtime {
 func (w *world) rebalance(member func() runner, done func() int) (written int) {
 	const partitions, chunk = 6, 300
 	grow := func(members int) {
-		w.fill(written, chunk, partitions)
+		w.Fill(written, chunk, partitions)
 		written += chunk
-		ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+		ctx, cancel := context.WithTimeout(w.T.Context(), patience)
 		defer cancel()
-		require.NoError(w.t, w.AwaitStable(ctx, testGroup, members))
-		w.fill(written, chunk, partitions)
+		require.NoError(w.T, w.AwaitStable(ctx, testGroup, members))
+		w.Fill(written, chunk, partitions)
 		written += chunk
 	}
-	first := start(w.t, member())
-	second := start(w.t, member())
+	first := start(w.T, member())
+	second := start(w.T, member())
 	grow(2)
-	third := start(w.t, member())
+	third := start(w.T, member())
 	grow(3)
-	require.NoError(w.t, first.drain())
+	require.NoError(w.T, first.drain())
 	grow(2)
-	require.NoError(w.t, second.drain())
+	require.NoError(w.T, second.drain())
 	grow(1)
-	require.Eventually(w.t, func() bool { return done() == written }, patience, tick)
-	require.NoError(w.t, third.drain())
+	require.Eventually(w.T, func() bool { return done() == written }, patience, tick)
+	require.NoError(w.T, third.drain())
 	for p := range partitions {
-		require.Equal(w.t, int64(written/partitions), w.committed(p))
+		require.Equal(w.T, int64(written/partitions), w.committed(p))
 	}
 	return written
 }
@@ -138,7 +141,7 @@ func TestGatherersRebalanceUnderLoad(t *testing.T) {
 // the committed offset on.
 func TestConsumerDeadBetweenHandleAndCommit(t *testing.T) {
 	w := newWorld(t, 1)
-	w.fill(0, 100, 1)
+	w.Fill(0, 100, 1)
 	l := newLedger()
 	cfg := fastConfig()
 	cfg.MaxRecords = 10
@@ -176,7 +179,7 @@ func TestConsumerDeadBetweenHandleAndCommit(t *testing.T) {
 
 func TestGathererDeadBeforeItsCommit(t *testing.T) {
 	w := newWorld(t, 2)
-	w.fill(0, 60, 2)
+	w.Fill(0, 60, 2)
 	l := newLedger()
 	var dying *Gatherer
 	var handled atomic.Int32
@@ -206,7 +209,7 @@ func TestGathererDeadBeforeItsCommit(t *testing.T) {
 // and must not rewind the group.
 func TestZombieCannotRewindTheGroup(t *testing.T) {
 	w := newWorld(t, 1)
-	w.fill(0, 30, 1)
+	w.Fill(0, 30, 1)
 	paused, wake := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	cfg := fastConfig()
@@ -240,7 +243,7 @@ func TestZombieCannotRewindTheGroup(t *testing.T) {
 // A partition is taken away while its batch is in the handler: the batch ends, is committed, and is not handled twice.
 func TestRevokedWhileHandling(t *testing.T) {
 	w := newWorld(t, 2)
-	w.fill(0, 20, 2)
+	w.Fill(0, 20, 2)
 	l := newLedger()
 	holding, release := make(chan struct{}, 2), make(chan struct{})
 	cfg := fastConfig()
@@ -270,7 +273,7 @@ func TestRevokedWhileHandling(t *testing.T) {
 
 func TestDrainGivesTheBatchInHandItsChance(t *testing.T) {
 	w := newWorld(t, 1)
-	w.fill(0, 20, 1)
+	w.Fill(0, 20, 1)
 	cfg := fastConfig()
 	cfg.MaxRecords = 5
 	holding, release := make(chan struct{}), make(chan struct{})
@@ -294,7 +297,7 @@ func TestDrainGivesTheBatchInHandItsChance(t *testing.T) {
 
 func TestDrainEndsAHandlerThatTakesTooLong(t *testing.T) {
 	w := newWorld(t, 1)
-	w.fill(0, 5, 1)
+	w.Fill(0, 5, 1)
 	cfg := fastConfig()
 	cfg.DrainTimeout = 30 * time.Millisecond
 	holding := make(chan struct{})
@@ -310,9 +313,9 @@ func TestDrainEndsAHandlerThatTakesTooLong(t *testing.T) {
 
 func TestDrainDoesNotWaitForRetries(t *testing.T) {
 	w := newWorld(t, 1)
-	w.fill(0, 10, 1)
+	w.Fill(0, 10, 1)
 	cfg := fastConfig()
-	cfg.Backoff = Backoff{Initial: time.Hour, Max: time.Hour}
+	cfg.Backoff = partition.Backoff{Initial: time.Hour, Max: time.Hour}
 	failed := make(chan struct{})
 	run := start(t, w.consumer(cfg, func(context.Context, []Record) error {
 		defer close(failed)
@@ -325,7 +328,7 @@ func TestDrainDoesNotWaitForRetries(t *testing.T) {
 
 func TestAbortStopsAtOnce(t *testing.T) {
 	w := newWorld(t, 1)
-	w.fill(0, 10, 1)
+	w.Fill(0, 10, 1)
 	holding := make(chan struct{})
 	c := w.consumer(fastConfig(), func(ctx context.Context, _ []Record) error {
 		close(holding)
@@ -343,7 +346,7 @@ func TestAbortStopsAtOnce(t *testing.T) {
 
 func TestBrokersOutOfReach(t *testing.T) {
 	w := newWorld(t, 1)
-	w.cfg.Brokers = []string{servertest.Nobody(t)}
+	w.Config.Brokers = []string{servertest.Nobody(t)}
 	handler := func(context.Context, []Record) error { return nil }
 	c := w.consumer(fastConfig(), handler)
 	run := start(t, c)
@@ -366,16 +369,16 @@ func TestAddedPartitionIsPickedUp(t *testing.T) {
 	start(t, first)
 	start(t, second)
 	require.Eventually(t, func() bool { return first.Ready() && second.Ready() }, patience, tick)
-	resp, err := w.client.CreatePartitions(t.Context(), &kafka.CreatePartitionsRequest{
+	resp, err := w.Client.CreatePartitions(t.Context(), &kafka.CreatePartitionsRequest{
 		Topics: []kafka.TopicPartitionsConfig{{Name: testTopic, Count: 4}},
 	})
 	require.NoError(t, err)
 	require.NoError(t, resp.Errors[testTopic])
-	c := newCluster(w.cfg, testTopic) // the writer's view may be old
-	defer c.close()
+	client := w.Config.Client() // the writer's view may be old
+	defer kafkaio.CloseIdle(client)
 	for p := range 4 {
 		require.Eventually(t, func() bool { // a partition just added may not have a leader yet
-			resp, err := c.client.Produce(t.Context(), &kafka.ProduceRequest{
+			resp, err := client.Produce(t.Context(), &kafka.ProduceRequest{
 				Topic: testTopic, Partition: p, RequiredAcks: kafka.RequireAll,
 				Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes(fmt.Append(nil, "p", p))}),
 			})
@@ -390,12 +393,12 @@ func TestPartitionAddedDuringTheAssignmentIsPickedUp(t *testing.T) {
 	b := &countingBalancer{}
 	require.Equal(t, -1, b.taken())
 	b.AssignGroups([]kafka.GroupMember{{ID: "m", Topics: []string{testTopic}}}, []kafka.Partition{{Topic: testTopic}})
-	g := &generation{member: newMember(w.cfg, fastRuntime(), testGroup, testTopic, quiet()), expected: b.taken()}
+	g := &generation{member: newMember(w.Config, fastRuntime(), testGroup, testTopic, streamtest.Quiet()), expected: b.taken()}
 	require.Equal(t, 1, g.expected)
 	require.Equal(t, -1, b.taken(), "another member may assign the next generation")
 	g.intake, g.stop = context.WithCancel(t.Context())
-	g.dialer = w.cfg.Dialer()
-	_, err := w.client.CreatePartitions(t.Context(), &kafka.CreatePartitionsRequest{
+	g.dialer = w.Config.Dialer()
+	_, err := w.Client.CreatePartitions(t.Context(), &kafka.CreatePartitionsRequest{
 		Topics: []kafka.TopicPartitionsConfig{{Name: testTopic, Count: 2}},
 	})
 	require.NoError(t, err)
@@ -412,11 +415,11 @@ func TestReadiness(t *testing.T) {
 	start(t, standby)
 	require.Eventually(t, func() bool { return owner.Ready() && standby.Ready() }, patience, tick)
 
-	late := NewConsumer(w.cfg, fastConfig(), w.Name("others"), w.Name("later"), HandlerFunc(handler), w.letters(), quiet())
+	late := NewConsumer(w.Config, fastConfig(), w.Name("others"), w.Name("later"), HandlerFunc(handler), w.letters(), streamtest.Quiet())
 	start(t, late)
 	require.Eventually(t, func() bool { return late.Stats().Generations > 0 }, patience, tick)
 	require.False(t, late.Ready(), "there is no such topic")
-	w.createTopic(w.Name("later"), 2)
+	w.Create(w.Name("later"), 2)
 	require.Eventually(t, late.Ready, patience, tick)
 }
 
@@ -439,7 +442,7 @@ func TestJoiningIsTriedAgainUnlessRefused(t *testing.T) {
 
 func TestCommitThatFailsLosesNothing(t *testing.T) {
 	w := newWorld(t, 1)
-	w.fill(0, 10, 1)
+	w.Fill(0, 10, 1)
 	cfg := fastConfig()
 	cfg.MaxRecords = 5
 	fault := w.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: testGroup, Err: kerr.NotCoordinator, Count: 3})

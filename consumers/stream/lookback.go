@@ -7,8 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/segmentio/kafka-go"
-
+	"github.com/freshet/freshet/consumers/stream/partition"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
@@ -93,12 +92,12 @@ func (b *lookback) read(ctx context.Context, k kafkaio.Config, topic string) err
 			since = w.came
 		}
 	}
-	c, spans, err := openTopic(ctx, k, topic)
+	t, spans, err := partition.Open(ctx, k, topic)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	starts, err := c.offsetsAt(ctx, since.Add(-clocksApart), spans)
+	defer t.Close()
+	starts, err := t.OffsetsAt(ctx, since.Add(-clocksApart), spans)
 	if err != nil {
 		return err
 	}
@@ -107,9 +106,9 @@ func (b *lookback) read(ctx context.Context, k kafkaio.Config, topic string) err
 		if at, known := from[p]; known {
 			first = min(first, at)
 		}
-		spans[p] = span{max(has.first, first), has.end, has.log}
+		spans[p] = partition.Span{First: max(has.First, first), End: has.End, Log: has.Log}
 	}
-	return scanSpans(ctx, c, spans, func(r Record) error {
+	return t.Scan(ctx, spans, func(r Record) error {
 		if letter, redriven := kafkaio.HeaderValue(r.Headers, headerRedriven); redriven && keys[string(r.Key)] {
 			b.redelivers[string(letter)] = string(r.Key)
 		}
@@ -156,30 +155,4 @@ func (b *lookback) younger(id string, l *DeadLetter) bool {
 func (b *lookback) published(l *DeadLetter) bool {
 	key, found := b.redelivers[letterName(l.Position)]
 	return found && key == string(l.Original.Key)
-}
-
-// offsetsAt returns the first offset of each partition that is not before a time, which is the end where there is none.
-func (c *cluster) offsetsAt(ctx context.Context, at time.Time, spans map[int32]span) (map[int32]int64, error) {
-	if at.UnixMilli() < 0 {
-		at = time.UnixMilli(0) // brokers give negative times a meaning of their own
-	}
-	var asks []kafka.OffsetRequest
-	offsets := make(map[int32]int64, len(spans))
-	for p, has := range spans {
-		asks = append(asks, kafka.TimeOffsetOf(int(p), at))
-		offsets[p] = has.end
-	}
-	resp, err := c.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{c.topic: asks}})
-	if err != nil {
-		return nil, fmt.Errorf("asking for the offsets of %s at %s: %w", c.topic, at.UTC().Format(time.RFC3339), err)
-	}
-	for _, p := range resp.Topics[c.topic] {
-		if p.Error != nil {
-			return nil, fmt.Errorf("asking for the offsets of %s/%d at %s: %w", c.topic, p.Partition, at.UTC().Format(time.RFC3339), p.Error)
-		}
-		for offset := range p.Offsets {
-			offsets[int32(p.Partition)] = min(offsets[int32(p.Partition)], max(offset, 0))
-		}
-	}
-	return offsets, nil
 }

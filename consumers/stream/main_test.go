@@ -2,20 +2,16 @@ package stream
 
 import (
 	"context"
-	"encoding/binary"
-	"fmt"
-	"log/slog"
-	"os"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/freshet/freshet/consumers/stream/partition"
+	"github.com/freshet/freshet/consumers/stream/streamtest"
 	"github.com/freshet/freshet/infra/embedded/servertest"
-	"github.com/freshet/freshet/producers/kafkaio"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,82 +25,17 @@ const (
 var testTopic, testGroup string
 
 // world is a broker with a topic and its dead-letter topic.
-type world struct {
-	*servertest.Kafka
-	t      testing.TB
-	cfg    kafkaio.Config
-	client *kafka.Client
-	writer *kafkaio.Writer
-}
+type world struct{ *streamtest.World }
 
 func newWorld(t testing.TB, partitions int) *world {
 	t.Helper()
-	k := servertest.StartKafka(t)
-	testTopic, testGroup = k.Name("events"), k.Name("workers")
-	cfg := kafkaio.DefaultConfig()
-	cfg.Brokers = []string{k.Addr()}
-	w := &world{Kafka: k, t: t, cfg: cfg, client: cfg.Client()}
-	w.writer = kafkaio.NewWriter(cfg, kafkaio.DefaultWriterConfig(), quiet())
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = w.writer.Close(ctx)
-		kafkaio.CloseIdle(w.client)
-	})
-	w.createTopic(testTopic, partitions)
-	w.createTopic(DeadLetterTopic(testTopic), 2)
+	w := &world{streamtest.New(t, partitions)}
+	testTopic, testGroup = w.Topic, w.Name("workers")
+	w.Create(DeadLetterTopic(testTopic), 2)
 	return w
 }
 
-func (w *world) createTopic(name string, partitions int, settings ...kafka.ConfigEntry) {
-	w.t.Helper()
-	values := map[string]string{}
-	for _, s := range settings {
-		values[s.ConfigName] = s.ConfigValue
-	}
-	require.NoError(w.t, w.CreateTopic(name, int32(partitions), values))
-}
-
-func (w *world) letters() *DeadLetters { return NewDeadLetters(w.cfg, w.writer) }
-
-// write writes values to one partition.
-func (w *world) write(partition int32, values ...string) {
-	w.t.Helper()
-	for _, v := range values {
-		w.send(kafkaio.Message{Partition: partition, Key: []byte("k-" + v), Value: []byte(v)})
-	}
-}
-
-func (w *world) send(m kafkaio.Message) kafkaio.Position {
-	w.t.Helper()
-	if m.Topic == "" {
-		m.Topic = testTopic
-	}
-	at, err := w.writer.Write(w.t.Context(), m)
-	require.NoError(w.t, err)
-	return at
-}
-
-// fill writes n numbered records to the partitions in turn, many at a time.
-func (w *world) fill(from, n, partitions int) {
-	w.t.Helper()
-	var acks sync.WaitGroup
-	acks.Add(n)
-	for i := from; i < from+n; i++ {
-		m := kafkaio.Message{Topic: testTopic, Partition: int32(i % partitions), Value: number(i)}
-		require.NoError(w.t, w.writer.Enqueue(w.t.Context(), m, func(_ kafkaio.Position, err error) {
-			defer acks.Done()
-			if err != nil {
-				w.t.Error(err)
-			}
-		}))
-	}
-	acks.Wait()
-}
-
-func number(i int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(i)) }
-
-func numberOf(value []byte) int { return int(binary.BigEndian.Uint32(value)) }
+func (w *world) letters() *DeadLetters { return NewDeadLetters(w.Config, w.Writer) }
 
 // committed returns what the group has committed for a partition, -1 for nothing.
 func (w *world) committed(partition int) int64 {
@@ -112,34 +43,26 @@ func (w *world) committed(partition int) int64 {
 }
 
 func (w *world) requireCommitted(partition int, offset int64) {
-	w.t.Helper()
-	require.Eventually(w.t, func() bool { return w.committed(partition) == offset }, patience, 5*time.Millisecond,
+	w.T.Helper()
+	require.Eventually(w.T, func() bool { return w.committed(partition) == offset }, patience, 5*time.Millisecond,
 		"partition %d must be committed up to %d", partition, offset)
 }
 
 // deadLetters returns all dead letters of the topic.
 func (w *world) deadLetters() []DeadLetter {
-	w.t.Helper()
+	w.T.Helper()
 	var all []DeadLetter
-	require.NoError(w.t, w.letters().List(w.t.Context(), testTopic, Selection{}, func(l DeadLetter) error {
+	require.NoError(w.T, w.letters().List(w.T.Context(), testTopic, Selection{}, func(l DeadLetter) error {
 		all = append(all, l)
 		return nil
 	}))
 	return all
 }
 
-// quiet logs nothing, or with -v everything.
-func quiet() *slog.Logger {
-	if testing.Verbose() {
-		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
-	return slog.New(slog.DiscardHandler)
-}
-
 // fastRuntime notices rebalances and dead members within a test's patience.
 func fastRuntime() Runtime {
 	r := DefaultRuntime()
-	r.Backoff = Backoff{Initial: time.Millisecond, Max: 20 * time.Millisecond}
+	r.Backoff = partition.Backoff{Initial: time.Millisecond, Max: 20 * time.Millisecond}
 	r.CommitInterval = time.Millisecond
 	r.DrainTimeout = 500 * time.Millisecond
 	r.Fetch.MaxWait = 100 * time.Millisecond
@@ -164,11 +87,11 @@ func fastGatherConfig() GatherConfig {
 }
 
 func (w *world) consumer(cfg Config, h HandlerFunc) *Consumer {
-	return NewConsumer(w.cfg, cfg, testGroup, testTopic, h, w.letters(), quiet())
+	return NewConsumer(w.Config, cfg, testGroup, testTopic, h, w.letters(), streamtest.Quiet())
 }
 
 func (w *world) gatherer(cfg GatherConfig, h GatherFunc) *Gatherer {
-	return NewGatherer(w.cfg, cfg, testGroup, testTopic, h, w.letters(), quiet())
+	return NewGatherer(w.Config, cfg, testGroup, testTopic, h, w.letters(), streamtest.Quiet())
 }
 
 // running is a Consumer or Gatherer in its Run.
@@ -249,12 +172,4 @@ func (c *tally) inOrder() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]string(nil), c.order...)
-}
-
-func values(n int) []string {
-	v := make([]string, n)
-	for i := range v {
-		v[i] = fmt.Sprintf("v%03d", i)
-	}
-	return v
 }

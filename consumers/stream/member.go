@@ -15,18 +15,21 @@ import (
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
+// ErrAborted is what Run returns after Abort.
+var ErrAborted = errors.New("the consumer was stopped at once: what it had not committed is handled again by the next owner")
+
 // member is the membership of a Consumer or Gatherer in its group, from generation to generation.
 //
 // Two contexts rule its work. Intake ends when no new record may be taken: Run's context ended, the partitions are being
 // taken away, or a commit failed. Work ends when what was taken must stop too: a drain time after intake, or on abort.
 type member struct {
-	kafka kafkaio.Config
-	cfg   Runtime
-	group string
-	topic string
-	log   *slog.Logger
-	stats counters
-	ready atomic.Bool
+	kafka   kafkaio.Config
+	runtime Runtime
+	group   string
+	topic   string
+	log     *slog.Logger
+	stats   counters
+	ready   atomic.Bool
 
 	telemetry    *telemetry
 	spanName     string
@@ -41,9 +44,9 @@ type member struct {
 	abort  context.CancelFunc
 }
 
-func newMember(k kafkaio.Config, cfg Runtime, group, topic string, log *slog.Logger) *member {
+func newMember(k kafkaio.Config, runtime Runtime, group, topic string, log *slog.Logger) *member {
 	m := &member{
-		kafka: k, cfg: cfg, group: group, topic: topic,
+		kafka: k, runtime: runtime, group: group, topic: topic,
 		log:       log.With(slog.String("group", group), slog.String("topic", topic)),
 		telemetry: newTelemetry(group, topic), spanName: operationProcess + " " + topic,
 	}
@@ -89,7 +92,7 @@ func (m *member) run(ctx context.Context, serve func(*generation) error) error {
 		// One function for the whole generation: the first that returns ends it for all, heartbeats included.
 		served := make(chan error, 1)
 		gen.Start(func(genCtx context.Context) {
-			g := &generation{member: m, gen: gen, dialer: dialer, expected: balancer.taken()}
+			g := &generation{member: m, kafka: gen, dialer: dialer, expected: balancer.taken()}
 			served <- g.run(ctx, intake, genCtx, serve)
 		})
 		err = <-served
@@ -125,10 +128,10 @@ func (m *member) groupConfig(dialer *kafka.Dialer, balancer kafka.GroupBalancer)
 		Dialer:            dialer,
 		Topics:            []string{m.topic},
 		GroupBalancers:    []kafka.GroupBalancer{balancer},
-		HeartbeatInterval: m.cfg.Group.HeartbeatInterval,
-		SessionTimeout:    m.cfg.Group.SessionTimeout,
-		RebalanceTimeout:  m.cfg.Group.RebalanceTimeout,
-		JoinGroupBackoff:  m.cfg.Group.JoinBackoff,
+		HeartbeatInterval: m.runtime.Group.HeartbeatInterval,
+		SessionTimeout:    m.runtime.Group.SessionTimeout,
+		RebalanceTimeout:  m.runtime.Group.RebalanceTimeout,
+		JoinGroupBackoff:  m.runtime.Group.JoinBackoff,
 		Timeout:           m.kafka.RequestTimeout,
 		StartOffset:       kafka.FirstOffset, // stands for "nothing committed"; generation.start decides
 		// Its own watcher can miss partitions; see countingBalancer.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/freshet/freshet/consumers/stream/partition"
 )
 
 // progress is how far a member is on one partition that it owns.
@@ -52,12 +54,8 @@ func (p *progress) seenEnd() time.Time {
 	return p.heard
 }
 
-// fetched notes what a fetch brought: records, the next offset, and the partition's end. A reader without a member has no
-// progress to note.
+// fetched notes what a fetch brought: records, the next offset, and the partition's end.
 func (p *progress) fetched(records []Record, next, end int64) {
-	if p == nil {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open == 0 && len(records) > 0 {
@@ -119,25 +117,25 @@ func (m *member) own(partitions map[int32]*progress) {
 // watchEnds asks for the ends of those partitions whose fetches have stopped telling, if anybody looks at the lag: a handler
 // that waits for its server reads nothing, and would hide how far it falls behind.
 func (g *generation) watchEnds() {
-	for pause(g.intake, staleAfter) {
-		if !g.observed.Swap(false) {
+	for partition.Pause(g.intake, staleAfter) {
+		if !g.member.observed.Swap(false) {
 			continue
 		}
 		now := time.Now()
 		var stale []int32
-		for partition, p := range g.owned {
+		for id, p := range g.owned {
 			if p.stale(now) {
-				stale = append(stale, partition)
+				stale = append(stale, id)
 			}
 		}
-		ctx, cancel := context.WithTimeout(g.intake, g.kafka.RequestTimeout)
-		spans, err := g.cluster.spans(ctx, stale...)
+		ctx, cancel := context.WithTimeout(g.intake, g.member.kafka.RequestTimeout)
+		spans, err := g.topic.Spans(ctx, stale...)
 		cancel()
 		if err != nil {
 			continue // the fetches meet the same trouble, and tell of it
 		}
-		for partition, s := range spans {
-			g.owned[partition].heardOf(s.log)
+		for id, s := range spans {
+			g.owned[id].heardOf(s.Log)
 		}
 	}
 }

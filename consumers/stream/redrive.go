@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/freshet/freshet/consumers/stream/partition"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
@@ -54,7 +55,7 @@ func (d *DeadLetters) List(ctx context.Context, topic string, s Selection, each 
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	defer b.topic.Close()
 	if s.Pending {
 		if err := b.readMarks(ctx, nil); err != nil {
 			return err
@@ -95,7 +96,7 @@ func (d *DeadLetters) Redrive(ctx context.Context, topic string, s Selection) (R
 	if err != nil {
 		return did, err
 	}
-	defer b.close()
+	defer b.topic.Close()
 	back := newLookback(s)
 	err = b.readMarks(ctx, func(r Record) error {
 		if letter, usable := b.parse(r); usable && s.matches(letter) {
@@ -112,7 +113,7 @@ func (d *DeadLetters) Redrive(ctx context.Context, topic string, s Selection) (R
 	if err := back.read(ctx, d.kafka, topic); err != nil {
 		return did, fmt.Errorf("looking for tombstones that are younger than the letters: %w", err)
 	}
-	notes := notes{letters: d, topic: b.topic}
+	notes := notes{letters: d, topic: b.topic.Name}
 	err = b.letters(ctx, s, func(r Record, letter *DeadLetter, usable bool) error {
 		did.Letters++
 		if !s.matches(letter) {
@@ -162,28 +163,23 @@ func letterName(at kafkaio.Position) string { return fmt.Sprintf("%d@%d", at.Par
 
 // box is one dead-letter topic as of now.
 type box struct {
-	*cluster
+	topic    *partition.Topic
 	original string
-	spans    map[int32]span
+	spans    map[int32]partition.Span
 	marks    marks
 }
 
 func (d *DeadLetters) open(ctx context.Context, topic string) (*box, error) {
-	b := &box{cluster: newCluster(d.kafka, DeadLetterTopic(topic)), original: topic, marks: marks{}}
-	partitions, err := allPartitions(ctx, d.kafka, b.topic)
-	if err == nil {
-		b.spans, err = b.cluster.spans(ctx, partitions...)
-	}
+	t, spans, err := partition.Open(ctx, d.kafka, DeadLetterTopic(topic))
 	if err != nil {
-		b.close()
 		return nil, err
 	}
-	return b, nil
+	return &box{topic: t, original: topic, spans: spans, marks: marks{}}, nil
 }
 
 // readMarks learns what was redriven. each, unless it is nil, gets the letters meanwhile, also those that were.
 func (b *box) readMarks(ctx context.Context, each func(Record) error) error {
-	return scanSpans(ctx, b.cluster, b.spans, func(r Record) error {
+	return b.topic.Scan(ctx, b.spans, func(r Record) error {
 		if !b.marks.take(r) && each != nil {
 			return each(r)
 		}
@@ -191,15 +187,22 @@ func (b *box) readMarks(ctx context.Context, each func(Record) error) error {
 	})
 }
 
+// errEnough ends letters early, without an error.
+var errEnough = errors.New("enough")
+
 // letters calls each for every letter; of those that were redriven only where s is not for the pending ones.
 func (b *box) letters(ctx context.Context, s Selection, each func(r Record, letter *DeadLetter, usable bool) error) error {
-	return scanSpans(ctx, b.cluster, b.spans, func(r Record) error {
+	err := b.topic.Scan(ctx, b.spans, func(r Record) error {
 		if isNote(r) || s.Pending && b.marks.has(r.Partition, r.Offset) {
 			return nil
 		}
 		letter, usable := b.parse(r)
 		return each(r, letter, usable)
 	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
 }
 
 // parse reads a letter, and tells whether it can be redriven.

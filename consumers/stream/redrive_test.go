@@ -14,29 +14,29 @@ import (
 
 // giveUp writes a record and its dead letter.
 func (w *world) giveUp(key, reason string) {
-	w.t.Helper()
+	w.T.Helper()
 	r := w.sendAt(0, key, []byte("value of "+key))
-	require.NoError(w.t, w.letters().Write(w.t.Context(), &r, "g", errors.New(reason)))
+	require.NoError(w.T, w.letters().Write(w.T.Context(), &r, "g", errors.New(reason)))
 }
 
 // sendAt writes a record, a tombstone where value is nil.
 func (w *world) sendAt(partition int32, key string, value []byte) Record {
-	w.t.Helper()
+	w.T.Helper()
 	at := w.End(testTopic, partition)
-	w.send(kafkaio.Message{Topic: testTopic, Partition: partition, Key: []byte(key), Value: value})
+	w.Send(kafkaio.Message{Topic: testTopic, Partition: partition, Key: []byte(key), Value: value})
 	return Record{Topic: testTopic, Partition: partition, Offset: at, Key: []byte(key), Value: value, Time: time.Now()}
 }
 
 func (w *world) redrive(s Selection) Redriven {
-	w.t.Helper()
-	did, err := w.letters().Redrive(w.t.Context(), testTopic, s)
-	require.NoError(w.t, err)
+	w.T.Helper()
+	did, err := w.letters().Redrive(w.T.Context(), testTopic, s)
+	require.NoError(w.T, err)
 	return did
 }
 
 func (w *world) pending() (keys []string) {
-	w.t.Helper()
-	require.NoError(w.t, w.letters().List(w.t.Context(), testTopic, Selection{Pending: true}, func(l DeadLetter) error {
+	w.T.Helper()
+	require.NoError(w.T, w.letters().List(w.T.Context(), testTopic, Selection{Pending: true}, func(l DeadLetter) error {
 		keys = append(keys, string(l.Original.Key))
 		return nil
 	}))
@@ -158,7 +158,7 @@ func TestARedriveThatWasCutOff(t *testing.T) {
 	}
 	// Anybody may write such a header: of another key it says nothing.
 	for i := range letters {
-		w.send(kafkaio.Message{Topic: testTopic, Partition: 1, Key: []byte("somebody"), Value: []byte("x"), Headers: []kafkaio.Header{
+		w.Send(kafkaio.Message{Topic: testTopic, Partition: 1, Key: []byte("somebody"), Value: []byte("x"), Headers: []kafkaio.Header{
 			{Key: headerRedriven, Value: []byte(letterName(letters[i].Position))},
 		}})
 	}

@@ -1,6 +1,10 @@
 package stream
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/freshet/freshet/consumers/stream/partition"
+)
 
 // Stats counts what a consumer did since it was made.
 type Stats struct {
@@ -17,12 +21,13 @@ type Stats struct {
 }
 
 type counters struct {
-	records, batches, deadLetters, retries, lost, rewinds, generations, commits atomic.Int64
+	records, batches, deadLetters, retries, generations, commits atomic.Int64
+	losses                                                       partition.Losses
 }
 
 func (c *counters) snapshot() Stats {
 	return Stats{
 		Records: c.records.Load(), Batches: c.batches.Load(), DeadLetters: c.deadLetters.Load(), Retries: c.retries.Load(),
-		Lost: c.lost.Load(), Rewinds: c.rewinds.Load(), Generations: c.generations.Load(), Commits: c.commits.Load(),
+		Lost: c.losses.Records.Load(), Rewinds: c.losses.Rewinds.Load(), Generations: c.generations.Load(), Commits: c.commits.Load(),
 	}
 }

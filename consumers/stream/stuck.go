@@ -52,12 +52,12 @@ func (s *stuckRecords) clear() {
 	clear(s.at)
 }
 
-// Stuck lists, for each partition that has any, the record that has been tried longest, in the order of the partitions.
-func (m *member) Stuck() []Stuck {
-	m.stuck.mu.Lock()
-	defer m.stuck.mu.Unlock()
+// longest lists, for each partition that has any, the record that has been tried longest, in the order of the partitions.
+func (s *stuckRecords) longest() []Stuck {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	longest := map[int32]Stuck{}
-	for _, r := range m.stuck.at {
+	for _, r := range s.at {
 		if other, known := longest[r.Partition]; !known || r.Since.Before(other.Since) {
 			longest[r.Partition] = r
 		}
@@ -86,10 +86,10 @@ func (a *attempts) failed(message string, err error, now time.Time, more ...slog
 		a.since = now
 	}
 	level, tried := slog.LevelWarn, now.Sub(a.since)
-	if tried >= a.member.cfg.StuckAfter {
+	if tried >= a.member.runtime.StuckAfter {
 		level = slog.LevelError
 		a.member.stuck.set(Stuck{Topic: a.member.topic, Partition: a.at.partition, Offset: a.at.offset, Since: a.since, Err: err})
-		if now.Sub(a.complains) < a.member.cfg.StuckAfter {
+		if now.Sub(a.complains) < a.member.runtime.StuckAfter {
 			return
 		}
 		a.complains = now
@@ -101,5 +101,14 @@ func (a *attempts) failed(message string, err error, now time.Time, more ...slog
 func (a *attempts) over() {
 	if !a.since.IsZero() {
 		a.member.stuck.unset(a.at)
+	}
+	a.since, a.complains = time.Time{}, time.Time{}
+}
+
+// moveTo goes on with a record, from the beginning if it is another one.
+func (a *attempts) moveTo(at recordAt) {
+	if a.at != at {
+		a.over()
+		a.at = at
 	}
 }

@@ -15,19 +15,19 @@ import (
 // Warnings become an error once the time is over, and then one in each such time, however often it is tried.
 func TestAttemptsThatGoOn(t *testing.T) {
 	var log bytes.Buffer
-	m := &member{topic: "events", cfg: Runtime{StuckAfter: time.Minute}}
+	m := &member{topic: "events", runtime: Runtime{StuckAfter: time.Minute}}
 	tries := &attempts{member: m, log: slog.New(slog.NewTextHandler(&log, nil)), at: recordAt{3, 17}}
 	begin := time.Now()
 	for second := range 200 {
 		tries.failed("handling failed", errors.New("OOM"), begin.Add(time.Duration(second)*time.Second))
-		require.Equal(t, second >= 60, len(m.Stuck()) == 1, second)
+		require.Equal(t, second >= 60, len(m.stuck.longest()) == 1, second)
 	}
 	require.Equal(t, 60, strings.Count(log.String(), "level=WARN"))
 	require.Equal(t, 3, strings.Count(log.String(), "level=ERROR"), "after 60, 120 and 180 s")
-	stuck := m.Stuck()[0]
+	stuck := m.stuck.longest()[0]
 	require.Equal(t, Stuck{Topic: "events", Partition: 3, Offset: 17, Since: begin, Err: stuck.Err}, stuck)
 	tries.over()
-	require.Empty(t, m.Stuck())
+	require.Empty(t, m.stuck.longest())
 }
 
 func TestAPartitionThatDoesNotGetOnIsStuckUntilItDoes(t *testing.T) {
@@ -35,8 +35,8 @@ func TestAPartitionThatDoesNotGetOnIsStuckUntilItDoes(t *testing.T) {
 	cfg := fastConfig()
 	cfg.StuckAfter = 20 * time.Millisecond
 	mend := make(chan struct{})
-	w.write(1, "fails")
-	w.write(0, "fine")
+	w.Write(1, "fails")
+	w.Write(0, "fine")
 	c := w.consumer(cfg, func(_ context.Context, batch []Record) error {
 		if batch[0].Partition == 0 {
 			return nil
@@ -65,7 +65,7 @@ func TestARequestThatIsDeliveredAgainAndAgainIsStuck(t *testing.T) {
 	cfg := fastGatherConfig()
 	cfg.StuckAfter = 20 * time.Millisecond
 	mend := make(chan struct{})
-	w.write(0, "fine", "fails", "fine too")
+	w.Write(0, "fine", "fails", "fine too")
 	g := w.gatherer(cfg, func(_ context.Context, batch []*Delivery) {
 		for _, d := range batch {
 			select {

@@ -138,9 +138,9 @@ func (m *member) report(_ context.Context, to metric.Observer) error {
 	m.observed.Store(true)
 	to.ObserveInt64(t.rebalances, m.stats.generations.Load(), t.member)
 	to.ObserveInt64(t.retries, m.stats.retries.Load(), t.member)
-	to.ObserveInt64(t.lost, m.stats.lost.Load(), t.member)
+	to.ObserveInt64(t.lost, m.stats.losses.Records.Load(), t.member)
 	to.ObserveInt64(t.commitErrors, m.commitErrors.Load(), t.member)
-	to.ObserveInt64(t.stuck, int64(len(m.Stuck())), t.member)
+	to.ObserveInt64(t.stuck, int64(len(m.stuck.longest())), t.member)
 	m.progressMu.Lock()
 	partitions := m.progress
 	m.progressMu.Unlock()

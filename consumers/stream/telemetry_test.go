@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/freshet/freshet/consumers/stream/streamtest"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
@@ -124,18 +125,18 @@ func headersOf(c trace.SpanContext) []kafkaio.Header {
 
 // observe is observe for what is written from now on too.
 func (w *world) observe() *observed {
-	w.t.Helper()
-	o := observe(w.t)
-	require.NoError(w.t, w.writer.Close(w.t.Context()))
-	w.writer = kafkaio.NewWriter(w.cfg, kafkaio.DefaultWriterConfig(), quiet())
+	w.T.Helper()
+	o := observe(w.T)
+	require.NoError(w.T, w.Writer.Close(w.T.Context()))
+	w.Writer = kafkaio.NewWriter(w.Config, kafkaio.DefaultWriterConfig(), streamtest.Quiet())
 	return o
 }
 
 // writeFrom writes a record for each producer. Before anybody reads, so that all come in one batch.
 func (w *world) writeFrom(producers ...trace.SpanContext) {
-	w.t.Helper()
+	w.T.Helper()
 	for i, p := range producers {
-		w.send(kafkaio.Message{Value: fmt.Appendf(nil, "v%d", i), Headers: headersOf(p)})
+		w.Send(kafkaio.Message{Value: fmt.Appendf(nil, "v%d", i), Headers: headersOf(p)})
 	}
 }
 
@@ -247,7 +248,7 @@ func TestTracesThatAreNotSampled(t *testing.T) {
 }
 
 func TestUntracedBatchAllocatesNothing(t *testing.T) {
-	m := newMember(kafkaio.DefaultConfig(), DefaultRuntime(), testGroup, testTopic, quiet())
+	m := newMember(kafkaio.DefaultConfig(), DefaultRuntime(), testGroup, testTopic, streamtest.Quiet())
 	batch := make([]Record, 100)
 	for i := range batch {
 		batch[i].Headers = headersOf(sender(1, 0))
@@ -317,9 +318,9 @@ func TestLagIsOfOwnedPartitions(t *testing.T) {
 		}
 	}
 	old := time.Now().Add(-time.Hour)
-	w.send(kafkaio.Message{Partition: 0, Value: []byte("old"), Time: old})
-	w.write(0, "a", "b")
-	w.write(1, "c")
+	w.Send(kafkaio.Message{Partition: 0, Value: []byte("old"), Time: old})
+	w.Write(0, "a", "b")
+	w.Write(1, "c")
 	one := start(t, w.consumer(fastConfig(), handle))
 	eventually := func(want map[int]int64) {
 		t.Helper()

@@ -55,7 +55,7 @@ func (w *window) open(env *Env) (*fromtopics.Topics, error) {
 	}
 	now := time.Now()
 	cfg := fromtopics.Config{
-		Kafka: s.Kafka, Runtime: s.Consumers.Interactions.Runtime, Interactions: s.Topics.Interactions.Name, Items: s.Topics.Items.Name,
+		Kafka: s.Kafka, Reading: s.Consumers.Interactions.Reading, Interactions: s.Topics.Interactions.Name, Items: s.Topics.Items.Name,
 		Limits: s.Limits, Log: env.Log, Progress: readingBar(env),
 	}
 	if cfg.Since, err = parseMoment(w.Since, now); err != nil {

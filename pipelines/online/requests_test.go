@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/producers/kafkaio"
@@ -45,7 +46,7 @@ func (w *world) question(q schemas.RecommendationRequest, correlation string) ka
 func (w *world) replyCounts() map[string]int {
 	w.t.Helper()
 	counts := map[string]int{}
-	err := stream.Scan(w.t.Context(), w.settings.Kafka, w.settings.Topics.Replies.Name, func(r stream.Record) error {
+	err := replay.Scan(w.t.Context(), w.settings.Kafka, w.settings.Topics.Replies.Name, func(r stream.Record) error {
 		correlation, _ := kafkaio.HeaderValue(r.Headers, kafkaio.HeaderCorrelationID)
 		counts[string(correlation)]++
 		reply, err := w.replies.Decode(w.t.Context(), r.Value, &r)
@@ -222,7 +223,7 @@ func TestRequestsInFlightAtSIGTERMGetTheirReplies(t *testing.T) {
 func (w *world) repliesByCorrelation() map[string]schemas.RecommendationReply {
 	w.t.Helper()
 	replies := map[string]schemas.RecommendationReply{}
-	err := stream.Scan(w.t.Context(), w.settings.Kafka, w.settings.Topics.Replies.Name, func(r stream.Record) error {
+	err := replay.Scan(w.t.Context(), w.settings.Kafka, w.settings.Topics.Replies.Name, func(r stream.Record) error {
 		correlation, _ := kafkaio.HeaderValue(r.Headers, kafkaio.HeaderCorrelationID)
 		reply, err := w.replies.Decode(w.t.Context(), r.Value, &r)
 		if _, again := replies[string(correlation)]; again {

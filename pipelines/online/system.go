@@ -256,7 +256,7 @@ func (y *System) openRecommendations(ctx context.Context, dead *stream.DeadLette
 func (y *System) openRecall(ctx context.Context) error {
 	s := y.settings
 	evaluator, err := recall.New(ctx, recall.Parts{
-		Kafka: s.Kafka, Runtime: s.Consumers.Interactions.Runtime, Topics: s.Topics, Registry: y.Registry, Limits: s.Limits,
+		Kafka: s.Kafka, Reading: s.Consumers.Interactions.Reading, Topics: s.Topics, Registry: y.Registry, Limits: s.Limits,
 		ItemTower: y.itemTower, UserTower: y.userTowers[0], Profiles: s.Profiles, Writer: y.Writer, Log: y.log,
 	}, s.Recall)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/partition"
 	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/pipelines/topics"
@@ -97,7 +98,7 @@ func testSettings(stack *servertest.Stack) settings.Settings {
 	}
 	s.Consumers.Replies.ReplyTopicPrefixes = []string{s.Topics.Replies.Name}
 	for _, r := range runtimes(&s) {
-		r.Backoff = stream.Backoff{Initial: time.Millisecond, Max: 50 * time.Millisecond}
+		r.Backoff = partition.Backoff{Initial: time.Millisecond, Max: 50 * time.Millisecond}
 		r.CommitInterval = 5 * time.Millisecond
 		r.Fetch.MaxWait = 100 * time.Millisecond
 		r.Group.HeartbeatInterval = 20 * time.Millisecond

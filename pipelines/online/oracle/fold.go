@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/profiles"
@@ -70,7 +71,7 @@ func FoldTopic(
 	ctx context.Context, k kafkaio.Config, topic string, serde *schemas.Serde[schemas.Interaction], keys *schemas.Keys, w *World,
 ) (Topic, error) {
 	t := Topic{Users: map[string]*Fold{}}
-	err := stream.Scan(ctx, k, topic, func(r stream.Record) error {
+	err := replay.Scan(ctx, k, topic, func(r stream.Record) error {
 		e, err := factOf(ctx, serde, keys, r)
 		if schemas.IsMalformed(err) || schemas.IsInvalid(err) {
 			t.Poison++

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/freshet/freshet/consumers/catalogue"
-	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/schemas"
@@ -43,11 +43,11 @@ func Candidates(ctx context.Context, s settings.Settings, report Reporter, log *
 	if err != nil {
 		return result, err
 	}
-	replay := stream.NewReplay(s.Kafka, s.Consumers.Catalogue, s.Topics.Items.Name, log)
-	defer replay.Close()
+	topic := replay.New(s.Kafka, replayConfig(s.Consumers.Catalogue), s.Topics.Items.Name, log)
+	defer topic.Close()
 	indexer := catalogue.NewIndexer(c.Items, c.Index, c.ItemTower())
 	r := &candidatesRebuild{
-		Connections: c, model: c.ItemTower().Version(), replay: replay, indexer: indexer, report: report,
+		Connections: c, model: c.ItemTower().Version(), replay: topic, indexer: indexer, report: report,
 		handler: catalogue.New(serde, s.Topics.ItemKeys(s.Limits, c.Registry), s.Limits, indexer, c.Writer, log).Replaying(),
 	}
 	r.result.Model = r.model
@@ -58,7 +58,7 @@ func Candidates(ctx context.Context, s settings.Settings, report Reporter, log *
 	if err == nil {
 		err = markWhole(held, catalogueMark{c.Items.Whole(), c.Items, r.collection}, claim.Check)
 	}
-	r.result.Records = replay.Records()
+	r.result.Records = topic.Records()
 	return r.result, errors.Join(err, claim.Release(context.WithoutCancel(ctx)))
 }
 
@@ -67,7 +67,7 @@ type candidatesRebuild struct {
 	model string
 	// collection is the one that is filled: one that is made again meanwhile gets no mark.
 	collection candidates.Collection
-	replay     *stream.Replay
+	replay     *replay.Replay
 	handler    *catalogue.Handler
 	indexer    *catalogue.Indexer
 	report     Reporter

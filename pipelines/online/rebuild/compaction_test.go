@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/pipelines/offline/dataset/fromtopics"
 	"github.com/freshet/freshet/pipelines/online"
@@ -128,7 +129,7 @@ func (l *late) holds(s settings.Settings) map[string]string {
 func (l *late) exported(topic string) map[string]string {
 	l.t.Helper()
 	reader, err := fromtopics.Open(l.t.Context(), fromtopics.Config{
-		Kafka: l.s.Kafka, Runtime: l.s.Consumers.Catalogue.Runtime, Registry: schemas.EmbeddedRegistry(), Interactions: l.s.Topics.Interactions.Name,
+		Kafka: l.s.Kafka, Reading: l.s.Consumers.Catalogue.Reading, Registry: schemas.EmbeddedRegistry(), Interactions: l.s.Topics.Interactions.Name,
 		Items: topic, ItemKeys: l.s.Topics.ItemKeys(l.s.Limits, nil), InteractionKeys: l.s.Topics.InteractionKeys(l.s.Limits, nil),
 		Limits: l.s.Limits, Log: quiet(),
 	})
@@ -147,7 +148,7 @@ func (l *late) exported(topic string) map[string]string {
 func (l *late) keys(topic string) map[string]int {
 	l.t.Helper()
 	all := map[string]int{}
-	require.NoError(l.t, stream.Scan(l.t.Context(), l.s.Kafka, topic, func(r stream.Record) error {
+	require.NoError(l.t, replay.Scan(l.t.Context(), l.s.Kafka, topic, func(r stream.Record) error {
 		all[string(r.Key)]++
 		return nil
 	}))
@@ -251,7 +252,7 @@ func (l *late) compactByHand(from, to string) {
 	l.createItems(to)
 	require.NoError(l.t, l.servers.Kafka.CreateTopic(stream.DeadLetterTopic(to), 1, nil))
 	last := map[string]stream.Record{}
-	require.NoError(l.t, stream.Scan(l.t.Context(), l.s.Kafka, from, func(r stream.Record) error {
+	require.NoError(l.t, replay.Scan(l.t.Context(), l.s.Kafka, from, func(r stream.Record) error {
 		last[string(r.Key)] = r
 		return nil
 	}))

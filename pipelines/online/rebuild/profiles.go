@@ -7,7 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/freshet/freshet/consumers/interactions"
-	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/settings"
 	"github.com/freshet/freshet/schemas"
@@ -54,13 +54,13 @@ func Profiles(ctx context.Context, s settings.Settings, report Reporter, log *sl
 	if err != nil {
 		return result, err
 	}
-	replay := stream.NewReplay(s.Kafka, s.Consumers.Interactions, s.Topics.Interactions.Name, log)
-	defer replay.Close()
+	topic := replay.New(s.Kafka, replayConfig(s.Consumers.Interactions), s.Topics.Interactions.Name, log)
+	defer topic.Close()
 	shelf := c.Items.BesideShelf(shadow.KeyPrefix())
 	p := &profilesRebuild{
-		shadow: shadow, replay: replay, report: report, live: c.Items, shelf: shelf,
+		shadow: shadow, replay: topic, report: report, live: c.Items, shelf: shelf,
 		handler: interactions.New(
-			serde, s.Topics.InteractionKeys(s.Limits, c.Registry), s.Limits, shadow.Store(), shelf, replay.End, log,
+			serde, s.Topics.InteractionKeys(s.Limits, c.Registry), s.Limits, shadow.Store(), shelf, topic.End, log,
 		).Replaying(),
 	}
 	err = p.run(held)
@@ -70,13 +70,13 @@ func Profiles(ctx context.Context, s settings.Settings, report Reporter, log *sl
 	if err == nil {
 		err = markWhole(held, c.Profiles.Whole(), shadow.Check)
 	}
-	p.result.Records = replay.Records()
+	p.result.Records = topic.Records()
 	return p.result, errors.Join(err, shadow.Close(context.WithoutCancel(ctx)))
 }
 
 type profilesRebuild struct {
 	shadow      *profiles.Shadow
-	replay      *stream.Replay
+	replay      *replay.Replay
 	handler     *interactions.Handler
 	live, shelf *items.Store
 	report      Reporter

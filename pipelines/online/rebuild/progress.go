@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/replay"
 )
 
 // Stage is a step of a rebuild.
@@ -87,11 +88,16 @@ func (r Reporter) counting(stage Stage, total int64) (*atomic.Int64, *meter) {
 	return n, r.meter(func() Progress { return Progress{Stage: stage, Done: n.Load(), Total: total} })
 }
 
+// replayConfig has a topic replayed as its role reads it.
+func replayConfig(role stream.Config) replay.Config {
+	return replay.Config{MaxRecords: role.MaxRecords, HandleTimeout: role.HandleTimeout, Reading: role.Reading}
+}
+
 // replaying is the progress of a replay; users may be nil.
-func (r Reporter) replaying(replay *stream.Replay, users func() int64) *meter {
+func (r Reporter) replaying(topic *replay.Replay, users func() int64) *meter {
 	return r.meter(func() Progress {
 		p := Progress{Stage: StageReplay}
-		p.Done, p.Total = replay.Progress()
+		p.Done, p.Total = topic.Progress()
 		if users != nil {
 			p.Users = users()
 		}

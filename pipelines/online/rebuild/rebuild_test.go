@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/partition"
 	"github.com/freshet/freshet/infra/embedded"
 	"github.com/freshet/freshet/infra/embedded/faults"
 	"github.com/freshet/freshet/infra/embedded/servertest"
@@ -277,7 +277,7 @@ func TestABatchInHandGoesOnAfterARebuild(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(door.Close)
 	role.Redis.Addresses = []string{door.Addr()}
-	role.Consumers.Interactions.Backoff = stream.Backoff{Initial: time.Millisecond, Max: 10 * time.Millisecond}
+	role.Consumers.Interactions.Backoff = partition.Backoff{Initial: time.Millisecond, Max: 10 * time.Millisecond}
 	w.startWith(role, online.Interactions)
 	w.events(people)
 	w.drain()

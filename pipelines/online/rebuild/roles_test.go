@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/pipelines/offline/dataset/fromtopics"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/pipelines/online/rebuild"
@@ -41,7 +42,7 @@ func (w *world) exported() (ids []string) {
 	w.t.Helper()
 	raw := schemas.NewKeys(schemas.KeyConfig{Format: schemas.KeyRaw}, "keys", schemas.DefaultLimits(), nil)
 	reading, err := fromtopics.Open(w.t.Context(), fromtopics.Config{
-		Kafka: w.s.Kafka, Runtime: w.s.Consumers.Interactions.Runtime, Registry: schemas.EmbeddedRegistry(),
+		Kafka: w.s.Kafka, Reading: w.s.Consumers.Interactions.Reading, Registry: schemas.EmbeddedRegistry(),
 		Interactions: w.s.Topics.Interactions.Name, Items: w.s.Topics.Items.Name, InteractionKeys: raw, ItemKeys: raw,
 		Limits: schemas.DefaultLimits(), Log: quiet(),
 	})
@@ -120,7 +121,7 @@ func (w *world) replies(n int) (ids []string) {
 	require.Eventually(w.t, func() bool {
 		ids = nil
 		lag, err := topics.Lag(w.t.Context(), w.s.Kafka, online.Recommendations.Group(w.s.Consumers.Group), w.s.Topics.Requests.Name)
-		require.NoError(w.t, stream.Scan(w.t.Context(), w.s.Kafka, w.s.Topics.Replies.Name, func(r stream.Record) error {
+		require.NoError(w.t, replay.Scan(w.t.Context(), w.s.Kafka, w.s.Topics.Replies.Name, func(r stream.Record) error {
 			id, _ := r.Header(kafkaio.HeaderCorrelationID)
 			ids = append(ids, string(id))
 			return nil

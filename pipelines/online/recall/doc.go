@@ -8,7 +8,7 @@
 // What always holds in it:
 //
 //   - Nothing that came later counts. Interactions, replies and item changes are read as one sequence by broker time
-//     (stream.Timeline). An event is asked for with the history, the page and the catalogue that came before it; what has
+//     (replay.Timeline). An event is asked for with the history, the page and the catalogue that came before it; what has
 //     the event's own millisecond came after. Item vectors are encoded by the item tower from the items topic, folded alongside:
 //     services/items knows the newest ones only, and a change of today must not alter yesterday's figures.
 //   - A user is folded by the code of services/profiles, so that duplicates, late events and erasures do what they do in serving. A late

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/partition"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
@@ -19,8 +21,8 @@ import (
 // Parts is what an Evaluator works with.
 type Parts struct {
 	Kafka kafkaio.Config
-	// Runtime bounds the fetches and says how to wait out errors.
-	Runtime  stream.Runtime
+	// Reading bounds the fetches and says how to wait out errors.
+	Reading  partition.Reading
 	Topics   topics.Config
 	Registry schemas.Registry
 	Limits   schemas.Limits
@@ -37,7 +39,7 @@ type Parts struct {
 type Evaluator struct {
 	parts    Parts
 	config   Config
-	timeline *stream.Timeline
+	timeline *replay.Timeline
 	observer *observer
 	told     *instruments
 	clock    func() time.Time
@@ -75,7 +77,7 @@ func New(ctx context.Context, parts Parts, config Config) (*Evaluator, error) {
 		return nil, err
 	}
 	e.observer = o
-	e.timeline = stream.NewTimeline(parts.Kafka, parts.Runtime, parts.Limits.MaxFutureSkew, parts.Log,
+	e.timeline = replay.NewTimeline(parts.Kafka, parts.Reading, parts.Limits.MaxFutureSkew, parts.Log,
 		t.Interactions.Name, t.Replies.Name, t.Items.Name) // in the order of the constants in observer.go
 	e.abort, e.kill = context.WithCancelCause(context.WithoutCancel(ctx))
 	e.told = newInstruments(e)
@@ -101,7 +103,7 @@ func (e *Evaluator) Run(ctx context.Context) error {
 	defer cancel(nil)
 	defer context.AfterFunc(e.abort, func() { cancel(context.Cause(e.abort)) })()
 	for {
-		wait := e.parts.Runtime.Backoff.Max
+		wait := e.parts.Reading.Backoff.Max
 		switch err := e.advance(ctx); {
 		case ctx.Err() != nil:
 		case err == nil:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
 )
@@ -18,7 +19,7 @@ func Rows(
 	ctx context.Context, k kafkaio.Config, topic string, serde *schemas.Serde[schemas.Recall], limits schemas.Limits,
 ) ([]schemas.Recall, error) {
 	newest := map[string]schemas.Recall{}
-	err := stream.Scan(ctx, k, topic, func(r stream.Record) error {
+	err := replay.Scan(ctx, k, topic, func(r stream.Record) error {
 		if r.Value == nil {
 			delete(newest, string(r.Key))
 			return nil

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/partition"
 	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/pipelines/topics"
 	"github.com/freshet/freshet/producers/kafkaio"
@@ -77,10 +78,10 @@ func newWorld(t testing.TB, seed uint64) *world {
 	}
 	_, err := topics.Ensure(t.Context(), k, names)
 	require.NoError(t, err)
-	runtime := stream.DefaultRuntime()
-	runtime.Fetch.MaxWait = 50 * time.Millisecond
+	reading := partition.DefaultReading()
+	reading.Fetch.MaxWait = 50 * time.Millisecond
 	w.parts = Parts{
-		Kafka: k, Runtime: runtime, Topics: names, Registry: schemas.EmbeddedRegistry(), Limits: schemas.DefaultLimits(),
+		Kafka: k, Reading: reading, Topics: names, Registry: schemas.EmbeddedRegistry(), Limits: schemas.DefaultLimits(),
 		Profiles: shortHistories(), Log: quiet(),
 	}
 	shape := towertest.Shape{Version: "m1", Dim: 8, Seed: seed, Unknown: map[string]bool{itemID(3): true}}

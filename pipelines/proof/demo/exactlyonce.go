@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/pipelines/online"
 	"github.com/freshet/freshet/schemas"
 	"github.com/freshet/freshet/services/profiles"
@@ -137,7 +138,7 @@ func (d *Demo) eventsOf(ctx context.Context, user string) (events []schemas.Inte
 		return nil, 0, err
 	}
 	known := map[string]bool{}
-	err = stream.Scan(ctx, d.settings.Kafka, topic, func(r stream.Record) error {
+	err = replay.Scan(ctx, d.settings.Kafka, topic, func(r stream.Record) error {
 		if string(r.Key) != user {
 			return nil
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/producers"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
@@ -86,7 +87,7 @@ func (d *Demo) askRaw(ctx context.Context, writer *kafkaio.Writer, value []byte)
 	}
 	var answer *stream.Record
 	err = until(ctx, func() (bool, error) {
-		err := stream.Scan(ctx, d.settings.Kafka, replies, func(r stream.Record) error {
+		err := replay.Scan(ctx, d.settings.Kafka, replies, func(r stream.Record) error {
 			if id, _ := kafkaio.HeaderValue(r.Headers, kafkaio.HeaderCorrelationID); bytes.Equal(id, correlation) {
 				answer = &r
 			}

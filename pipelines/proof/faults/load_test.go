@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/partition"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
 )
@@ -200,8 +202,9 @@ func (l *load) ask(_ context.Context, due time.Time) {
 const hearing = 25 * time.Millisecond
 
 func (l *load) listen(ctx context.Context) {
-	replay := stream.NewReplay(l.direct.Kafka, stream.DefaultConfig(), l.s.Topics.Replies.Name, quiet())
-	defer replay.Close()
+	cfg := replay.Config{MaxRecords: 512, HandleTimeout: 30 * time.Second, Reading: partition.DefaultReading()}
+	replies := replay.New(l.direct.Kafka, cfg, l.s.Topics.Replies.Name, quiet())
+	defer replies.Close()
 	note := stream.HandlerFunc(func(ctx context.Context, batch []stream.Record) error {
 		now := time.Now()
 		l.mu.Lock()
@@ -212,7 +215,7 @@ func (l *load) listen(ctx context.Context) {
 		return nil
 	})
 	for ctx.Err() == nil {
-		_, err := replay.Advance(ctx, note)
+		_, err := replies.Advance(ctx, note)
 		l.mu.Lock()
 		l.hearingErr = err // Kafka may be away
 		l.mu.Unlock()

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/partition"
+	"github.com/freshet/freshet/consumers/stream/replay"
 	"github.com/freshet/freshet/producers/kafkaio"
 	"github.com/freshet/freshet/schemas"
 )
@@ -14,7 +16,7 @@ import (
 // Config says what to read.
 type Config struct {
 	Kafka    kafkaio.Config
-	Runtime  stream.Runtime
+	Reading  partition.Reading
 	Registry schemas.Registry
 	// The names of the topics.
 	Interactions, Items string
@@ -74,15 +76,15 @@ func Open(ctx context.Context, cfg Config) (*Topics, error) {
 	return t, nil
 }
 
-func (t *Topics) snapshot(ctx context.Context, topic string) (*stream.Snapshot, error) {
-	return stream.NewSnapshot(ctx, t.cfg.Kafka, t.cfg.Runtime, topic, t.cfg.Log)
+func (t *Topics) snapshot(ctx context.Context, topic string) (*replay.Snapshot, error) {
+	return replay.NewSnapshot(ctx, t.cfg.Kafka, t.cfg.Reading, topic, t.cfg.Log)
 }
 
 // progressEvery is after how many records progress is told.
 const progressEvery = 4096
 
 // each reads a snapshot and tells of the progress.
-func (t *Topics) each(ctx context.Context, s *stream.Snapshot, what string, each func(*stream.Record) error) error {
+func (t *Topics) each(ctx context.Context, s *replay.Snapshot, what string, each func(*stream.Record) error) error {
 	tell := func() {
 		if t.cfg.Progress != nil {
 			done, total := s.Progress()

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/freshet/freshet/consumers/stream"
+	"github.com/freshet/freshet/consumers/stream/partition"
 	"github.com/freshet/freshet/infra/embedded/servertest"
 	"github.com/freshet/freshet/pipelines/offline/dataset"
 	"github.com/freshet/freshet/pipelines/offline/dataset/fromtopics"
@@ -42,7 +42,7 @@ func newWorld(t *testing.T) *world {
 		require.NoError(t, w.broker.CreateTopic(topic, 3, nil))
 	}
 	w.cfg = fromtopics.Config{
-		Kafka: config.Kafka, Runtime: stream.DefaultRuntime(), Registry: schemas.EmbeddedRegistry(),
+		Kafka: config.Kafka, Reading: partition.DefaultReading(), Registry: schemas.EmbeddedRegistry(),
 		Interactions: config.Topics.Interactions, Items: config.Topics.Items, Limits: schemas.DefaultLimits(),
 		InteractionKeys: schemas.NewKeys(raw, "topics.interactions", schemas.DefaultLimits(), nil),
 		ItemKeys:        schemas.NewKeys(raw, "topics.items", schemas.DefaultLimits(), nil),

@@ -1,4 +1,4 @@
-package stream
+package partition
 
 import (
 	"time"
@@ -44,8 +44,8 @@ func arrival(r *Record, seenEnd, now time.Time) time.Time {
 	return r.Time
 }
 
-// bytes is what the record counts towards the bounds of batches.
-func (r *Record) bytes() int {
+// Bytes is what the record counts towards the bounds of batches: its key, value and headers.
+func (r *Record) Bytes() int {
 	n := len(r.Key) + len(r.Value)
 	for i := range r.Headers {
 		n += len(r.Headers[i].Key) + len(r.Headers[i].Value)

@@ -1,4 +1,4 @@
-package stream
+package replay
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/freshet/freshet/consumers/stream/partition"
+	"github.com/freshet/freshet/consumers/stream/streamtest"
 	"github.com/freshet/freshet/producers/kafkaio"
 )
 
@@ -17,14 +19,14 @@ import (
 type told []string
 
 func (w *world) timeline(topics ...string) *Timeline {
-	t := NewTimeline(w.cfg, DefaultRuntime(), time.Minute, quiet(), topics...)
-	w.t.Cleanup(t.Close)
+	t := NewTimeline(w.Config, partition.DefaultReading(), time.Minute, streamtest.Quiet(), topics...)
+	w.T.Cleanup(t.Close)
 	return t
 }
 
 func (w *world) until(l *Timeline, limit time.Time, topics ...int) (all told) {
-	w.t.Helper()
-	require.NoError(w.t, l.Until(w.t.Context(), limit, func(topic int, moment time.Time, r *Record) error {
+	w.T.Helper()
+	require.NoError(w.T, l.Until(w.T.Context(), limit, func(topic int, moment time.Time, r *partition.Record) error {
 		all = append(all, fmt.Sprintf("%d/%d@%d %d %s", topic, r.Partition, r.Offset, moment.Unix(), r.Value))
 		return nil
 	}, topics...))
@@ -32,30 +34,30 @@ func (w *world) until(l *Timeline, limit time.Time, topics ...int) (all told) {
 }
 
 func (w *world) at(topic string, partition int32, seconds int64, value string) {
-	w.t.Helper()
-	_, err := w.writer.Write(w.t.Context(), kafkaio.Message{
+	w.T.Helper()
+	_, err := w.Writer.Write(w.T.Context(), kafkaio.Message{
 		Topic: topic, Partition: partition, Key: []byte("k"), Value: []byte(value), Time: time.Unix(seconds, 0),
 	})
-	require.NoError(w.t, err)
+	require.NoError(w.T, err)
 }
 
 func TestTimelineGoesByMoment(t *testing.T) {
 	w := newWorld(t, 2)
 	other := w.Name("other")
-	w.createTopic(other, 1)
-	l := w.timeline(testTopic, other)
-	w.at(testTopic, 0, 10, "a")
-	w.at(testTopic, 0, 30, "b")
-	w.at(testTopic, 0, 20, "its producer's clock went back")
-	w.at(testTopic, 1, 20, "c")
+	w.Create(other, 1)
+	l := w.timeline(w.Topic, other)
+	w.at(w.Topic, 0, 10, "a")
+	w.at(w.Topic, 0, 30, "b")
+	w.at(w.Topic, 0, 20, "its producer's clock went back")
+	w.at(w.Topic, 1, 20, "c")
 	w.at(other, 0, 20, "d")
 	w.at(other, 0, time.Now().Add(time.Hour).Unix(), "from the future")
 	require.Equal(t, told{"0/0@0 10 a", "0/1@0 20 c", "1/0@0 20 d", "1/0@1 20 from the future"}, w.until(l, time.Unix(30, 0)))
 	require.Empty(t, w.until(l, time.Unix(30, 0)), "nothing comes twice")
 
-	w.at(testTopic, 1, 5, "it comes late")
+	w.at(w.Topic, 1, 5, "it comes late")
 	require.Equal(t, told{"0/1@1 20 it comes late", "0/0@1 30 b", "0/0@2 30 its producer's clock went back"}, w.until(l, time.Unix(31, 0)))
-	w.at(testTopic, 1, 40, "e")
+	w.at(w.Topic, 1, 40, "e")
 	w.at(other, 0, 40, "f")
 	require.Equal(t, told{"1/0@2 40 f"}, w.until(l, time.Unix(50, 0), 1), "of the other topic alone")
 	require.Equal(t, told{"0/1@2 40 e"}, w.until(l, time.Unix(50, 0)))
@@ -63,12 +65,12 @@ func TestTimelineGoesByMoment(t *testing.T) {
 
 func TestTimelineGivesAgainWhatFailed(t *testing.T) {
 	w := newWorld(t, 1)
-	l := w.timeline(testTopic)
+	l := w.timeline(w.Topic)
 	for i := range 3 {
-		w.at(testTopic, 0, int64(1+i), fmt.Sprint(i))
+		w.at(w.Topic, 0, int64(1+i), fmt.Sprint(i))
 	}
 	full := errors.New("full")
-	err := l.Until(t.Context(), time.Unix(9, 0), func(_ int, _ time.Time, r *Record) error {
+	err := l.Until(t.Context(), time.Unix(9, 0), func(_ int, _ time.Time, r *partition.Record) error {
 		if r.Offset == 1 {
 			return full
 		}
@@ -83,12 +85,12 @@ func TestTimelineIsTheSameHoweverItIsCut(t *testing.T) {
 	w := newWorld(t, 3)
 	rng := rand.New(rand.NewPCG(7, 7))
 	for i := range 200 {
-		w.at(testTopic, int32(rng.IntN(3)), int64(i)-rng.Int64N(20)+50, fmt.Sprint(i))
+		w.at(w.Topic, int32(rng.IntN(3)), int64(i)-rng.Int64N(20)+50, fmt.Sprint(i))
 	}
-	whole := w.until(w.timeline(testTopic), time.Unix(1000, 0))
+	whole := w.until(w.timeline(w.Topic), time.Unix(1000, 0))
 	require.Len(t, whole, 200)
 	var parts told
-	l := w.timeline(testTopic)
+	l := w.timeline(w.Topic)
 	for limit := int64(0); limit < 260; limit += rng.Int64N(30) {
 		parts = append(parts, w.until(l, time.Unix(limit, 0))...)
 	}

@@ -1,25 +1,26 @@
-package stream
+package replay
 
 import (
 	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/freshet/freshet/consumers/stream/partition"
+	"github.com/freshet/freshet/consumers/stream/streamtest"
 )
 
 func TestSnapshotIsTheSameEachTime(t *testing.T) {
 	w := newWorld(t, 3)
-	w.fill(0, 3000, 3) // several batches
-	s, err := NewSnapshot(t.Context(), w.cfg, fastRuntime(), testTopic, quiet())
-	require.NoError(t, err)
-	defer s.Close()
-	w.fill(3000, 10, 3) // after the moment of the snapshot
+	w.Fill(0, 3000, 3) // several batches
+	s := w.snapshot(fast())
+	w.Fill(3000, 10, 3) // after the moment of the snapshot
 	read := func() (order [][2]int64) {
 		seen := map[int]bool{}
-		require.NoError(t, s.Each(t.Context(), func(r *Record) error {
+		require.NoError(t, s.Each(t.Context(), func(r *partition.Record) error {
 			order = append(order, [2]int64{int64(r.Partition), r.Offset})
-			require.Less(t, numberOf(r.Value), 3000)
-			seen[numberOf(r.Value)] = true
+			require.Less(t, streamtest.NumberOf(r.Value), 3000)
+			seen[streamtest.NumberOf(r.Value)] = true
 			return nil
 		}))
 		require.Len(t, seen, 3000)
@@ -34,9 +35,9 @@ func TestSnapshotIsTheSameEachTime(t *testing.T) {
 
 	enough := errors.New("enough")
 	calls := 0
-	require.ErrorIs(t, s.Each(t.Context(), func(*Record) error { calls++; return enough }), enough)
+	require.ErrorIs(t, s.Each(t.Context(), func(*partition.Record) error { calls++; return enough }), enough)
 	require.Equal(t, 1, calls)
 
-	_, err = NewSnapshot(t.Context(), w.cfg, fastRuntime(), testTopic+".nowhere", quiet())
+	_, err := NewSnapshot(t.Context(), w.Config, fast(), w.Topic+".nowhere", streamtest.Quiet())
 	require.ErrorContains(t, err, "does not exist: run `freshet topics create`, or correct its name")
 }
