@@ -82,7 +82,7 @@ var owners = map[string][]string{
 var entries = []string{
 	"CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md", "LICENSE", "README.md", "SECURITY.md", "Taskfile.yml", "freshet.example.yaml",
 	"consumers", "docs", "findings", "infra", "pipelines", "producers", "schemas", "services", "go.mod", "go.sum", "main.go", "main_test.go",
-	"documents_test.go",
+	"documents_run_test.go", "documents_test.go",
 }
 
 // mostLines is where a file has more than one reason to exist.
