@@ -549,7 +549,7 @@ func TestTheTableOfCommandsIsWhole(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]*)` \\|").FindAllStringSubmatch(readDocument(t, "docs/commands.md"), -1) {
 		words := strings.Fields(strings.ReplaceAll(row[1], `\|`, "|"))
 		told[words[0]] = true
-		for _, alternative := range strings.Split(strings.Join(words[1:min(2, len(words))], ""), "|") {
+		for alternative := range strings.SplitSeq(strings.Join(words[1:min(2, len(words))], ""), "|") {
 			line := slices.DeleteFunc([]string{words[0], alternative}, func(w string) bool { return w == "" || strings.HasPrefix(w, "[") })
 			require.NoError(t, spoken(program(t).Model.Node, line), row[1])
 		}
