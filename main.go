@@ -34,7 +34,7 @@ type table struct {
 	Traces      commands.Traces      `cmd:"" help:"Take spans by OTLP and print each trace as a tree, for a laptop."`
 	Bench       commands.Bench       `cmd:"" help:"Measure throughput, latency and memory beside floors of the same run."`
 	Config      commands.Config      `cmd:"" help:"Print the effective configuration, secrets masked."`
-	Version     commands.Version     `cmd:"" help:"Print the version."`
+	Version     commands.Version     `cmd:"" help:"Print the version, and what it was built from."`
 }
 
 func main() {

@@ -91,6 +91,7 @@ var owners = map[string][]string{
 var entries = []string{
 	"CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md", "LICENSE", "README.md", "SECURITY.md", "Taskfile.yml", "freshet.example.yaml",
 	"consumers", "docs", "findings", "infra", "pipelines", "producers", "schemas", "services", "go.mod", "go.sum", "main.go", "main_test.go",
+	"documents_run_test.go", "documents_test.go",
 }
 
 // mostLines is where a file has more than one reason to exist.
@@ -368,21 +369,15 @@ var (
 
 // TestLinksOfTheDocumentsLeadSomewhere: to a file, and to a heading of it as GitHub names them.
 func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
-	var documents []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "findings/*.md", "infra/*/*.md"} {
-		found, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		documents = append(documents, found...)
-	}
 	anchors := map[string][]string{}
-	for _, d := range documents {
+	for _, d := range documents(t) {
 		for _, heading := range headings.FindAllStringSubmatch(codeBlocks.ReplaceAllString(readDocument(t, d), ""), -1) {
 			plain := notInAnchor.ReplaceAllString(strings.ToLower(heading[1]), "")
 			anchors[d] = append(anchors[d], strings.ReplaceAll(plain, " ", "-"))
 		}
 	}
 	seen := 0
-	for _, d := range documents {
+	for _, d := range documents(t) {
 		for _, link := range links.FindAllStringSubmatch(codeBlocks.ReplaceAllString(readDocument(t, d), ""), -1) {
 			file, anchor, _ := strings.Cut(link[1], "#")
 			if strings.Contains(file, "://") {

@@ -124,6 +124,53 @@ func TestTheImageRunsImportedBundles(t *testing.T) {
 	require.Contains(t, string(script), "sha256sum --check")
 }
 
+// TestAReleaseBuildsTheSameImage: goreleaser gives the Dockerfile what Docker Compose gives it, under the names of its arguments.
+func TestAReleaseBuildsTheSameImage(t *testing.T) {
+	var release struct {
+		Images []struct {
+			Dockerfile string
+			ExtraFiles []string          `yaml:"extra_files"`
+			BuildArgs  map[string]string `yaml:"build_args"`
+		} `yaml:"dockers_v2"`
+	}
+	read(t, "../../.goreleaser.yaml", &release)
+	require.Len(t, release.Images, 1)
+	image := release.Images[0]
+	require.Equal(t, "infra/compose/Dockerfile", image.Dockerfile)
+	ignored, err := os.ReadFile("Dockerfile.dockerignore")
+	require.NoError(t, err)
+	var taken []string
+	for _, line := range regexp.MustCompile(`(?m)^!(\S+)$`).FindAllStringSubmatch(string(ignored), -1) {
+		taken = append(taken, line[1])
+	}
+	require.ElementsMatch(t, taken, image.ExtraFiles)
+	for _, file := range image.ExtraFiles {
+		_, err := os.Stat(filepath.Join("../..", file))
+		require.NoError(t, err)
+	}
+	file, err := os.ReadFile("Dockerfile")
+	require.NoError(t, err)
+	arguments := regexp.MustCompile(`(?m)^ARG (.*)$`).FindStringSubmatch(string(file))
+	require.NotNil(t, arguments)
+	for name := range image.BuildArgs {
+		require.Contains(t, strings.Fields(arguments[1]), name)
+		require.Contains(t, string(file), "services/build."+strings.ToLower(name)+"=$"+name)
+	}
+	require.Len(t, image.BuildArgs, len(strings.Fields(arguments[1])))
+
+	needed, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if .Module}}{{if .Module.Main}}{{.Dir}}{{end}}{{end}}", "../..").Output()
+	require.NoError(t, err)
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	for dir := range strings.FieldsSeq(string(needed)) {
+		inner, err := filepath.Rel(root, dir)
+		require.NoError(t, err)
+		if inner != "." {
+			require.Contains(t, image.ExtraFiles, strings.Split(filepath.ToSlash(inner), "/")[0], "what the program is built from")
+		}
+	}
+}
+
 // onnxruntimeVariable is services/towers/onnxruntime.Variable, which this room may not import.
 const onnxruntimeVariable = "FRESHET_ONNXRUNTIME"
 

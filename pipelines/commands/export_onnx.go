@@ -3,6 +3,7 @@ package commands
 import (
 	"fmt"
 
+	"github.com/freshet/freshet/services/build"
 	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers/interchange"
 )
@@ -38,8 +39,7 @@ func (c *ExportONNX) Run(env *Env) error {
 		}
 		bundle = s.Bundle
 	}
-	release, _ := built()
-	written, err := interchange.Export(bundle, c.Out, release)
+	written, err := interchange.Export(bundle, c.Out, build.Read().Version)
 	if err != nil {
 		return err
 	}

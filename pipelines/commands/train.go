@@ -10,6 +10,7 @@ import (
 	"github.com/freshet/freshet/pipelines/offline/dataset"
 	"github.com/freshet/freshet/pipelines/offline/description"
 	"github.com/freshet/freshet/pipelines/offline/training"
+	"github.com/freshet/freshet/services/build"
 	"github.com/freshet/freshet/services/terminal"
 	"github.com/freshet/freshet/services/towers"
 )
@@ -75,7 +76,7 @@ func (c *Train) Run(env *Env) error {
 		Parted:     func(p training.Parts) { parts.print(env.Err, p, config.MinItemEvents) },
 		Checkpoint: c.Checkpoint, Restart: c.Restart,
 	}
-	_, options.Commit = built()
+	options.Commit = build.Read().Source()
 	warm := config
 	if c.From != "" {
 		if options.From, err = towers.ReadWeights(c.From); err != nil {

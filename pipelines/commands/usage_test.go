@@ -1,17 +1,22 @@
 package commands_test
 
 import (
+	"encoding/json"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/freshet/freshet/pipelines/commands"
 	"github.com/freshet/freshet/schemas"
+	"github.com/freshet/freshet/services/build"
 )
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -116,5 +121,41 @@ func TestConfigMasksSecrets(t *testing.T) {
 func TestVersion(t *testing.T) {
 	o := execute(t.Context(), "", "version")
 	require.Zero(t, o.code)
-	require.Regexp(t, `^freshet \S+.* go1\.\S+ \w+/\w+\n$`, o.out)
+	require.Regexp(t, `^freshet \d+\.\d+\.\d+\S*(, commit \S+( of \S+)?)?, go1\.\S+ \w+/\w+ with(out)? cgo\n$`, o.out)
+
+	o = execute(t.Context(), "", "version", "--json")
+	require.Zero(t, o.code)
+	var got build.Info
+	require.NoError(t, json.Unmarshal([]byte(o.out), &got))
+	require.Equal(t, build.Read(), got)
+}
+
+// TestAReleaseKnowsWhatItIs: by the very flags of .goreleaser.yaml, as the binaries have them, and of the Dockerfile, as the image does.
+func TestAReleaseKnowsWhatItIs(t *testing.T) {
+	var release struct {
+		Builds []struct{ Ldflags []string }
+	}
+	text, err := os.ReadFile("../../.goreleaser.yaml")
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(text, &release))
+	require.Len(t, release.Builds, 1)
+	text, err = os.ReadFile("../../infra/compose/Dockerfile")
+	require.NoError(t, err)
+	image := regexp.MustCompile(`-ldflags="([^"]*)"`).FindStringSubmatch(string(text))
+	require.NotNil(t, image)
+	said := strings.NewReplacer("\\\n", "", "{{ .Version }}", "9.8.7", "{{ .FullCommit }}", "c0ffee", "{{ .CommitDate }}", "2026-12-01T00:00:00Z",
+		"$VERSION", "9.8.7", "$COMMIT", "c0ffee", "$DATE", "2026-12-01T00:00:00Z")
+	want := build.Read()
+	want.Version, want.Commit, want.Date, want.Modified = "9.8.7", "c0ffee", "2026-12-01T00:00:00Z", false
+	for name, flags := range map[string]string{"binaries": strings.Join(release.Builds[0].Ldflags, " "), "image": image[1]} {
+		program := filepath.Join(t.TempDir(), "freshet")
+		made := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-ldflags", said.Replace(flags), "-o", program, "../..")
+		out, err := made.CombinedOutput()
+		require.NoError(t, err, string(out))
+		out, err = exec.CommandContext(t.Context(), program, "version", "--json").Output()
+		require.NoError(t, err, name)
+		var got build.Info
+		require.NoError(t, json.Unmarshal(out, &got))
+		require.Equal(t, want, got, name)
+	}
 }

@@ -1,49 +1,38 @@
 package commands
 
 import (
-	"cmp"
-	"runtime"
-	"runtime/debug"
-
+	"github.com/freshet/freshet/services/build"
 	"github.com/freshet/freshet/services/terminal"
 )
 
-// commit is for builds to which Go tells none, such as those from an archive of the source or with -buildvcs=false:
-// -ldflags "-X github.com/freshet/freshet/pipelines/commands.commit=…".
-var commit string
-
 // Version prints what was built.
-type Version struct{}
-
-// Run prints the module's version, the commit where the build knows it, and the Go release.
-func (Version) Run(env *Env) error {
-	version, commit := built()
-	if commit != "" {
-		commit = " " + commit
-	}
-	_, err := terminal.Fprintf(env.Out, "freshet %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+type Version struct {
+	JSON bool `name:"json" help:"Print the same as JSON."`
 }
 
-// built is the module's version and the commit, empty where the build does not know it. A commit whose files were changed
-// before the build ends in -modified.
-func built() (version, revision string) {
-	version, revision = "(devel)", commit
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return version, revision
+// Help says what each word of the line is.
+func (*Version) Help() string {
+	return `The line has the version, where the build knew them the commit and its date, the release of Go, the platform, and whether the
+program can run bundles trained elsewhere (cgo). A version that ends in -dev is on the way to that release.`
+}
+
+// Run prints a line, or JSON.
+func (c *Version) Run(env *Env) error {
+	b := build.Read()
+	if c.JSON {
+		return terminal.FprintJSON(env.Out, b)
 	}
-	modified := ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			modified = "-modified"
+	line := "freshet " + b.Version
+	if source := b.Source(); source != "" {
+		line += ", commit " + source
+		if b.Date != "" {
+			line += " of " + b.Date
 		}
 	}
-	if revision != "" {
-		revision += modified
+	cgo := "without cgo"
+	if b.Cgo {
+		cgo = "with cgo"
 	}
-	return cmp.Or(info.Main.Version, version), revision
+	_, err := terminal.Fprintf(env.Out, "%s, %s %s %s\n", line, b.Go, b.Platform, cgo)
+	return err
 }

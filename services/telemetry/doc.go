@@ -1,8 +1,8 @@
 // Package telemetry lets a process be seen from outside: OpenTelemetry's SDK behind the global API, slog with trace ids, and the
 // admin server with health, metrics and profiles.
 //
-// It may import schemas. It is the only package that imports the SDK, its exporters and Prometheus's libraries; whoever has
-// something to measure uses OpenTelemetry's global API (otel.Tracer, otel.Meter) and needs nothing of this package.
+// It may import schemas and services/build. It is the only package that imports the SDK, its exporters and Prometheus's libraries;
+// whoever has something to measure uses OpenTelemetry's global API (otel.Tracer, otel.Meter) and needs nothing of this package.
 //
 // What always holds in it:
 //

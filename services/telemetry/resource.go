@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime/debug"
-	"slices"
 	"strconv"
 
 	"go.opentelemetry.io/otel/sdk/resource"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0" // the version of the SDK's own detectors: others do not merge
+
+	"github.com/freshet/freshet/services/build"
 )
 
 // describe says who this process is.
@@ -35,15 +35,11 @@ func describe(ctx context.Context, c Config) (*resource.Resource, error) {
 	return who, nil
 }
 
-// version is the module's version, and the commit behind a + where the build knows it.
+// version is the program's, and the commit behind a + where the build knows it.
 func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
+	b := build.Read()
+	if b.Commit == "" {
+		return b.Version
 	}
-	commit := slices.IndexFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "vcs.revision" })
-	if commit < 0 {
-		return info.Main.Version
-	}
-	return info.Main.Version + "+" + info.Settings[commit].Value
+	return b.Version + "+" + b.Commit
 }
