@@ -353,7 +353,7 @@ func evaluateInAllForms(t *testing.T, movieLens string, ok func(t *testing.T, in
 	require.Regexp(t, `(?m)^EASE: lambda \d+ \(best of 4 settings on \d+ validation cases`, table)
 	require.Regexp(t, `(?m)^item-kNN: k \d+, shrinkage \d+ \(best of 9 settings.*; the neighbours are those of each candidate item`, table)
 	require.Regexp(t, `(?m)^V-SKNN: \d+ neighbours .*; the neighbours are other sessions`, table)
-	require.Contains(t, table, "NDCG: sum of 1 / log2(place + 1)")
+	require.Contains(t, table, "NDCG: sum of 1 / log2(rank + 1)")
 	for name, want := range map[string]string{"figures.parquet": "PAR1", "cases.parquet": "PAR1", "report.html": "Over 2 runs"} {
 		text, err := os.ReadFile(file(name))
 		require.NoError(t, err)
