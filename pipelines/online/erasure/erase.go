@@ -110,6 +110,13 @@ func (e *erasing) bury(ctx context.Context) (err error) {
 	return nil
 }
 
+// isOver reports whether the wait has ended. A connection's deadline is the context's, and its timer may fire first: then a call fails by
+// the end of the wait while the context does not say so yet.
+func isOver(ctx context.Context) bool {
+	deadline, limited := ctx.Deadline()
+	return ctx.Err() != nil || limited && !time.Now().Before(deadline)
+}
+
 // follow waits until the profile has the tombstone's offset and the role has committed all that lay in the topic then.
 func (e *erasing) follow(ctx context.Context) (profile *profiles.Profile, err error) {
 	group, topic := online.Interactions.Group(e.settings.Consumers.Group), e.settings.Topics.Interactions.Name
@@ -127,7 +134,7 @@ func (e *erasing) follow(ctx context.Context) (profile *profiles.Profile, err er
 		if err == nil && applied && behind == 0 {
 			return e.profile(context.WithoutCancel(ctx))
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil && !isOver(ctx) {
 			trouble = err
 		}
 		select {
