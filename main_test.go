@@ -46,6 +46,7 @@ var rooms = map[string][]string{
 	"consumers/stream/replay":     {"producers/kafkaio", "consumers/stream/partition"},
 	"consumers/stream/streamtest": {"producers/kafkaio", "infra/embedded"},
 	"infra":                       {"infra"},
+	"docs":                        {"pipelines/commands"}, // its tests: what the documents show and name is there
 
 	"pipelines/commands": {"schemas", "services", "producers", "consumers", "infra/embedded", "pipelines"},
 	"pipelines/settings": {
@@ -91,7 +92,6 @@ var owners = map[string][]string{
 var entries = []string{
 	"CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md", "LICENSE", "README.md", "SECURITY.md", "Taskfile.yml", "freshet.example.yaml",
 	"consumers", "docs", "findings", "infra", "pipelines", "producers", "schemas", "services", "go.mod", "go.sum", "main.go", "main_test.go",
-	"documents_run_test.go", "documents_test.go",
 }
 
 // mostLines is where a file has more than one reason to exist.
@@ -299,7 +299,7 @@ const helpFile = "pipelines/commands/testdata/help.txt"
 // each calls visit for every command and group of commands, with its words on the command line.
 func each(t *testing.T, visit func(words []string, node *kong.Node)) {
 	t.Helper()
-	parser, err := kong.New(&table{}, commands.Variables())
+	parser, err := kong.New(&commands.Table{}, commands.Variables())
 	require.NoError(t, err)
 	var walk func(words []string, node *kong.Node)
 	walk = func(words []string, node *kong.Node) {
@@ -316,7 +316,7 @@ func TestHelp(t *testing.T) {
 	var all bytes.Buffer
 	each(t, func(words []string, _ *kong.Node) {
 		var out, errs bytes.Buffer
-		var fresh table
+		var fresh commands.Table
 		code := commands.Execute(t.Context(), &fresh, &fresh.Global, append(words, "--help"), commands.Streams{Out: &out, Err: &errs})
 		require.Zero(t, code, "%v: %s", words, &errs)
 		require.Empty(t, errs.String())
@@ -351,58 +351,11 @@ func TestEveryCommandAndFlagIsExplained(t *testing.T) {
 	})
 }
 
-// mostREADME keeps the first page a page: what is longer belongs to docs.
-const mostREADME = 200
-
-func TestTheREADMEIsShort(t *testing.T) {
-	text, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	require.Less(t, bytes.Count(text, []byte("\n")), mostREADME)
-}
-
-var (
-	links       = regexp.MustCompile(`\]\(([^)\s]*)\)`)
-	codeBlocks  = regexp.MustCompile("(?ms)^```.*?^```")
-	headings    = regexp.MustCompile(`(?m)^#+ (.*)$`)
-	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
-)
-
-// TestLinksOfTheDocumentsLeadSomewhere: to a file, and to a heading of it as GitHub names them.
-func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
-	anchors := map[string][]string{}
-	for _, d := range documents(t) {
-		for _, heading := range headings.FindAllStringSubmatch(codeBlocks.ReplaceAllString(readDocument(t, d), ""), -1) {
-			plain := notInAnchor.ReplaceAllString(strings.ToLower(heading[1]), "")
-			anchors[d] = append(anchors[d], strings.ReplaceAll(plain, " ", "-"))
-		}
-	}
-	seen := 0
-	for _, d := range documents(t) {
-		for _, link := range links.FindAllStringSubmatch(codeBlocks.ReplaceAllString(readDocument(t, d), ""), -1) {
-			file, anchor, _ := strings.Cut(link[1], "#")
-			if strings.Contains(file, "://") {
-				continue
-			}
-			seen++
-			target := d
-			if file != "" {
-				target = filepath.Join(filepath.Dir(d), file)
-				if _, err := os.Stat(target); err != nil {
-					t.Errorf("%s links to %s, which is not there", d, link[1])
-				}
-			}
-			if anchor != "" && !slices.Contains(anchors[target], anchor) {
-				t.Errorf("%s links to %s, which has no such heading", d, link[1])
-			}
-		}
-	}
-	require.Greater(t, seen, 30, "the expression finds links")
-}
-
 // TestTheMapHasEveryFolder: each folder with packages stands in DESIGN's map by its name, or below one that does.
 func TestTheMapHasEveryFolder(t *testing.T) {
-	design := readDocument(t, "DESIGN.md")
-	_, chart, found := strings.Cut(design, "## The rooms\n")
+	text, err := os.ReadFile("DESIGN.md")
+	require.NoError(t, err)
+	_, chart, found := strings.Cut(string(text), "## The rooms\n")
 	require.True(t, found)
 	chart, _, found = strings.Cut(chart, "## ")
 	require.True(t, found)
@@ -414,11 +367,4 @@ func TestTheMapHasEveryFolder(t *testing.T) {
 			require.Contains(t, chart, name+"/", "%s: draw %s into the map of DESIGN.md", f.folder, name)
 		}
 	}
-}
-
-func readDocument(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	require.NoError(t, err)
-	return string(text)
 }

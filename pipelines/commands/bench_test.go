@@ -12,15 +12,9 @@ import (
 	"github.com/freshet/freshet/pipelines/commands"
 )
 
-// benchCLI is the part of main.go's table that measures.
-type benchCLI struct {
-	commands.Global
-	Bench commands.Bench `cmd:""`
-}
-
 func benchmark(t *testing.T, args ...string) outcome {
 	t.Helper()
-	var table benchCLI
+	var table commands.Table
 	var out, errs bytes.Buffer
 	code := commands.Execute(t.Context(), &table, &table.Global, append([]string{"bench"}, args...),
 		commands.Streams{In: strings.NewReader(""), Out: &out, Err: &errs})

@@ -28,32 +28,10 @@ const asCommand = "FRESHET_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
-		var table cli
+		var table commands.Table
 		os.Exit(commands.Execute(context.Background(), &table, &table.Global, os.Args[1:], commands.Standard()))
 	}
 	goleak.VerifyTestMain(m)
-}
-
-// cli is main.go's table; the help texts are tested there.
-type cli struct {
-	commands.Global
-	Run         commands.Run         `cmd:""`
-	Describe    commands.Describe    `cmd:""`
-	Train       commands.Train       `cmd:""`
-	Tune        commands.Tune        `cmd:""`
-	Evaluate    commands.Evaluate    `cmd:""`
-	Export      commands.Export      `cmd:""`
-	Import      commands.Import      `cmd:""`
-	Publish     commands.Publish     `cmd:""`
-	Recommend   commands.Recommend   `cmd:""`
-	Topics      commands.Topics      `cmd:""`
-	Deadletters commands.DeadLetters `cmd:""`
-	Erase       commands.Erase       `cmd:""`
-	Inspect     commands.Inspect     `cmd:""`
-	Rebuild     commands.Rebuild     `cmd:""`
-	Traces      commands.Traces      `cmd:""`
-	Config      commands.Config      `cmd:""`
-	Version     commands.Version     `cmd:""`
 }
 
 // outcome is what a command left.
@@ -68,7 +46,7 @@ func execute(ctx context.Context, in string, args ...string) outcome {
 }
 
 func executeFrom(ctx context.Context, in io.Reader, args ...string) outcome {
-	var table cli
+	var table commands.Table
 	var out, errs buffer
 	code := commands.Execute(ctx, &table, &table.Global, args, commands.Streams{In: in, Out: &out, Err: &errs})
 	return outcome{code, out.String(), errs.String()}
@@ -99,7 +77,7 @@ const patience = 30 * time.Second
 func background(t *testing.T, args ...string) (errs *buffer, stop func() outcome) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	var table cli
+	var table commands.Table
 	var out buffer
 	errs = &buffer{}
 	ended := make(chan int, 1)

@@ -20,7 +20,7 @@ import (
 func TestTraces(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var table cli
+	var table commands.Table
 	var out, errs buffer
 	ended := make(chan int, 1)
 	go func() {

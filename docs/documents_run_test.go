@@ -1,4 +1,4 @@
-package main
+package docs
 
 import (
 	"encoding/json"
@@ -25,7 +25,7 @@ func TestGoOfTheDocumentsCompiles(t *testing.T) {
 	root, err := filepath.Abs(".")
 	require.NoError(t, err)
 	var source strings.Builder
-	source.WriteString("package documents\nimport (\n\"context\"\n\"time\"\n\"" + module + "/producers\"\n\"" + module + "/schemas\"\n)\nvar _ = time.Now\n")
+	source.WriteString("package documents\nimport (\n\"context\"\n\"time\"\n\"github.com/freshet/freshet/producers\"\n\"github.com/freshet/freshet/schemas\"\n)\nvar _ = time.Now\n")
 	number := 0
 	for _, b := range blocks(t) {
 		if b.language != "go" {

@@ -1,4 +1,4 @@
-package main
+package docs
 
 import (
 	"bytes"
@@ -164,7 +164,7 @@ func program(t *testing.T) *kong.Kong {
 		target.SetString(s)
 		return nil
 	})
-	p, err := kong.New(&table{}, commands.Variables(), kong.Name("freshet"), kong.Exit(func(int) {}),
+	p, err := kong.New(&commands.Table{}, commands.Variables(), kong.Name("freshet"), kong.Exit(func(int) {}),
 		kong.NamedMapper("existingdir", text), kong.NamedMapper("existingfile", text), kong.NamedMapper("path", text))
 	require.NoError(t, err)
 	return p
@@ -398,7 +398,7 @@ func variable(t *testing.T, text string) error {
 func execute(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	var fresh table
+	var fresh commands.Table
 	code = commands.Execute(t.Context(), &fresh, &fresh.Global, args, commands.Streams{In: strings.NewReader(""), Out: &o, Err: &e})
 	return code, o.String(), e.String()
 }
@@ -448,7 +448,7 @@ func readSources(t *testing.T) string {
 			return fs.SkipDir
 		}
 		read := slices.Contains([]string{".go", ".sh", ".py", ".yaml", ".yml"}, filepath.Ext(at)) || filepath.Dir(at) == ".ci"
-		if entry.IsDir() || !read || strings.HasPrefix(at, "documents_") {
+		if entry.IsDir() || !read || strings.HasPrefix(at, "docs/") {
 			return nil
 		}
 		source, err := os.ReadFile(at)
@@ -487,11 +487,12 @@ var (
 // tells of what was, and may name what went away.
 func TestWhatTheDocumentsNameExists(t *testing.T) {
 	flags := map[string]bool{"help": true}
-	each(t, func(_ []string, node *kong.Node) {
-		for _, f := range node.Flags {
+	require.NoError(t, kong.Visit(program(t).Model, func(node kong.Visitable, next kong.Next) error {
+		if f, is := node.(*kong.Flag); is {
 			flags[f.Name] = true
 		}
-	})
+		return next(nil)
+	}))
 	foreign := []string{"--resource-pattern-type"} // kafka-acls.sh's
 	paths := settingPaths(t)
 	seen := map[string]int{}
@@ -554,15 +555,9 @@ func TestTheTableOfCommandsIsWhole(t *testing.T) {
 			require.NoError(t, spoken(program(t).Model.Node, line), row[1])
 		}
 	}
-	var there []string
-	each(t, func(words []string, _ *kong.Node) {
-		if len(words) == 1 {
-			there = append(there, words[0])
-		}
-	})
-	for _, name := range there {
-		require.True(t, told[name], "docs/commands.md does not tell of %s", name)
-		delete(told, name)
+	for _, command := range program(t).Model.Children {
+		require.True(t, told[command.Name], "docs/commands.md does not tell of %s", command.Name)
+		delete(told, command.Name)
 	}
 	require.Empty(t, told, "docs/commands.md tells of what is no command")
 }
